@@ -1,0 +1,37 @@
+"""A convolution is a matrix, and a transposed convolution is that matrix transposed."""
+
+from convmat.functional import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    unfold,
+)
+from convmat.geometry import Axis, Geometry, GeometryError
+from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
+from convmat.methods.unfold import column_memory
+from convmat.planning import available_methods
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Axis",
+    "Geometry",
+    "GeometryError",
+    "available_methods",
+    "column_memory",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_matrix",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "conv_transpose_matrix",
+    "fold",
+    "matrix",
+    "unfold",
+]

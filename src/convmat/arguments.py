@@ -1,0 +1,203 @@
+"""The tensors and arguments of a call -> its :class:`~convmat.Geometry`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, per_axis_ints
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def conv_geometry(
+    weight: Tensor,
+    input_size: PerAxis,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    in_channels: int | None = None,
+) -> Geometry:
+    """The geometry of a convolution with a weight of shape (out, in/groups, *kernel).
+
+    ``in_channels`` are those of the input, to be checked; without it they follow from the weight.
+    """
+    sizes, kernel_size = _sizes(weight, input_size)
+    _check_groups(groups)
+    out_channels, in_per_group = weight.shape[:2]
+    if out_channels % groups or out_channels < groups:
+        raise GeometryError(
+            f"weight of shape {tuple(weight.shape)} has {out_channels} output channels: "
+            f"need a positive multiple of groups={groups}"
+        )
+    in_channels = in_per_group * groups if in_channels is None else in_channels
+    if in_channels != in_per_group * groups:
+        raise GeometryError(
+            f"input has {in_channels} channels, but weight of shape {tuple(weight.shape)} with groups={groups} reads "
+            f"weight.shape[1]*groups = {in_per_group}*{groups} = {in_per_group * groups}"
+        )
+    return _cached(
+        Geometry.conv,
+        (sizes, kernel_size, stride, padding, dilation, groups),
+        padding_mode=padding_mode,
+        in_channels=in_channels,
+        out_channels=out_channels,
+    )
+
+
+def conv_transpose_geometry(
+    weight: Tensor,
+    input_size: PerAxis,
+    stride: PerAxis = 1,
+    padding: Padding = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+    output_size: PerAxis | None = None,
+    padding_mode: str = "zeros",
+    in_channels: int | None = None,
+) -> Geometry:
+    """The geometry of a transposed convolution with a weight of shape (in, out/groups, *kernel)."""
+    sizes, kernel_size = _sizes(weight, input_size)
+    _check_groups(groups)
+    weight_channels, out_per_group = weight.shape[:2]
+    if in_channels is not None and in_channels != weight_channels:
+        raise GeometryError(
+            f"input has {in_channels} channels, but weight of shape {tuple(weight.shape)} reads "
+            f"weight.shape[0] = {weight_channels}"
+        )
+    if weight_channels % groups:
+        raise GeometryError(
+            f"weight of shape {tuple(weight.shape)} has {weight_channels} input channels: "
+            f"need a multiple of groups={groups}"
+        )
+    return _cached(
+        Geometry.conv_transpose,
+        (sizes, kernel_size, stride, padding, output_padding, groups, dilation),
+        output_size=output_size,
+        padding_mode=padding_mode,
+        in_channels=weight_channels,
+        out_channels=out_per_group * groups,
+    )
+
+
+def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
+    """The geometry of a convolution layer on an input of ``in_shape`` (channels and sizes, without the batch)."""
+    if not isinstance(module, (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS)):
+        known = ", ".join(layer.__name__ for layer in (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS))
+        raise TypeError(f"module is a {type(module).__name__}: need one of {known}")
+    if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+        raise GeometryError(f"{type(module).__name__} has no weight yet: call it once, on an input")
+    ndim = len(module.kernel_size)
+    if len(in_shape) != ndim + 1:
+        raise GeometryError(
+            f"in_shape={tuple(in_shape)} must hold the channels and the {ndim} spatial sizes, without the batch"
+        )
+    channels, *sizes = in_shape
+    stride, padding, dilation = module.stride, cast("Padding", module.padding), module.dilation
+    if isinstance(module, _CONVOLUTIONS):
+        return conv_geometry(
+            module.weight, sizes, stride, padding, dilation, module.groups, module.padding_mode, channels
+        )
+    return conv_transpose_geometry(
+        module.weight,
+        sizes,
+        stride,
+        padding,
+        module.output_padding,
+        module.groups,
+        dilation,
+        padding_mode=module.padding_mode,
+        in_channels=channels,
+    )
+
+
+def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Check that the tensors of a call over ``ndim`` axes go together, channels and sizes apart."""
+    check_input(input, ndim + 2, f"a {ndim}-d convolution", "(batch, channels, sizes)")
+    others = [("weight", weight)] if bias is None else [("weight", weight), ("bias", bias)]
+    for name, other in others:
+        _check_is_tensor(other, name)
+    if weight.ndim != ndim + 2:
+        raise GeometryError(
+            f"weight of shape {tuple(weight.shape)} has {weight.ndim} dimensions: "
+            f"a {ndim}-d convolution needs {ndim + 2}"
+        )
+    for name, other in others:
+        # Under autocast, dtypes are made equal later.
+        if other.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
+            raise GeometryError(f"input is {input.dtype} and {name} is {other.dtype}: they should be the same")
+        if other.device != input.device:
+            raise GeometryError(
+                f"input is on {input.device} and {name} on {other.device}: they should be on the same device"
+            )
+
+
+def check_input(input: Tensor, batched_ndim: int, what: str, dimensions: str) -> None:
+    """Check that an input has a batch, or is one dimension short of it."""
+    _check_is_tensor(input, "input")
+    if input.ndim not in (batched_ndim, batched_ndim - 1):
+        raise GeometryError(
+            f"input of shape {tuple(input.shape)} has {input.ndim} dimensions: {what} needs {batched_ndim}, "
+            f"{dimensions}, or {batched_ndim - 1} without a batch"
+        )
+
+
+def _check_is_tensor(tensor: Any, name: str) -> None:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, not {type(tensor).__name__}")
+
+
+def check_bias(bias: Tensor | None, channels: int) -> None:
+    """Check that a bias has one number per output channel."""
+    if bias is not None and tuple(bias.shape) != (channels,):
+        raise GeometryError(f"bias of shape {tuple(bias.shape)}: need ({channels},), one number per output channel")
+
+
+def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    kernel_size = tuple(weight.shape[2:])
+    if not kernel_size:
+        raise GeometryError(
+            f"weight of shape {tuple(weight.shape)} has no kernel: need (channels, channels/groups, kernel sizes)"
+        )
+    if isinstance(input_size, Sequence) and len(input_size) != len(kernel_size):
+        raise GeometryError(
+            f"input_size={tuple(input_size)} must hold the {len(kernel_size)} spatial sizes alone, "
+            f"for weight of shape {tuple(weight.shape)}"
+        )
+    return per_axis_ints(input_size, len(kernel_size), "input_size"), kernel_size
+
+
+def _check_groups(groups: Any) -> None:
+    if isinstance(groups, bool) or not isinstance(groups, int):
+        raise TypeError(f"groups={groups!r} must be an integer, not {type(groups).__name__}")
+    if groups < 1:
+        raise GeometryError(f"groups={groups} must be at least 1")
+
+
+def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
+    """Build a geometry, or find it: layers ask for the same few again and again."""
+    geometry: Geometry
+    if torch.compiler.is_compiling():
+        geometry = build(*arguments, **options)
+        return geometry
+    options = {name: _hashable(value) for name, value in options.items()}
+    geometry = _build(build, *map(_hashable, arguments), **options)
+    return geometry
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _build(build: Any, *arguments: Any, **options: Any) -> Geometry:
+    geometry: Geometry = build(*arguments, **options)
+    return geometry
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,84 @@
+"""Derivatives of a convolution without keeping anything but its two operands.
+
+A convolution is one trilinear form ``T(x, w, y) = <y, C(w) x>``. Three maps come from it, each linear in what it takes:
+
+- ``y = C(w) x``, the convolution;
+- ``x = C(w)ᵀ y``, the transposed one;
+- ``w = ∂T/∂w``, the gradient with respect to the weight.
+
+The gradient of any of them is given by the other two. So a method that can compute all three can be differentiated as
+often as one likes, and recomputes what others would have to store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrilinearMaps:
+    """The three maps of one trilinear form; each takes the two operands that it does not make, in the order x, w, y."""
+
+    y: Callable[[Tensor, Tensor], Tensor]
+    x: Callable[[Tensor, Tensor], Tensor]
+    w: Callable[[Tensor, Tensor], Tensor]
+
+
+_ROLES = ("x", "w", "y")
+
+
+def trilinear(maps: TrilinearMaps, role: str, **operands: Tensor) -> Tensor:
+    """Compute the operand ``role`` from the other two, differentiably.
+
+    Args:
+        maps: the three maps.
+        role: ``"y"``, ``"x"`` or ``"w"``.
+        operands: the other two, by name.
+    """
+    first, second = (operands[name] for name in _ROLES if name != role)
+    return _apply(first, second, maps, role)
+
+
+def _apply(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Tensor:
+    result: Tensor = _Trilinear.apply(first, second, maps, role)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Trilinear(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Tensor:
+        result: Tensor = getattr(maps, role)(first, second)
+        return result
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, TrilinearMaps, str], output: Tensor) -> None:
+        first, second, ctx.maps, ctx.role = inputs
+        ctx.save_for_backward(first, second)
+        ctx.save_for_forward(first, second)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        names = [name for name in _ROLES if name != ctx.role]
+        operands = dict(zip(names, ctx.saved_tensors, strict=True))
+        grads = [
+            trilinear(ctx.maps, name, **{ctx.role: grad, other: operands[other].conj()}) if needed else None
+            for name, other, needed in zip(names, reversed(names), ctx.needs_input_grad, strict=False)
+        ]
+        return grads[0], grads[1], None, None
+
+    @staticmethod
+    def jvp(ctx: Any, first_t: Tensor | None, second_t: Tensor | None, *_: None) -> Tensor:
+        first, second = ctx.saved_tensors
+        terms = []
+        if first_t is not None:
+            terms.append(_apply(first_t, second, ctx.maps, ctx.role))
+        if second_t is not None:
+            terms.append(_apply(first, second_t, ctx.maps, ctx.role))
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]

@@ -1,0 +1,126 @@
+"""Columns: the cells under each window of a tensor, and their sum back into place (im2col and col2im).
+
+Both go over a *view* in which every window has its own axes, so that no column is stored before it is asked for.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convmat.geometry import Geometry
+from convmat.padding import pad_or_crop
+
+
+def windows(padded: Tensor, geometry: Geometry) -> Tensor:
+    """View a padded tensor window by window.
+
+    Args:
+        padded: of shape (batch, channels, *padded sizes).
+        geometry: whose axes say where the windows lie.
+
+    Returns:
+        A view of shape (batch, channels, *outputs, *kernel). Along the kernel's axes it overlaps itself; with these
+        fixed it does not, so that adding to one tap's cells is safe.
+    """
+    for dim, axis in enumerate(geometry.axes, start=2):
+        # The windows take the place of the axis, their cells become a new last dimension.
+        padded = padded.unfold(dim, axis.extent, axis.stride)[..., :: axis.dilation].narrow(dim, 0, axis.outputs)
+    return padded
+
+
+def add_columns(target: Tensor, columns: Tensor, kernel_size: tuple[int, ...]) -> None:
+    """Add columns to the cells that they stand for, in place and tap by tap: the transpose of reading them.
+
+    Args:
+        target: a view made by :func:`windows`, or a part of it, of shape (..., *kernel).
+        columns: of the same shape.
+        kernel_size: how many taps to go through.
+    """
+    whole = (slice(None),) * (target.ndim - len(kernel_size))
+    for tap in product(*map(range, kernel_size)):
+        target[whole + tap] += columns[whole + tap]
+
+
+def gather_columns(input: Tensor, geometry: Geometry) -> Tensor:
+    """Unfold (im2col), differentiably: (batch, channels, *inputs) -> (batch, channels*taps, output cells)."""
+    return _apply(input, geometry, scatter=False)
+
+
+def scatter_columns(columns: Tensor, geometry: Geometry) -> Tensor:
+    """Fold (col2im), the transpose: (batch, channels*taps, output cells) -> (batch, channels, *inputs)."""
+    return _apply(columns, geometry, scatter=True)
+
+
+def zero_padding(geometry: Geometry) -> list[tuple[int, int]]:
+    """The zeros before and after each axis."""
+    return [(axis.lo, axis.hi) for axis in geometry.axes]
+
+
+def crop_padding(padded: Tensor, geometry: Geometry) -> Tensor:
+    """Take the zeros away again."""
+    return pad_or_crop(padded, [(-axis.lo, -axis.hi) for axis in geometry.axes])
+
+
+def zeros_for(shape: tuple[int, ...], *operands: Tensor) -> Tensor:
+    """Zeros to write a function of the operands into; batched by ``vmap`` if one of them is."""
+    like = operands[0].new_zeros(())
+    for operand in operands[1:]:
+        like = like + operand.new_zeros(())
+    return like.new_zeros(shape)
+
+
+def padded_sizes(geometry: Geometry) -> tuple[int, ...]:
+    """The spatial sizes of what the windows lie on."""
+    return tuple(axis.padded for axis in geometry.axes)
+
+
+def _apply(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
+    result: Tensor = _Columns.apply(tensor, geometry, scatter)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Columns(torch.autograd.Function):
+    """Gather or scatter: two linear maps, each the transpose and so the derivative of the other."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
+        return _scatter(tensor, geometry) if scatter else _gather(tensor, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Geometry, bool], output: Tensor) -> None:
+        ctx.geometry, ctx.scatter = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _apply(grad, ctx.geometry, not ctx.scatter), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        return _apply(tangent, ctx.geometry, ctx.scatter)
+
+
+def _gather(input: Tensor, geometry: Geometry) -> Tensor:
+    view = windows(pad_or_crop(input, zero_padding(geometry)), geometry)
+    n = geometry.ndim
+    taps_first = view.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
+    rows = input.shape[1] * prod(geometry.kernel_size)
+    columns = taps_first.reshape(input.shape[0], rows, prod(geometry.outputs))
+    # A single tap needs no copy, but a custom function must not return a view of its input.
+    return columns.clone() if prod(geometry.kernel_size) == 1 else columns
+
+
+def _scatter(columns: Tensor, geometry: Geometry) -> Tensor:
+    n, batch = geometry.ndim, columns.shape[0]
+    channels = columns.shape[1] // prod(geometry.kernel_size)
+    taps_first = columns.reshape(batch, channels, *geometry.kernel_size, *geometry.outputs)
+    total = zeros_for((batch, channels, *padded_sizes(geometry)), columns)
+    taps_last = taps_first.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
+    add_columns(windows(total, geometry), taps_last, geometry.kernel_size)
+    return crop_padding(total, geometry).contiguous()

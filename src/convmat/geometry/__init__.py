@@ -1,0 +1,32 @@
+"""The geometry of a convolution: the tap table of each axis, and their product.
+
+Along one spatial axis, a (direct) convolution from ``inputs`` cells to ``outputs`` cells is a table of integers::
+
+    source[o, t] = o*stride - lo + t*dilation
+
+the input cell that output ``o`` reads through kernel tap ``t``, or -1 where it reads a zero. Everything else in convmat
+is read off that table. A transposed convolution has the same table, read the other way round.
+
+This package imports no torch and is the one place with index arithmetic. Where a table would be too large or too slow
+to build, closed forms stand beside it; the tests hold the two together.
+"""
+
+from convmat.geometry.axis import Axis, IntArray, Phase, PhaseWindow
+from convmat.geometry.errors import GeometryError
+from convmat.geometry.per_axis import Padding, PerAxis, per_axis_ints
+from convmat.geometry.product import Geometry
+from convmat.geometry.sizes import PADDING_MODES, kept_range
+
+__all__ = [
+    "PADDING_MODES",
+    "Axis",
+    "Geometry",
+    "GeometryError",
+    "IntArray",
+    "Padding",
+    "PerAxis",
+    "Phase",
+    "PhaseWindow",
+    "kept_range",
+    "per_axis_ints",
+]

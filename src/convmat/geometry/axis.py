@@ -1,0 +1,342 @@
+"""One axis: its two sizes, its tap table, and what is read off it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convmat.geometry.errors import GeometryError
+from convmat.geometry.sizes import check_padding, check_positive, direct_size, transposed_size
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The taps that feed one residue class of the outputs of Cᵀ.
+
+    Output ``i`` of Cᵀ with ``(i + lo) % stride == residue`` is the sum, over the taps here, of
+    ``kernel[tap] * y[(i + lo) // stride - shift]``. ``taps`` is empty where the phase stays zero.
+    """
+
+    residue: int
+    taps: tuple[int, ...]
+    shifts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PhaseWindow:
+    """Where the phases of one axis lie: what a stride-1 convolution must pad, and what to crop after interleaving.
+
+    Cell ``q`` of phase ``r`` is cell ``q*stride + r`` of the padded inputs. ``count`` of these are needed, from the
+    cell ``first`` on; ``offset`` cells of the first one lie before the axis. ``coarse_padding`` extends the outputs of
+    the direct convolution for Cᵀ, ``fine_padding`` extends the phases of its inputs for C (negative: crop).
+    """
+
+    first: int
+    count: int
+    offset: int
+    coarse_padding: tuple[int, int]
+    fine_padding: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One spatial axis of a convolution, holding both of its sizes.
+
+    Args:
+        inputs: cells that the direct convolution reads (the columns of its matrix).
+        outputs: cells that it writes (the rows).
+        kernel: number of taps.
+        stride: step between the windows of neighbouring outputs. Default: 1
+        dilation: step between neighbouring taps. Default: 1
+        lo: cells of padding before the axis. Default: 0
+        hi: cells of padding after the axis. Default: 0
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``. Default: ``"zeros"``
+
+    Use :meth:`conv` or :meth:`conv_transpose` to have the missing size computed.
+
+    >>> Axis.conv(4, kernel=3, stride=2, padding=1).source()
+    array([[-1,  0,  1],
+           [ 1,  2,  3]])
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    lo: int = 0
+    hi: int = 0
+    padding_mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        check_positive(kernel_size=self.kernel, stride=self.stride, dilation=self.dilation)
+        check_positive(inputs=self.inputs, outputs=self.outputs)
+        check_padding(self.lo, self.hi, self.padding_mode, self.inputs)
+        limit = max(self.stride, self.dilation)
+        if not 0 <= self.slack < limit:
+            raise GeometryError(
+                f"{self.inputs} inputs and {self.outputs} outputs do not belong together: inputs must lie in "
+                f"{self.inputs - self.slack}..{self.inputs - self.slack + limit - 1} "
+                "((outputs-1)*stride - lo - hi + dilation*(kernel-1) + 1, and up to max(stride, dilation)-1 more)"
+            )
+
+    # -- sizes ---------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def conv(
+        cls,
+        input_size: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | tuple[int, int] | Literal["same", "valid"] = 0,
+        dilation: int = 1,
+        padding_mode: str = "zeros",
+    ) -> Axis:
+        """The axis of a convolution of ``input_size`` cells.
+
+        With ``"same"``, ``outputs = ceil(input_size / stride)`` and an odd cell of padding goes to the end.
+        """
+        outputs, lo, hi = direct_size(input_size, kernel, stride, padding, dilation)
+        return cls(input_size, outputs, kernel, stride, dilation, lo, hi, padding_mode)
+
+    @classmethod
+    def conv_transpose(
+        cls,
+        input_size: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | tuple[int, int] | Literal["same", "valid"] = 0,
+        output_padding: int = 0,
+        dilation: int = 1,
+        padding_mode: str = "zeros",
+        output_size: int | None = None,
+    ) -> Axis:
+        """The axis of a transposed convolution of ``input_size`` cells: that of the direct one it transposes.
+
+        The output size is ``(input_size-1)*stride - lo - hi + dilation*(kernel-1) + output_padding + 1``; asking for an
+        ``output_size`` sets ``output_padding``. ``"same"`` makes it ``input_size*stride``, or any ``output_size`` that
+        as many steps reach, and the padding follows.
+        """
+        inputs, lo, hi = transposed_size(input_size, kernel, stride, padding, output_padding, dilation, output_size)
+        return cls(inputs, input_size, kernel, stride, dilation, lo, hi, padding_mode)
+
+    @property
+    def extent(self) -> int:
+        """Cells from a window's first to its last tap: ``dilation*(kernel-1) + 1``."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def padded(self) -> int:
+        """Cells of the padded inputs: ``lo + inputs + hi``."""
+        return self.lo + self.inputs + self.hi
+
+    @property
+    def slack(self) -> int:
+        """Padded cells after the last window: what ``output_padding`` is to a transposed convolution."""
+        return self.padded - (self.outputs - 1) * self.stride - self.extent
+
+    def unpadded(self) -> Axis:
+        """The axis of Z in ``C = Z P``: no padding, reading what P has extended. Zeros stay, for methods know them."""
+        if self.padding_mode == "zeros":
+            return self
+        return replace(self, inputs=self.padded, lo=0, hi=0, padding_mode="zeros")
+
+    # -- the table -----------------------------------------------------------------------------------------------------
+
+    def source(self) -> IntArray:
+        """The tap table, of shape (outputs, kernel): the input that output o reads through tap t, or -1 for a zero."""
+        return self.source_of(
+            np.arange(self.outputs, dtype=np.int64)[:, None], np.arange(self.kernel, dtype=np.int64)[None, :]
+        )
+
+    def source_of(self, output: Any, tap: Any) -> Any:
+        """The entry of the table at ``[output, tap]``, by formula; integers or arrays of them."""
+        return self._cell(output * self.stride + tap * self.dilation)
+
+    def padding_source(self) -> IntArray:
+        """P as a table: the input (or -1) that each of the ``padded`` cells is a copy of."""
+        return np.asarray(self._cell(np.arange(self.padded, dtype=np.int64)), dtype=np.int64)
+
+    def _cell(self, padded_index: Any) -> Any:
+        """The input at an index into the padded inputs."""
+        i, last = padded_index - self.lo, self.inputs - 1
+        if self.padding_mode == "circular":
+            return i % self.inputs
+        if self.padding_mode == "replicate":
+            return np.clip(i, 0, last)
+        if self.padding_mode == "reflect":
+            return last - abs(last - abs(i))
+        return np.where((i >= 0) & (i <= last), i, -1)
+
+    def reads(self, output: int) -> list[tuple[int, int]]:
+        """The ``(tap, input)`` pairs that one output is summed from.
+
+        >>> Axis.conv(4, kernel=3, stride=2, padding=1).reads(0)
+        [(1, 0), (2, 1)]
+        """
+        sources = self.source_of(_in_range(output, self.outputs, "output"), np.arange(self.kernel))
+        return [(t, i) for t, i in enumerate(sources.tolist()) if i >= 0]
+
+    def feeds(self, input: int) -> list[tuple[int, int]]:
+        """The ``(tap, output)`` pairs that one input goes into: what an output of Cᵀ is summed from.
+
+        >>> Axis.conv(4, kernel=3, stride=2, padding=1).feeds(1)
+        [(2, 0), (0, 1)]
+        """
+        _in_range(input, self.inputs, "input")
+        cells = self._copies(input)[:, None] - np.arange(self.kernel)[None, :] * self.dilation
+        hits = (cells % self.stride == 0) & (cells >= 0) & (cells // self.stride < self.outputs)
+        taps = np.nonzero(hits)[1]
+        return sorted(
+            zip(taps.tolist(), (cells[hits] // self.stride).tolist(), strict=True), key=lambda pair: pair[::-1]
+        )
+
+    def _copies(self, input: int) -> IntArray:
+        """The padded cells that are copies of one input."""
+        last = self.inputs - 1
+        if self.padding_mode == "circular":
+            cells = np.arange((self.lo + input) % self.inputs, self.padded, self.inputs)
+        elif self.padding_mode == "replicate":
+            start = 0 if input == 0 else self.lo + input
+            cells = np.arange(start, self.padded if input == last else self.lo + input + 1)
+        elif self.padding_mode == "reflect":
+            cells = np.unique(self.lo + np.array([-input, input, 2 * last - input]))
+            cells = cells[(cells >= 0) & (cells < self.padded)]
+        else:
+            cells = np.array([self.lo + input])
+        return cells.astype(np.int64)
+
+    def overlap(self) -> IntArray:
+        """How often each input is read, of shape (inputs,): how many terms each output of Cᵀ sums (checkerboards).
+
+        >>> Axis.conv_transpose(4, kernel=3, stride=2).overlap()
+        array([1, 1, 2, 1, 2, 1, 2, 1, 1])
+        """
+        sources = self.source()
+        return np.bincount(sources[sources >= 0], minlength=self.inputs).astype(np.int64)
+
+    def most_entries(self) -> int:
+        """An upper bound, exact with zero padding, on the nonzero entries of this axis' matrix, without its table."""
+        if self.padding_mode != "zeros":
+            return self.outputs * min(self.kernel, self.inputs)
+        return sum(max(stop - start, 0) for start, stop in map(self.readers, range(self.kernel)))
+
+    def readers(self, tap: int) -> tuple[int, int]:
+        """The range of outputs, end excluded, that read an input and not a zero through a tap (zero padding)."""
+        before = self.lo - tap * self.dilation
+        start = max(-(-before // self.stride), 0)
+        return start, min((self.inputs - 1 + before) // self.stride + 1, self.outputs)
+
+    # -- the entries of the matrix -------------------------------------------------------------------------------------
+
+    def _pairs(self) -> tuple[IntArray, IntArray, IntArray]:
+        """All (output, input, tap) triples of the table, sorted by output, then input."""
+        sources = self.source()
+        outputs, taps = np.nonzero(sources >= 0)
+        inputs = sources[outputs, taps]
+        if self.padding_mode != "zeros":  # with zeros, the sources of an output ascend already
+            order = np.lexsort((taps, inputs, outputs))
+            outputs, inputs, taps = outputs[order], inputs[order], taps[order]
+        return outputs, inputs, taps
+
+    @cached_property
+    def _entries(self) -> tuple[IntArray, IntArray, IntArray, tuple[tuple[int, ...], ...]]:
+        """The entries (output, input) with the number of the tap set that meets there, and these sets."""
+        outputs, inputs, taps = self._pairs()
+        if self.padding_mode == "zeros":
+            return outputs, inputs, taps, tuple((t,) for t in range(self.kernel))
+        first = np.ones(len(taps), dtype=bool)
+        first[1:] = (np.diff(outputs) != 0) | (np.diff(inputs) != 0)
+        starts = np.flatnonzero(first)
+        members = _ragged_rows(taps, np.diff(np.append(starts, len(taps))))
+        sets, numbers = np.unique(members, axis=0, return_inverse=True)
+        tap_sets = tuple(tuple(t for t in row if t >= 0) for row in sets.tolist())
+        return outputs[starts], inputs[starts], numbers.reshape(-1).astype(np.int64), tap_sets
+
+    def tap_sets(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of taps that meet in an entry of the matrix: with zero padding, each tap by itself.
+
+        >>> Axis.conv(3, kernel=3, padding=1, padding_mode="replicate").tap_sets()
+        ((0,), (0, 1), (1,), (1, 2), (2,))
+        """
+        return self._entries[3]
+
+    def entries(self, transposed: bool = False) -> tuple[IntArray, IntArray]:
+        """The nonzero entries of the axis' matrix, row by row: two arrays of shape (rows, most entries in a row).
+
+        The first holds the columns, ascending, the second the number of the tap set there; both end in -1 where a row
+        has fewer entries. Rows are outputs and columns inputs; ``transposed`` exchanges them.
+        """
+        rows, columns, sets = self._entries[:3]
+        if transposed:
+            order = np.argsort(columns, kind="stable")
+            rows, columns, sets = columns[order], rows[order], sets[order]
+        counts = np.bincount(rows, minlength=self.inputs if transposed else self.outputs)
+        return _ragged_rows(columns, counts), _ragged_rows(sets, counts)
+
+    # -- views of the same map -----------------------------------------------------------------------------------------
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of Cᵀ, by residue: which taps feed the outputs ``i`` with ``(i + lo) % stride == residue``.
+
+        >>> [phase.taps for phase in Axis.conv_transpose(4, kernel=3, stride=2).phases()]
+        [(0, 2), (1,)]
+        """
+        steps = [divmod(t * self.dilation, self.stride) for t in range(self.kernel)]
+        return tuple(
+            Phase(r, tuple(t for t, s in enumerate(steps) if s[1] == r), tuple(s[0] for s in steps if s[1] == r))
+            for r in range(self.stride)
+        )
+
+    def phase_table(self) -> IntArray:
+        """The phases as an array of shape (stride, longest shift + 1): the tap of each residue and shift, or -1."""
+        table = np.full((self.stride, (self.extent - 1) // self.stride + 1), -1, dtype=np.int64)
+        taps = np.arange(self.kernel)
+        table[taps * self.dilation % self.stride, taps * self.dilation // self.stride] = taps
+        return table
+
+    def phase_window(self) -> PhaseWindow:
+        """Which cells of the phases are needed (zero padding)."""
+        reach = (self.extent - 1) // self.stride
+        first, last = self.lo // self.stride, (self.lo + self.inputs - 1) // self.stride
+        return PhaseWindow(
+            first=first,
+            count=last - first + 1,
+            offset=self.lo - first * self.stride,
+            coarse_padding=(reach - first, last - (self.outputs - 1)),
+            fine_padding=(first, self.outputs - 1 + reach - last),
+        )
+
+    def zero_insertion_padding(self) -> tuple[int, int]:
+        """What Cᵀ pads around its inputs, zeros inserted, as a stride-1 convolution (negative: crop)."""
+        reach = self.extent - 1
+        return reach - self.lo, reach - self.hi + self.slack
+
+    def even_padding(self) -> tuple[int, tuple[int, int], int]:
+        """The padding that PyTorch's own functions can express, and what remains.
+
+        Returns:
+            ``(both, (lo, hi), output_padding)``: the padding on both sides; what C must pad, or Cᵀ crop, beyond it; the
+            ``output_padding`` that a transposed convolution so padded needs to reach every output.
+        """
+        both = min(self.lo, self.hi)
+        return both, (self.lo - both, self.hi - both), max(self.slack - (self.hi - both), 0)
+
+
+def _ragged_rows(values: IntArray, counts: IntArray) -> IntArray:
+    """Lay consecutive runs of ``counts`` values out as the rows of an array, filled up with -1."""
+    rows = np.full((len(counts), int(counts.max(initial=0))), -1, dtype=np.int64)
+    rows[np.arange(rows.shape[1]) < np.asarray(counts)[:, None]] = values
+    return rows
+
+
+def _in_range(index: int, size: int, name: str) -> int:
+    if not 0 <= index < size:
+        raise GeometryError(f"{name}={index} is out of range: need 0 <= {name} < {size}")
+    return index

@@ -1,0 +1,267 @@
+"""The product of the axes: a convolution with its channels and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convmat.geometry.axis import Axis, IntArray
+from convmat.geometry.errors import GeometryError
+from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
+
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution, direct or transposed, without its weight: its axes, channels and groups.
+
+    Args:
+        axes: the spatial axes; each holds the sizes of the *direct* convolution.
+        in_channels: channels of the map's input (of the transposed convolution's, if ``transposed``).
+        out_channels: channels of its output.
+        groups: blocks of channels that do not see each other. Default: 1
+        transposed: whether the map is Cᵀ and not C. Default: ``False``
+
+    Use :meth:`conv` or :meth:`conv_transpose` to build one from PyTorch's arguments.
+
+    >>> geometry = Geometry.conv((4, 5), (3, 3))
+    >>> geometry.in_shape, geometry.out_shape, geometry.matrix_shape
+    ((1, 4, 5), (1, 2, 3), (6, 20))
+    >>> geometry.transpose().matrix_shape
+    (20, 6)
+    """
+
+    axes: tuple[Axis, ...]
+    in_channels: int = 1
+    out_channels: int = 1
+    groups: int = 1
+    transposed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.groups < 1:
+            raise GeometryError(f"groups={self.groups} must be at least 1")
+        for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
+            if channels % self.groups or channels < 0:
+                raise GeometryError(f"{name}={channels} must be a multiple of groups={self.groups}")
+        for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
+            if prod(shape) > _LARGEST:
+                raise GeometryError(
+                    f"{name} shape {shape} has {prod(shape)} elements, more than 2**63-1: sizes overflow"
+                )
+
+    @classmethod
+    def conv(
+        cls,
+        input_size: Sequence[int],
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+        *,
+        padding_mode: str = "zeros",
+        in_channels: int = 1,
+        out_channels: int = 1,
+    ) -> Geometry:
+        """The geometry of a convolution of ``input_size`` (spatial sizes only). See :func:`convmat.conv2d`."""
+        sizes = ints(input_size, "input_size")
+        ndim = len(sizes)
+        per_axis = zip(
+            sizes,
+            per_axis_ints(kernel_size, ndim, "kernel_size"),
+            per_axis_ints(stride, ndim, "stride"),
+            per_axis_padding(padding, ndim),
+            per_axis_ints(dilation, ndim, "dilation"),
+            (padding_mode,) * ndim,
+            strict=True,
+        )
+        axes = _build_axes(Axis.conv, per_axis, ndim)
+        return cls(axes, in_channels, out_channels, an_int(groups, "groups"))
+
+    @classmethod
+    def conv_transpose(
+        cls,
+        input_size: Sequence[int],
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        output_padding: PerAxis = 0,
+        groups: int = 1,
+        dilation: PerAxis = 1,
+        *,
+        output_size: PerAxis | None = None,
+        padding_mode: str = "zeros",
+        in_channels: int = 1,
+        out_channels: int = 1,
+    ) -> Geometry:
+        """The geometry of a transposed convolution of ``input_size`` (spatial sizes only).
+
+        See :func:`convmat.conv_transpose2d`.
+        """
+        sizes = ints(input_size, "input_size")
+        ndim = len(sizes)
+        wanted = (None,) * ndim if output_size is None else per_axis_ints(output_size, ndim, "output_size")
+        per_axis = zip(
+            sizes,
+            per_axis_ints(kernel_size, ndim, "kernel_size"),
+            per_axis_ints(stride, ndim, "stride"),
+            per_axis_padding(padding, ndim),
+            per_axis_ints(output_padding, ndim, "output_padding"),
+            per_axis_ints(dilation, ndim, "dilation"),
+            (padding_mode,) * ndim,
+            wanted,
+            strict=True,
+        )
+        axes = _build_axes(Axis.conv_transpose, per_axis, ndim)
+        return cls(axes, in_channels, out_channels, an_int(groups, "groups"), transposed=True)
+
+    # -- shapes --------------------------------------------------------------------------------------------------------
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return len(self.axes)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Spatial sizes that the direct convolution reads."""
+        return tuple(axis.inputs for axis in self.axes)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Spatial sizes that the direct convolution writes."""
+        return tuple(axis.outputs for axis in self.axes)
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """Channels and spatial sizes of the map's input, without batch."""
+        return (self.in_channels, *(self.outputs if self.transposed else self.inputs))
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Channels and spatial sizes of the map's output, without batch."""
+        return (self.out_channels, *(self.inputs if self.transposed else self.outputs))
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Taps along each axis."""
+        return tuple(axis.kernel for axis in self.axes)
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Stride along each axis."""
+        return tuple(axis.stride for axis in self.axes)
+
+    @property
+    def dilation(self) -> tuple[int, ...]:
+        """Dilation along each axis."""
+        return tuple(axis.dilation for axis in self.axes)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """PyTorch's layout: (out, in/groups, *kernel), or (in, out/groups, *kernel) of a transposed convolution."""
+        rows, columns = self.direct_channels
+        return (rows, columns // self.groups, *self.kernel_size)
+
+    @property
+    def direct_channels(self) -> tuple[int, int]:
+        """Channels that the direct convolution writes and reads: those of the rows and of the columns of C."""
+        return (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Rows and columns of the map's matrix."""
+        return prod(self.out_shape), prod(self.in_shape)
+
+    @property
+    def padding_mode(self) -> str:
+        """The padding mode of the axes (``"mixed"`` where they differ)."""
+        modes = {axis.padding_mode for axis in self.axes}
+        return modes.pop() if len(modes) == 1 else "mixed"
+
+    # -- the same map, otherwise ---------------------------------------------------------------------------------------
+
+    def transpose(self) -> Geometry:
+        """The geometry of the transposed map."""
+        return replace(
+            self, in_channels=self.out_channels, out_channels=self.in_channels, transposed=not self.transposed
+        )
+
+    def unpadded(self) -> Geometry:
+        """The geometry of Z in ``C = Z P``; see :meth:`Axis.unpadded`."""
+        return replace(self, axes=tuple(axis.unpadded() for axis in self.axes))
+
+    # -- who meets whom ------------------------------------------------------------------------------------------------
+
+    def reads(self, output: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The ``(tap, input)`` index pairs that one output of the direct convolution is summed from, over all axes."""
+        return self._meets([axis.reads(o) for axis, o in zip(self.axes, output, strict=True)])
+
+    def feeds(self, input: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The ``(tap, output)`` index pairs that one input of the direct convolution goes into, over all axes."""
+        return self._meets([axis.feeds(i) for axis, i in zip(self.axes, input, strict=True)])
+
+    @staticmethod
+    def _meets(per_axis: list[list[tuple[int, int]]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        return [(tuple(t for t, _ in pairs), tuple(i for _, i in pairs)) for pairs in product(*per_axis)]
+
+    def overlap(self) -> IntArray:
+        """How many (tap, output) pairs meet in each input, of shape ``inputs``: the checkerboard of Cᵀ."""
+        counts = np.ones((), dtype=np.int64)
+        for axis in self.axes:
+            counts = counts[..., None] * axis.overlap()
+        return counts
+
+    def most_entries(self) -> int:
+        """An upper bound, exact with zero padding, on the nonzero entries of the map's matrix."""
+        rows, columns = self.direct_channels
+        return rows * columns // self.groups * prod(axis.most_entries() for axis in self.axes)
+
+    def tap_sets(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """For each axis, the sets of taps that meet in an entry; see :meth:`Axis.tap_sets`."""
+        return tuple(axis.tap_sets() for axis in self.axes)
+
+    def entries(self) -> tuple[IntArray, IntArray, IntArray]:
+        """The nonzero entries in the rows of one output channel, row by row with ascending columns.
+
+        Returns:
+            ``counts`` of shape (output cells,): the entries of each row;
+            ``columns`` of shape (entries,): their columns, counted from the first input channel of the group;
+            ``taps`` of shape (entries,): their position in the flattened (in_channels/groups, *tap sets).
+        """
+        channels = self.in_channels // self.groups
+        column = np.arange(channels, dtype=np.int64).reshape(channels, *(1,) * self.ndim)
+        tap, valid = column, np.ones_like(column, dtype=bool)
+        for a, (axis, size, sets) in enumerate(zip(self.axes, self.in_shape[1:], self.tap_sets(), strict=True)):
+            columns, numbers = axis.entries(self.transposed)
+            # (rows of each axis, input channel, entries in a row of each axis)
+            shape = _row_and_entry(columns.shape, a, self.ndim)
+            column = column * size + columns.reshape(shape)
+            tap = tap * len(sets) + numbers.reshape(shape)
+            valid = valid & (columns >= 0).reshape(shape)
+        entry_axes = tuple(range(self.ndim, 2 * self.ndim + 1))
+        return valid.sum(axis=entry_axes, dtype=np.int64).reshape(-1), column[valid], tap[valid]
+
+
+def _build_axes(build: Callable[..., Axis], per_axis: Iterable[tuple[Any, ...]], ndim: int) -> tuple[Axis, ...]:
+    """Build each axis; the error of one that cannot be built says which it is."""
+    axes: list[Axis] = []
+    try:
+        axes.extend(build(*arguments) for arguments in per_axis)
+    except GeometryError as error:
+        raise GeometryError(f"spatial axis {len(axes)}: {error}" if ndim > 1 else str(error)) from None
+    return tuple(axes)
+
+
+def _row_and_entry(shape: tuple[int, int], a: int, ndim: int) -> tuple[int, ...]:
+    """Broadcast (rows, entries) of axis a into (rows of every axis, channels, entries of every axis)."""
+    rows, entries = shape
+    full = [1] * (2 * ndim + 1)
+    full[a], full[ndim + 1 + a] = rows, entries
+    return tuple(full)

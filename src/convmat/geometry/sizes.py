@@ -1,0 +1,127 @@
+"""Sizes and padding along one axis, from the arguments of a convolution or a transposed one, and their rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convmat.geometry.errors import GeometryError
+from convmat.geometry.per_axis import per_axis_padding
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def direct_size(input_size: int, kernel: int, stride: int, padding: Any, dilation: int) -> tuple[int, int, int]:
+    """The output size of a convolution, and its padding ``lo`` and ``hi``."""
+    check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
+    extent = dilation * (kernel - 1) + 1
+    if padding == "same":
+        outputs = -(-input_size // stride)
+        return outputs, *_halves(max((outputs - 1) * stride + extent - input_size, 0))
+    lo, hi = _pair(padding)
+    padded = input_size + lo + hi
+    if extent > padded:
+        raise GeometryError(
+            f"kernel_size={kernel} with dilation={dilation} spans {extent} cells, more than the padded input's "
+            f"{input_size}+{lo}+{hi}={padded}: need dilation*(kernel_size-1)+1 <= input+padding; "
+            f"{extent - padded} more of padding, or kernel_size <= {(padded - 1) // dilation + 1}, would do"
+        )
+    return (padded - extent) // stride + 1, lo, hi
+
+
+def transposed_size(
+    input_size: int,
+    kernel: int,
+    stride: int,
+    padding: Any,
+    output_padding: int,
+    dilation: int,
+    output_size: int | None,
+) -> tuple[int, int, int]:
+    """The output size of a transposed convolution, and its padding ``lo`` and ``hi``."""
+    check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
+    if output_padding and (output_size is not None or padding == "same"):
+        other = "padding='same'" if padding == "same" else f"output_size={output_size}"
+        raise GeometryError(
+            f"output_padding={output_padding} cannot go with {other}, which fixes the size: leave output_padding at 0"
+        )
+    full = (input_size - 1) * stride + dilation * (kernel - 1) + 1
+    if padding == "same":
+        size = input_size * stride if output_size is None else output_size
+        _check_reachable(size, (input_size - 1) * stride + 1, input_size * stride)
+        return size, *_halves(max(full - size, 0))
+    lo, hi = _pair(padding)
+    limit = max(stride, dilation)
+    if output_size is not None:
+        _check_reachable(output_size, full - lo - hi, full - lo - hi + limit - 1)
+        return output_size, lo, hi
+    if not 0 <= output_padding < limit:
+        raise GeometryError(
+            f"output_padding={output_padding} is out of range: need 0 <= output_padding < max(stride={stride}, "
+            f"dilation={dilation}); {0 if output_padding < 0 else limit - 1} would do"
+        )
+    full += output_padding
+    if lo + hi >= full:
+        raise GeometryError(
+            f"padding {(lo, hi)} crops away all of the output: need lo + hi < "
+            f"(input-1)*stride + dilation*(kernel_size-1) + 1 + output_padding = {full}"
+        )
+    return full - lo - hi, lo, hi
+
+
+def check_positive(**values: int) -> None:
+    """Check that each value, by name, is at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise GeometryError(f"{name}={value} must be at least 1")
+
+
+def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
+    """Check that padding is not negative, of a known mode, and finds what it reads in the axis."""
+    if padding_mode not in PADDING_MODES:
+        known = ", ".join(map(repr, PADDING_MODES))
+        raise GeometryError(f"padding_mode={padding_mode!r} is unknown: need one of {known}")
+    if min(lo, hi) < 0:
+        raise GeometryError(f"padding {(lo, hi)} must not be negative: need lo >= 0 and hi >= 0; slice to crop")
+    limit = {"reflect": inputs - 1, "circular": inputs}.get(padding_mode)
+    if limit is not None and max(lo, hi) > limit:
+        sign = "<" if padding_mode == "reflect" else "<="
+        raise GeometryError(
+            f"padding {(lo, hi)} with padding_mode={padding_mode!r} reads a side of {inputs} cells: "
+            f"need padding {sign} {inputs}; at most {limit} would do"
+        )
+
+
+def _check_reachable(output_size: int, smallest: int, largest: int) -> None:
+    smallest = max(smallest, 1)
+    if largest < smallest:
+        raise GeometryError(f"output_size={output_size} is out of reach: the padding crops away all of the output")
+    if not smallest <= output_size <= largest:
+        nearest = min(max(output_size, smallest), largest)
+        raise GeometryError(
+            f"output_size={output_size} is out of reach: need {smallest} <= output_size <= {largest}; "
+            f"{nearest} would do"
+        )
+
+
+def _pair(padding: Any) -> tuple[int, int]:
+    pair: tuple[int, int] = per_axis_padding([padding] if isinstance(padding, tuple) else padding, 1)[0]
+    check_padding(*pair, padding_mode="zeros", inputs=0)
+    return pair
+
+
+def _halves(total: int) -> tuple[int, int]:
+    """Split padding in two; an odd cell goes to the end."""
+    return total // 2, total - total // 2
+
+
+def kept_range(size: int, lo: int, hi: int) -> tuple[int, int, int, int]:
+    """What to do with ``size`` cells to extend them by ``lo`` and ``hi``, either of which may crop.
+
+    Returns:
+        ``(start, length, before, after)``: the range of cells to keep, and the zeros to put before and after it.
+    """
+    begin, end = -lo, size + hi
+    start = min(max(begin, 0), size)
+    length = max(min(end, size) - start, 0)
+    before = max(min(end, 0) - begin, 0)
+    return start, length, before, end - begin - before - length

@@ -1,0 +1,56 @@
+"""The ways to compute a convolution, one file each.
+
+A method is a module with three functions. ``direct(input, weight, geometry)`` computes ``C x`` and
+``transposed(input, weight, geometry)`` computes ``Cᵀ y``, for an input of shape (batch, channels, *sizes) and a
+geometry that pads with zeros only; ``refuses(geometry, dtype)`` gives the reason why a case cannot be taken, or
+``None``. The first line of its docstring is its description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from convmat.geometry import Geometry
+from convmat.methods import dense, fft, native, phases, sparse, unfold, zero_insertion
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to compute a convolution and its transpose."""
+
+    name: str
+    summary: str
+    direct: Callable[..., Tensor]
+    transposed: Callable[..., Tensor]
+    refuses: Callable[[Geometry, torch.dtype], str | None]
+    adds_bias: bool = False
+
+    def __call__(self, input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
+        """The output, of shape (batch, *out_shape), for a geometry that pads with zeros."""
+        compute = self.transposed if geometry.transposed else self.direct
+        if self.adds_bias:
+            return compute(input, weight, geometry, bias)
+        return add_bias(compute(input, weight, geometry), bias)
+
+
+def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
+    """Add one number per channel to (batch, channels, *sizes)."""
+    return output if bias is None else output + bias.reshape(-1, *(1,) * (output.ndim - 2))
+
+
+def _from_module(module: ModuleType, adds_bias: bool = False) -> Method:
+    name = module.__name__.rpartition(".")[2]
+    summary = (module.__doc__ or "").partition("\n")[0]
+    return Method(name, summary, module.direct, module.transposed, module.refuses, adds_bias)
+
+
+_ALL = (
+    _from_module(native, adds_bias=True),
+    *map(_from_module, (dense, sparse, unfold, zero_insertion, phases, fft)),
+)
+METHODS = {method.name: method for method in _ALL}

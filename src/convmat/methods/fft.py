@@ -1,0 +1,77 @@
+"""Multiply spectra: worth it for large kernels.
+
+Rounding is global: the error of each output is relative to the largest of them, and one NaN spreads over all.
+Half precision is computed in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from convmat.columns import crop_padding, zero_padding
+from convmat.geometry import Geometry
+from convmat.methods.common import insert_zeros, take_every
+from convmat.padding import pad_or_crop
+
+
+def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Correlate the padded input with the dilated kernel, keep every stride-th element."""
+    padded = pad_or_crop(input, zero_padding(geometry))
+    kernel = insert_zeros(weight, geometry.dilation)
+    rows = "bgcf,grcf->bgrf"
+    everywhere = _filter(padded, kernel, geometry, rows, correlate=True)
+    return take_every(everywhere, geometry.stride, geometry.outputs)
+
+
+def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Convolve the input, with zeros between its cells, with the dilated kernel, and crop."""
+    spread = insert_zeros(input, geometry.stride)
+    kernel = insert_zeros(weight, geometry.dilation)
+    columns = "bgrf,grcf->bgcf"
+    everywhere = _filter(spread, kernel, geometry, columns, correlate=False)
+    padded = [axis.padded for axis in geometry.axes]
+    return crop_padding(take_every(everywhere, (1,) * geometry.ndim, padded), geometry)
+
+
+def _filter(signal: Tensor, kernel: Tensor, geometry: Geometry, equation: str, correlate: bool) -> Tensor:
+    """Cyclic correlation or convolution of (batch, channels, *sizes), long enough for nothing to wrap around."""
+    dtype = signal.dtype
+    if dtype in (torch.float16, torch.bfloat16):
+        signal, kernel = signal.float(), kernel.float()
+    sizes = _fast_lengths([axis.padded for axis in geometry.axes], real=not dtype.is_complex)
+    if correlate:
+        kernel = kernel.conj()
+    signal_f, kernel_f = _spectrum(signal, sizes), _spectrum(kernel, sizes)
+    bins = signal_f.shape[2:]
+    signal_f = signal_f.flatten(2).unflatten(1, (geometry.groups, signal_f.shape[1] // geometry.groups))
+    kernel_f = kernel_f.flatten(2).unflatten(0, (geometry.groups, kernel_f.shape[0] // geometry.groups))
+    product = torch.einsum(equation, signal_f, kernel_f.conj() if correlate else kernel_f)
+    return _inverse(product.flatten(1, 2).unflatten(2, bins), sizes, dtype)
+
+
+def _spectrum(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    dims = tuple(range(2, tensor.ndim))
+    return torch.fft.fftn(tensor, sizes, dims) if tensor.is_complex() else torch.fft.rfftn(tensor, sizes, dims)
+
+
+def _inverse(spectrum: Tensor, sizes: Sequence[int], dtype: torch.dtype) -> Tensor:
+    dims = tuple(range(2, spectrum.ndim))
+    if dtype.is_complex:
+        return torch.fft.ifftn(spectrum, sizes, dims)
+    return torch.fft.irfftn(spectrum, sizes, dims).to(dtype)
+
+
+def _fast_lengths(sizes: Sequence[int], real: bool) -> list[int]:
+    from scipy.fft import next_fast_len
+
+    return [next_fast_len(size, real) for size in sizes]
+
+
+def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
+    """Why the method cannot take a case, if it cannot."""
+    if not (dtype.is_floating_point or dtype.is_complex):
+        return f"a spectrum of {dtype} would be rounded"
+    return None

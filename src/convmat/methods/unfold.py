@@ -1,0 +1,166 @@
+"""im2col and a matrix product; transposed, a matrix product and col2im.
+
+The columns repeat every input up to once per tap. So they are made in chunks that stay under :func:`column_memory`,
+and made anew for the backward pass instead of being kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
+
+import torch
+from torch import Tensor
+
+from convmat.autograd import TrilinearMaps, trilinear
+from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding, zeros_for
+from convmat.geometry import Geometry, GeometryError
+from convmat.methods.common import no_bool
+from convmat.padding import pad_or_crop
+
+_column_memory: ContextVar[int] = ContextVar("column_memory", default=2**28)
+
+Box = tuple[slice, ...]
+
+
+@contextmanager
+def column_memory(limit: int) -> Iterator[None]:
+    """Limit the memory that ``method="unfold"`` takes for its columns.
+
+    The limit holds for the layers called within the context, and for their backward passes wherever these run. It does
+    not count the input, the padded copy of it, the weight and the output.
+
+    Args:
+        limit: in bytes. Default without the context: 256 MiB. It must hold at least one column, of
+            ``in_channels * prod(kernel_size)`` elements.
+
+    >>> import torch, convmat
+    >>> x, weight = torch.ones(1, 3, 30, 40), torch.ones(2, 3, 5, 5)
+    >>> with convmat.column_memory(100_000):
+    ...     convmat.conv2d(x, weight, method="unfold").shape
+    torch.Size([1, 2, 26, 36])
+    """
+    if limit < 1:
+        raise GeometryError(f"limit={limit} bytes must be at least 1")
+    token = _column_memory.set(limit)
+    try:
+        yield
+    finally:
+        _column_memory.reset(token)
+
+
+def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Unfold, then multiply by the weight as a (rows, columns*taps) matrix."""
+    return trilinear(_maps(geometry), "y", x=input, w=weight)
+
+
+def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Multiply by the transposed weight matrix, then fold."""
+    return trilinear(_maps(geometry), "x", w=weight, y=input)
+
+
+def _maps(geometry: Geometry) -> TrilinearMaps:
+    limit = _column_memory.get()
+    return TrilinearMaps(
+        y=lambda x, w: _convolve(x, w, geometry, limit),
+        x=lambda w, y: _convolve_transpose(w, y, geometry, limit),
+        w=lambda x, y: _weight_gradient(x, y, geometry, limit),
+    )
+
+
+def _convolve(x: Tensor, w: Tensor, geometry: Geometry, limit: int) -> Tensor:
+    rows, _ = geometry.direct_channels
+    view, weight = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry), _weight_matrix(w, geometry)
+    y = _by_group(zeros_for((len(x), rows, *geometry.outputs), x, w), geometry)
+    for box in _boxes(x, geometry, limit):
+        y[box] = _from_matrix(weight @ _to_matrix(view[box], geometry), y[box].shape, geometry)
+    return y.flatten(1, 2)
+
+
+def _convolve_transpose(w: Tensor, y: Tensor, geometry: Geometry, limit: int) -> Tensor:
+    _, columns = geometry.direct_channels
+    padded = zeros_for((len(y), columns, *padded_sizes(geometry)), w, y)
+    view, weight = _grouped_windows(padded, geometry), _weight_matrix(w, geometry)
+    y = _by_group(y, geometry)
+    for box in _boxes(y, geometry, limit):
+        part = view[box]
+        columns_of_part = _from_matrix(weight.mT @ _to_matrix(y[box], geometry), part.shape, geometry)
+        add_columns(part, columns_of_part, geometry.kernel_size)
+    return crop_padding(padded, geometry).contiguous()
+
+
+def _weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, limit: int) -> Tensor:
+    rows, columns = geometry.direct_channels
+    view = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry)
+    y = _by_group(y, geometry)
+    shape = (geometry.groups, rows // geometry.groups, columns // geometry.groups * prod(geometry.kernel_size))
+    gradient = zeros_for(shape, x, y)
+    for box in _boxes(x, geometry, limit):
+        gradient += _to_matrix(y[box], geometry) @ _to_matrix(view[box], geometry).mT
+    return gradient.reshape(geometry.weight_shape)
+
+
+def _by_group(tensor: Tensor, geometry: Geometry) -> Tensor:
+    return tensor.unflatten(1, (geometry.groups, tensor.shape[1] // geometry.groups))
+
+
+def _grouped_windows(padded: Tensor, geometry: Geometry) -> Tensor:
+    """A view of shape (batch, groups, channels, *outputs, *kernel)."""
+    return _by_group(windows(padded, geometry), geometry)
+
+
+def _weight_matrix(w: Tensor, geometry: Geometry) -> Tensor:
+    """(rows, columns/groups, *kernel) -> (groups, rows/groups, columns/groups*taps)."""
+    return w.unflatten(0, (geometry.groups, w.shape[0] // geometry.groups)).flatten(2)
+
+
+def _matrix_order(ndim: int, geometry: Geometry) -> tuple[int, ...]:
+    """(batch, groups, channels, *cells, *kernel) -> (groups, channels, *kernel, batch, *cells)."""
+    cells = range(3, 3 + geometry.ndim)
+    return (1, 2, *range(cells.stop, ndim), 0, *cells)
+
+
+def _to_matrix(part: Tensor, geometry: Geometry) -> Tensor:
+    """Lay out a chunk as (groups, channels*taps, batch*cells); without the kernel's axes, taps is 1."""
+    ordered = part.permute(_matrix_order(part.ndim, geometry))
+    positions = ordered.shape[-1 - geometry.ndim :]
+    return ordered.reshape(part.shape[1], -1 if part.numel() else 0, prod(positions))
+
+
+def _from_matrix(matrix: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
+    """The inverse, back to a chunk of the given shape."""
+    order = _matrix_order(len(shape), geometry)
+    back = sorted(range(len(order)), key=order.__getitem__)
+    return matrix.reshape([shape[dim] for dim in order]).permute(back)
+
+
+def _boxes(tensor: Tensor, geometry: Geometry, limit: int) -> Iterator[Box]:
+    """Cut (batch, groups, channels, *outputs) into parts whose columns stay under the limit."""
+    column = geometry.direct_channels[1] * prod(geometry.kernel_size) * tensor.element_size()
+    if column > limit:
+        raise GeometryError(
+            f"column_memory({limit}) is too small: one column of this layer alone takes {column} bytes; "
+            f"need limit >= in_channels*prod(kernel_size)*itemsize = {column}"
+        )
+    most = limit // column if column else tensor.numel()
+    for batch, *cells in _cut((len(tensor), *geometry.outputs), max(most, 1)):
+        yield (batch, slice(None), slice(None), *cells)
+
+
+def _cut(shape: tuple[int, ...], most: int) -> Iterator[Box]:
+    """Cut a box into boxes of at most ``most`` elements, along its first axes first."""
+    if not shape:
+        yield ()
+        return
+    inner = prod(shape[1:])
+    step = max(most // max(inner, 1), 1)
+    for start in range(0, shape[0], step):
+        for rest in _cut(shape[1:], most):
+            yield (slice(start, min(start + step, shape[0])), *rest)
+
+
+def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
+    """Why the method cannot take a case, if it cannot."""
+    return no_bool(dtype)
