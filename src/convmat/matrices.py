@@ -178,6 +178,13 @@ def csr(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype = torch.int
     )
 
 
+def size_text(geometry: Geometry) -> str:
+    """The size of a matrix, in words."""
+    rows, columns = geometry.matrix_shape
+    exactly = "" if geometry.padding_mode == "zeros" else "up to "  # taps may meet in an entry
+    return f"{rows} x {columns} matrix with {exactly}{geometry.most_entries()} nonzero entries"
+
+
 def weight_gradient(geometry: Geometry, input: Tensor, output: Tensor) -> Tensor:
     """The gradient of ``<output, C(weight) input>`` with respect to the weight, over the entries of the matrix.
 
@@ -268,10 +275,8 @@ def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.l
     free = available(weight.device)
     if free is None or size <= free:
         return
-    rows, columns = geometry.matrix_shape
-    exactly = "" if geometry.padding_mode == "zeros" else "up to "
     ways = "layout=torch.sparse_csr, or " if layout == torch.strided else ""
     raise GeometryError(
-        f"the {rows} x {columns} matrix with {exactly}{geometry.most_entries()} nonzero entries takes {human(size)} "
-        f"as {layout}, but {human(free)} are free: use {ways}the map without its matrix (convmat.conv*d, ..)"
+        f"the {size_text(geometry)} takes {human(size)} as {layout}, but {human(free)} are free: "
+        f"use {ways}the map without its matrix (convmat.conv1d .. conv_transpose3d)"
     )

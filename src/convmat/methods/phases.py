@@ -1,7 +1,7 @@
 """The sub-pixel view: one stride-1 convolution makes all phases of Cᵀ as channels; interleave them.
 
-Cell ``i`` of Cᵀ belongs to phase ``(i + lo) % stride`` and is fed by the taps of that phase only. So all phases
-are one convolution with ``stride`` times the channels and about ``1/stride`` of the kernel along each axis. Where the kernel
+Cell ``i`` of Cᵀ belongs to phase ``(i + lo) % stride`` and is fed by the taps of that phase only. So all phases are
+one convolution with ``stride`` times the channels and ``1/stride`` of the kernel along each axis. Where the kernel
 does not divide evenly (it is no multiple of the stride, or dilated), a missing tap is a zero.
 
 The transpose of this splits the inputs of the direct convolution into phases, and convolves these with stride 1.

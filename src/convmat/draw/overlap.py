@@ -1,0 +1,44 @@
+"""How often each output of a transposed convolution is hit: where checkerboards come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convmat.geometry import Geometry, GeometryError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_NUMBERED = 24
+
+
+def overlap(geometry: Geometry, title: str | None = None) -> Figure:
+    """Draw how many taps reach each output of Cᵀ.
+
+    An uneven map is a checkerboard in waiting: see Odena et al. (2016), "Deconvolution and checkerboard artifacts".
+
+    Args:
+        geometry: over one or two axes.
+        title: above the picture. Default: kernel and stride
+    """
+    from matplotlib.figure import Figure
+
+    if geometry.ndim > 2:
+        raise GeometryError(f"a geometry over {geometry.ndim} axes cannot be drawn: need 1 or 2")
+    counts = np.atleast_2d(geometry.overlap())
+    height, width = counts.shape
+    scale = 6 / max(height, width)
+    figure = Figure(figsize=(max(width * scale, 2.5) + 1.4, max(height * scale, 1.2) + 0.8), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(counts, cmap="magma", vmin=0, interpolation="nearest")
+    axes.locator_params(integer=True)
+    kernel, stride = ("x".join(map(str, sizes)) for sizes in (geometry.kernel_size, geometry.stride))
+    axes.set_title(title or f"taps per output: kernel {kernel}, stride {stride}")
+    figure.colorbar(image, ax=axes, ticks=np.unique(counts), shrink=0.8)
+    if max(height, width) <= _MOST_NUMBERED:
+        for (row, column), count in np.ndenumerate(counts):
+            color = "black" if count > counts.max() / 2 else "white"
+            axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=7)
+    return figure

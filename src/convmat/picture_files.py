@@ -1,0 +1,85 @@
+"""Reading and writing pictures as tensors."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convmat.geometry import GeometryError
+
+# By number of channels; Pillow's other modes (palettes, bits, CMYK) are turned into one of these.
+_KEPT_MODES = ("L", "LA", "RGB", "RGBA")
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B")
+
+
+def read_picture(path: Path) -> Tensor:
+    """Read a picture as a float tensor.
+
+    Args:
+        path: of a file in any format that Pillow reads.
+
+    Returns:
+        Of shape (channels, height, width), values 0 to 1; grey, grey and alpha, RGB or RGBA, the right way up.
+
+    Raises:
+        GeometryError: if the file is no picture.
+        OSError: if it cannot be read.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise GeometryError(f"{path} is no picture that can be read: {error}") from None
+    if picture.mode in _SIXTEEN_BITS:
+        return torch.from_numpy(np.asarray(picture).astype(np.float32) / 65535)[None]
+    if picture.mode not in _KEPT_MODES:
+        transparent = "transparency" in picture.info
+        grey = picture.mode in ("1", "I", "F")
+        picture = picture.convert("RGBA" if transparent else "L" if grey else "RGB")
+    pixels = torch.from_numpy(np.array(picture))
+    return torch.atleast_3d(pixels).movedim(-1, 0).float() / 255
+
+
+def check_writable(path: Path, channels: int) -> None:
+    """Check that a picture of so many channels can be written in the format that the ending of a path stands for.
+
+    Raises:
+        GeometryError: if the ending is of no known format, or of one that cannot hold these channels.
+    """
+    from PIL import Image
+
+    if not path.parent.is_dir():
+        raise GeometryError(f"{path}: there is no folder {path.parent}")
+    extensions = Image.registered_extensions()
+    format = extensions.get(path.suffix.lower())
+    if format not in Image.SAVE:
+        raise GeometryError(f"{path}: no picture format is known by the ending {path.suffix!r}; .png would do")
+    try:
+        Image.new(_KEPT_MODES[channels - 1], (1, 1)).save(BytesIO(), format)
+    except (OSError, ValueError) as error:
+        raise GeometryError(f"{path}: {format} cannot hold this picture ({error}); .png would do") from None
+
+
+def write_picture(picture: Tensor, path: Path) -> None:
+    """Write a picture, rounded to 8 bits per channel.
+
+    Args:
+        picture: of shape (channels, height, width) with 1 to 4 channels; values outside 0 to 1 are cut off.
+        path: of the file; its ending says the format.
+
+    Raises:
+        GeometryError: if the ending is of no known format, or of one that cannot hold these channels.
+        OSError: if it cannot be written.
+    """
+    from PIL import Image
+
+    check_writable(path, len(picture))
+    levels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1)
+    Image.fromarray(levels.squeeze(-1).numpy()).save(path)
