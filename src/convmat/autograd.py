@@ -12,12 +12,13 @@ often as one likes, and recomputes what others would have to store.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch import eager_transforms
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,26 @@ def trilinear(maps: TrilinearMaps, role: str, **operands: Tensor) -> Tensor:
         role: ``"y"``, ``"x"`` or ``"w"``.
         operands: the other two, by name.
     """
-    first, second = (operands[name] for name in _ROLES if name != role)
+    first, second = (operands[name] for name in _others(role))
     return _apply(first, second, maps, role)
+
+
+def own_storage(result: Tensor) -> Tensor:
+    """A result as it is, or copied if it is a view, which a custom function must not return."""
+    return result.clone() if result._is_view() else result
+
+
+def _refuse_nested_forward_mode() -> None:
+    """Raise where PyTorch loses tangents without a word (https://github.com/pytorch/pytorch/issues/197867)."""
+    if getattr(eager_transforms, "JVP_NESTING", 0) > 1:
+        raise NotImplementedError(
+            "forward mode over forward mode, as in jacfwd(jacfwd(f)), goes wrong in PyTorch for operations with a rule "
+            "of their own, as methods 'unfold' and 'sparse' have: use jacrev for one of the two, or another method"
+        )
+
+
+def _others(role: str) -> list[str]:
+    return [name for name in _ROLES if name != role]
 
 
 def _apply(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Tensor:
@@ -50,12 +69,10 @@ def _apply(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Ten
 
 
 class _Trilinear(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Tensor:
         result: Tensor = getattr(maps, role)(first, second)
-        return result
+        return own_storage(result)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, TrilinearMaps, str], output: Tensor) -> None:
@@ -65,7 +82,7 @@ class _Trilinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        names = [name for name in _ROLES if name != ctx.role]
+        names = _others(ctx.role)
         operands = dict(zip(names, ctx.saved_tensors, strict=True))
         grads = [
             trilinear(ctx.maps, name, **{ctx.role: grad, other: operands[other].conj()}) if needed else None
@@ -75,6 +92,7 @@ class _Trilinear(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, first_t: Tensor | None, second_t: Tensor | None, *_: None) -> Tensor:
+        _refuse_nested_forward_mode()
         first, second = ctx.saved_tensors
         terms = []
         if first_t is not None:
@@ -82,3 +100,25 @@ class _Trilinear(torch.autograd.Function):
         if second_t is not None:
             terms.append(_apply(first, second_t, ctx.maps, ctx.role))
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], first: Tensor, second: Tensor, maps: TrilinearMaps, role: str
+    ) -> tuple[Tensor, int]:
+        mapped = {name for name, dim in zip(_others(role), in_dims, strict=False) if dim is not None}
+        if "w" in mapped or role == "w":  # every instance has a weight of its own
+            operands = [
+                _unbind(tensor, dim, info.batch_size) for tensor, dim in zip((first, second), in_dims, strict=False)
+            ]
+            return torch.stack([_apply(a, b, maps, role) for a, b in zip(*operands, strict=True)]), 0
+        # Only x or y is mapped over: let the instances join its batch.
+        first, second = _join(first, in_dims[0]), _join(second, in_dims[1])
+        return _apply(first, second, maps, role).unflatten(0, (info.batch_size, -1)), 0
+
+
+def _join(tensor: Tensor, dim: int | None) -> Tensor:
+    return tensor if dim is None else tensor.movedim(dim, 0).flatten(0, 1)
+
+
+def _unbind(tensor: Tensor, dim: int | None, count: int) -> Sequence[Tensor]:
+    return [tensor] * count if dim is None else tensor.unbind(dim)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convmat.autograd import own_storage
 from convmat.geometry import Geometry
 from convmat.padding import pad_or_crop
 
@@ -66,14 +67,6 @@ def crop_padding(padded: Tensor, geometry: Geometry) -> Tensor:
     return pad_or_crop(padded, [(-axis.lo, -axis.hi) for axis in geometry.axes])
 
 
-def zeros_for(shape: tuple[int, ...], *operands: Tensor) -> Tensor:
-    """Zeros to write a function of the operands into; batched by ``vmap`` if one of them is."""
-    like = operands[0].new_zeros(())
-    for operand in operands[1:]:
-        like = like + operand.new_zeros(())
-    return like.new_zeros(shape)
-
-
 def padded_sizes(geometry: Geometry) -> tuple[int, ...]:
     """The spatial sizes of what the windows lie on."""
     return tuple(axis.padded for axis in geometry.axes)
@@ -91,7 +84,7 @@ class _Columns(torch.autograd.Function):
 
     @staticmethod
     def forward(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
-        return _scatter(tensor, geometry) if scatter else _gather(tensor, geometry)
+        return own_storage(_scatter(tensor, geometry) if scatter else _gather(tensor, geometry))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Geometry, bool], output: Tensor) -> None:
@@ -111,16 +104,14 @@ def _gather(input: Tensor, geometry: Geometry) -> Tensor:
     n = geometry.ndim
     taps_first = view.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
     rows = input.shape[1] * prod(geometry.kernel_size)
-    columns = taps_first.reshape(input.shape[0], rows, prod(geometry.outputs))
-    # A single tap needs no copy, but a custom function must not return a view of its input.
-    return columns.clone() if prod(geometry.kernel_size) == 1 else columns
+    return taps_first.reshape(input.shape[0], rows, prod(geometry.outputs))
 
 
 def _scatter(columns: Tensor, geometry: Geometry) -> Tensor:
     n, batch = geometry.ndim, columns.shape[0]
     channels = columns.shape[1] // prod(geometry.kernel_size)
     taps_first = columns.reshape(batch, channels, *geometry.kernel_size, *geometry.outputs)
-    total = zeros_for((batch, channels, *padded_sizes(geometry)), columns)
+    total = columns.new_zeros(batch, channels, *padded_sizes(geometry))
     taps_last = taps_first.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
     add_columns(windows(total, geometry), taps_last, geometry.kernel_size)
     return crop_padding(total, geometry).contiguous()

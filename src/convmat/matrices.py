@@ -142,11 +142,12 @@ def build(geometry: Geometry, weight: Tensor, layout: torch.layout, index_dtype:
 def dense(geometry: Geometry, weight: Tensor) -> Tensor:
     """The matrix of shape ``geometry.matrix_shape``; (rows, columns) of all cells, channels first."""
     rows, columns = geometry.matrix_shape
-    _check_memory(geometry, weight, rows * columns * weight.element_size(), torch.strided)
+    while_built = geometry.most_entries() * (3 * 8 + weight.element_size())  # rows, columns, positions; values
+    _check_memory(geometry, weight, rows * columns * weight.element_size() + while_built, torch.strided)
     entries = _entries(geometry, weight)
     positions = entries.rows() * columns + entries.columns()
     values = entries.values(weight)
-    return values.new_zeros(rows * columns).scatter_(0, positions, values).reshape(rows, columns)
+    return values.new_zeros(rows * columns).index_put_((positions,), values).reshape(rows, columns)
 
 
 def coo(geometry: Geometry, weight: Tensor) -> Tensor:
@@ -277,6 +278,6 @@ def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.l
         return
     ways = "layout=torch.sparse_csr, or " if layout == torch.strided else ""
     raise GeometryError(
-        f"the {size_text(geometry)} takes {human(size)} as {layout}, but {human(free)} are free: "
+        f"the {size_text(geometry)} takes {human(size)} to build as {layout}, but {human(free)} are free: "
         f"use {ways}the map without its matrix (convmat.conv1d .. conv_transpose3d)"
     )

@@ -65,6 +65,7 @@ def pad_or_crop(input: Tensor, amounts: Sequence[tuple[int, int]]) -> Tensor:
     fill: list[int] = []
     for dim, (lo, hi) in enumerate(amounts, start=-len(amounts)):
         start, length, before, after = kept_range(input.shape[dim], lo, hi)
-        input = input.narrow(dim, start, length)
+        if length < input.shape[dim]:
+            input = input.narrow(dim, start, length)
         fill = [before, after, *fill]  # F.pad starts with the last axis
     return F.pad(input, fill) if any(fill) else input

@@ -29,13 +29,15 @@ def read_picture(path: Path) -> Tensor:
         GeometryError: if the file is no picture.
         OSError: if it cannot be read.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             picture.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.filename:  # the file itself: none there, no permission
+            raise
         raise GeometryError(f"{path} is no picture that can be read: {error}") from None
     if picture.mode in _SIXTEEN_BITS:
         return torch.from_numpy(np.asarray(picture).astype(np.float32) / 65535)[None]

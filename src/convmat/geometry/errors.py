@@ -7,3 +7,5 @@ class GeometryError(ValueError, RuntimeError):
     The message names the argument, shows its value, states the rule and, where there is one, what would do instead.
     It is a ``RuntimeError`` as well because that is what PyTorch's own functions raise.
     """
+
+    __module__ = "convmat"  # where users find it

@@ -55,9 +55,11 @@ def _padding_pair(item: Any, padding: Any) -> tuple[int, int]:
 
 def an_int(value: Any, name: str) -> int:
     """A plain integer; symbolic ones (of PyTorch's tracing, which carry a node) stay as they are."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}={value!r} must be an integer or a sequence of integers, not {type(value).__name__}")
-    plain: int = value if isinstance(value, int) or hasattr(value, "node") else value.__index__()
+    plain: int = value if hasattr(value, "node") else value.__index__()
     return plain
 
 

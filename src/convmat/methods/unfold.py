@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from convmat.autograd import TrilinearMaps, trilinear
-from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding, zeros_for
+from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding
 from convmat.geometry import Geometry, GeometryError
 from convmat.methods.common import no_bool
 from convmat.padding import pad_or_crop
@@ -73,15 +73,16 @@ def _maps(geometry: Geometry) -> TrilinearMaps:
 def _convolve(x: Tensor, w: Tensor, geometry: Geometry, limit: int) -> Tensor:
     rows, _ = geometry.direct_channels
     view, weight = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry), _weight_matrix(w, geometry)
-    y = _by_group(zeros_for((len(x), rows, *geometry.outputs), x, w), geometry)
+    y = x.new_zeros(len(x), rows, *geometry.outputs)
+    by_group = _by_group(y, geometry)
     for box in _boxes(x, geometry, limit):
-        y[box] = _from_matrix(weight @ _to_matrix(view[box], geometry), y[box].shape, geometry)
-    return y.flatten(1, 2)
+        by_group[box] = _from_matrix(weight @ _to_matrix(view[box], geometry), by_group[box].shape, geometry)
+    return y
 
 
 def _convolve_transpose(w: Tensor, y: Tensor, geometry: Geometry, limit: int) -> Tensor:
     _, columns = geometry.direct_channels
-    padded = zeros_for((len(y), columns, *padded_sizes(geometry)), w, y)
+    padded = y.new_zeros(len(y), columns, *padded_sizes(geometry))
     view, weight = _grouped_windows(padded, geometry), _weight_matrix(w, geometry)
     y = _by_group(y, geometry)
     for box in _boxes(y, geometry, limit):
@@ -92,14 +93,13 @@ def _convolve_transpose(w: Tensor, y: Tensor, geometry: Geometry, limit: int) ->
 
 
 def _weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, limit: int) -> Tensor:
-    rows, columns = geometry.direct_channels
     view = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry)
     y = _by_group(y, geometry)
-    shape = (geometry.groups, rows // geometry.groups, columns // geometry.groups * prod(geometry.kernel_size))
-    gradient = zeros_for(shape, x, y)
+    gradient = x.new_zeros(geometry.weight_shape)
+    matrix = _weight_matrix(gradient, geometry)
     for box in _boxes(x, geometry, limit):
-        gradient += _to_matrix(y[box], geometry) @ _to_matrix(view[box], geometry).mT
-    return gradient.reshape(geometry.weight_shape)
+        matrix += _to_matrix(y[box], geometry) @ _to_matrix(view[box], geometry).mT
+    return gradient
 
 
 def _by_group(tensor: Tensor, geometry: Geometry) -> Tensor:

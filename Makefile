@@ -1,0 +1,41 @@
+# `make demo` and `make test` need Python and make, nothing else: they set up .venv by themselves.
+PYTHON ?= python3
+# For pip, as in PIP_ARGS="--index-url URL" to take PyTorch from elsewhere.
+PIP_ARGS ?=
+# The tests of one process share it with PyTorch's own threads.
+JOBS ?= 2
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help demo test lint types check format clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## See what convmat does, in numbers, on a photograph and as a report
+	$(BIN)/convmat demo
+
+test: lint types check  ## Run all checks
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+check: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS)
+
+format: $(INSTALLED)  ## Mend the formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what make made
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report
