@@ -29,6 +29,7 @@ def conv_geometry(
 
     ``in_channels`` are those of the input, to be checked; without it they follow from the weight.
     """
+    _check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
     _check_groups(groups)
     out_channels, in_per_group = weight.shape[:2]
@@ -65,6 +66,7 @@ def conv_transpose_geometry(
     in_channels: int | None = None,
 ) -> Geometry:
     """The geometry of a transposed convolution with a weight of shape (in, out/groups, *kernel)."""
+    _check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
     _check_groups(groups)
     weight_channels, out_per_group = weight.shape[:2]

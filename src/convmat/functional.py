@@ -5,14 +5,14 @@ Each normalises its arguments, builds the geometry and hands over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 from torch import Tensor
 
 from convmat.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
 from convmat.columns import gather_columns, scatter_columns
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
 from convmat.planning import run
 
 
@@ -241,7 +241,7 @@ def unfold(
     tensor([[1, 2, 3],
             [2, 3, 4]])
     """
-    ndim = 2 if isinstance(kernel_size, int) else len(kernel_size)
+    ndim = _axes_of(kernel_size)
     check_input(input, ndim + 2, f"unfold over {ndim} axes", "(batch, channels, sizes)")
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation, in_channels=channels)
@@ -276,7 +276,9 @@ def fold(
     >>> fold(torch.tensor([[1, 2, 3], [20, 30, 40]]), (4,), 2)
     tensor([[ 1, 22, 33, 40]])
     """
-    sizes = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+    sizes = per_axis_ints(output_size, _axes_of(output_size), "output_size")
+    for size in sizes:
+        check_positive(output_size=size)
     check_input(input, 3, "fold", "(batch, channels*taps, windows)")
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation)
     rows, windows = input.shape[-2:]
@@ -291,6 +293,11 @@ def fold(
             f"{' x '.join(map(str, geometry.outputs))} = {expected} places in output_size={sizes}"
         )
     return _with_batch(lambda batch: scatter_columns(batch, geometry), input, 3)
+
+
+def _axes_of(sizes: PerAxis) -> int:
+    """How many axes sizes stand for in unfold and fold: a single integer means two, as in PyTorch."""
+    return len(sizes) if isinstance(sizes, Sequence) else 2
 
 
 def _conv(

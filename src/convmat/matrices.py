@@ -34,7 +34,7 @@ def conv_matrix(
 ) -> Tensor:
     """The matrix C of a convolution over any number of axes: ``C @ x.flatten() == conv(x).flatten()``.
 
-    Gradients flow from its entries (the values, if sparse) back to the weight.
+    Gradients flow from its entries (the values, if sparse) back to the weight; PyTorch has none of complex CSR.
 
     Args:
         weight: of shape (out_channels, in_channels/groups, *kernel), of any dtype.
@@ -167,6 +167,10 @@ def csr(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype = torch.int
         raise GeometryError(
             f"index_dtype=torch.int32 cannot count {most} entries of a {shape[0]} x {shape[1]} matrix: use torch.int64"
         )
+    if weight.is_complex() and weight.requires_grad and torch.is_grad_enabled():
+        raise GeometryError(
+            f"PyTorch has no gradients of {weight.dtype} in CSR: use layout=torch.sparse_coo, or weight.detach()"
+        )
     size = index_dtype.itemsize
     _check_memory(geometry, weight, most * (size + weight.element_size()) + (shape[0] + 1) * size, torch.sparse_csr)
     entries = _entries(geometry, weight)
@@ -235,7 +239,7 @@ class _Entries:
         groups, channels = self.geometry.groups, self.geometry.out_channels
         starts = torch.arange(groups, device=self.taps.device) * (self.geometry.matrix_shape[1] // groups)
         of_group = (self.first_columns + starts[:, None]).to(dtype)
-        return of_group[:, None].expand(groups, channels // groups, -1).flatten()
+        return of_group[:, None].expand(groups, channels // groups, -1).flatten().contiguous()
 
     def values(self, weight: Tensor) -> Tensor:
         """The value of each entry: a tap of the weight, or a sum of several."""

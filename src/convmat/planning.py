@@ -40,11 +40,19 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
             return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method)
     unpadded = geometry.unpadded()
     chosen = choose(unpadded, input.dtype, method)
+    if not (input.numel() and weight.numel()):
+        return add_bias(_sum_of_nothing(geometry, input, weight), bias)
     if unpadded == geometry:
         return chosen(input, weight, geometry, bias)
     if geometry.transposed:
         return add_bias(pad_transpose(chosen(input, weight, unpadded), geometry), bias)
     return chosen(pad(input, geometry), weight, unpadded, bias)
+
+
+def _sum_of_nothing(geometry: Geometry, input: Tensor, weight: Tensor) -> Tensor:
+    """The output where batch or channels are empty: zeros, of which both operands know that they led there."""
+    zero = sum(operand.flatten()[:0].sum(dtype=input.dtype) for operand in (input, weight))
+    return input.new_zeros(len(input), *geometry.out_shape) + zero
 
 
 def _autocast(operand: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,9 +13,9 @@ to build, closed forms stand beside it; the tests hold the two together.
 
 from convmat.geometry.axis import Axis, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError
-from convmat.geometry.per_axis import Padding, PerAxis, per_axis_ints
+from convmat.geometry.per_axis import Padding, PerAxis, an_int, per_axis_ints
 from convmat.geometry.product import Geometry
-from convmat.geometry.sizes import PADDING_MODES, kept_range
+from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range
 
 __all__ = [
     "PADDING_MODES",
@@ -27,6 +27,8 @@ __all__ = [
     "PerAxis",
     "Phase",
     "PhaseWindow",
+    "an_int",
+    "check_positive",
     "kept_range",
     "per_axis_ints",
 ]

@@ -80,8 +80,7 @@ def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
     if padding_mode not in PADDING_MODES:
         known = ", ".join(map(repr, PADDING_MODES))
         raise GeometryError(f"padding_mode={padding_mode!r} is unknown: need one of {known}")
-    if min(lo, hi) < 0:
-        raise GeometryError(f"padding {(lo, hi)} must not be negative: need lo >= 0 and hi >= 0; slice to crop")
+    _check_not_negative(lo, hi)
     limit = {"reflect": inputs - 1, "circular": inputs}.get(padding_mode)
     if limit is not None and max(lo, hi) > limit:
         sign = "<" if padding_mode == "reflect" else "<="
@@ -105,8 +104,13 @@ def _check_reachable(output_size: int, smallest: int, largest: int) -> None:
 
 def _pair(padding: Any) -> tuple[int, int]:
     pair: tuple[int, int] = per_axis_padding([padding] if isinstance(padding, tuple) else padding, 1)[0]
-    check_padding(*pair, padding_mode="zeros", inputs=0)
+    _check_not_negative(*pair)
     return pair
+
+
+def _check_not_negative(lo: int, hi: int) -> None:
+    if min(lo, hi) < 0:
+        raise GeometryError(f"padding {(lo, hi)} must not be negative: need lo >= 0 and hi >= 0; slice to crop")
 
 
 def _halves(total: int) -> tuple[int, int]:
@@ -116,6 +120,8 @@ def _halves(total: int) -> tuple[int, int]:
 
 def kept_range(size: int, lo: int, hi: int) -> tuple[int, int, int, int]:
     """What to do with ``size`` cells to extend them by ``lo`` and ``hi``, either of which may crop.
+
+    Where both do, they must leave something: ``size + lo + hi >= 0``.
 
     Returns:
         ``(start, length, before, after)``: the range of cells to keep, and the zeros to put before and after it.

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convmat.geometry import Geometry
+
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 
 
@@ -34,6 +36,14 @@ def take_every(input: Tensor, steps: Sequence[int], counts: Sequence[int]) -> Te
     for dim, (step, count) in enumerate(zip(steps, counts, strict=True), start=input.ndim - len(steps)):
         input = input[(slice(None),) * dim + (slice(None, None, step),)].narrow(dim, 0, count)
     return input
+
+
+def no_small_integers(geometry: Geometry, dtype: torch.dtype) -> str | None:
+    """The reason why a method built on PyTorch's dilated convolution refuses small integers."""
+    is_integer = not (dtype.is_floating_point or dtype.is_complex)
+    if is_integer and dtype != torch.int64 and max(geometry.dilation) > 1:
+        return f"PyTorch's dilated convolution takes no {dtype}"
+    return None
 
 
 def no_bool(dtype: torch.dtype) -> str | None:

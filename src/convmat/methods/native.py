@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.methods.common import CONVOLUTIONS, no_bool
+from convmat.methods.common import CONVOLUTIONS, no_bool, no_small_integers
 from convmat.padding import pad_or_crop
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -46,4 +46,4 @@ def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     is_integer = not (dtype.is_floating_point or dtype.is_complex)
     if geometry.transposed and is_integer and dtype != torch.int64:
         return f"PyTorch's transposed convolution takes no {dtype}"
-    return no_bool(dtype)
+    return no_bool(dtype) or no_small_integers(geometry, dtype)

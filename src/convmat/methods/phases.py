@@ -2,7 +2,8 @@
 
 Cell ``i`` of Cᵀ belongs to phase ``(i + lo) % stride`` and is fed by the taps of that phase only. So all phases are
 one convolution with ``stride`` times the channels and ``1/stride`` of the kernel along each axis. Where the kernel
-does not divide evenly (it is no multiple of the stride, or dilated), a missing tap is a zero.
+does not divide evenly (it is no multiple of the stride, or dilated), a missing tap is a zero (times
+which a NaN or an infinity is a NaN, in more outputs than read it).
 
 The transpose of this splits the inputs of the direct convolution into phases, and convolves these with stride 1.
 """

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convmat.autograd import TrilinearMaps, trilinear
 from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry, GeometryError, an_int, check_positive
 from convmat.methods.common import no_bool
 from convmat.padding import pad_or_crop
 
@@ -27,14 +27,15 @@ Box = tuple[slice, ...]
 
 @contextmanager
 def column_memory(limit: int) -> Iterator[None]:
-    """Limit the memory that ``method="unfold"`` takes for its columns.
+    """Limit the memory that ``method="unfold"`` takes for its columns and what they are multiplied to.
 
     The limit holds for the layers called within the context, and for their backward passes wherever these run. It does
     not count the input, the padded copy of it, the weight and the output.
 
     Args:
-        limit: in bytes. Default without the context: 256 MiB. It must hold at least one column, of
-            ``in_channels * prod(kernel_size)`` elements.
+        limit: in bytes. Default without the context: 256 MiB. It must hold at least one column and the product with
+            it: ``columns * prod(kernel_size) + rows`` elements, with the channels that the direct convolution reads and
+            writes.
 
     >>> import torch, convmat
     >>> x, weight = torch.ones(1, 3, 30, 40), torch.ones(2, 3, 5, 5)
@@ -42,8 +43,7 @@ def column_memory(limit: int) -> Iterator[None]:
     ...     convmat.conv2d(x, weight, method="unfold").shape
     torch.Size([1, 2, 26, 36])
     """
-    if limit < 1:
-        raise GeometryError(f"limit={limit} bytes must be at least 1")
+    check_positive(limit=an_int(limit, "limit"))
     token = _column_memory.set(limit)
     try:
         yield
@@ -89,6 +89,7 @@ def _convolve_transpose(w: Tensor, y: Tensor, geometry: Geometry, limit: int) ->
         part = view[box]
         columns_of_part = _from_matrix(weight.mT @ _to_matrix(y[box], geometry), part.shape, geometry)
         add_columns(part, columns_of_part, geometry.kernel_size)
+        del columns_of_part  # or it would stay while the next are made
     return crop_padding(padded, geometry).contiguous()
 
 
@@ -138,14 +139,14 @@ def _from_matrix(matrix: Tensor, shape: torch.Size, geometry: Geometry) -> Tenso
 
 def _boxes(tensor: Tensor, geometry: Geometry, limit: int) -> Iterator[Box]:
     """Cut (batch, groups, channels, *outputs) into parts whose columns stay under the limit."""
-    column = geometry.direct_channels[1] * prod(geometry.kernel_size) * tensor.element_size()
+    rows, columns = geometry.direct_channels
+    column = (columns * prod(geometry.kernel_size) + rows) * tensor.element_size()
     if column > limit:
         raise GeometryError(
-            f"column_memory({limit}) is too small: one column of this layer alone takes {column} bytes; "
-            f"need limit >= in_channels*prod(kernel_size)*itemsize = {column}"
+            f"column_memory({limit}) is too small: one column of this layer, and the product with it, take {column} "
+            f"bytes; need limit >= {column}"
         )
-    most = limit // column if column else tensor.numel()
-    for batch, *cells in _cut((len(tensor), *geometry.outputs), max(most, 1)):
+    for batch, *cells in _cut((len(tensor), *geometry.outputs), limit // column):
         yield (batch, slice(None), slice(None), *cells)
 
 

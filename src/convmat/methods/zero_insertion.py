@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convmat.columns import zero_padding
 from convmat.geometry import Geometry
-from convmat.methods.common import convolve, insert_zeros, no_bool, take_every
+from convmat.methods.common import convolve, insert_zeros, no_bool, no_small_integers, take_every
 from convmat.padding import pad_or_crop
 
 
@@ -37,4 +37,4 @@ def flip_and_swap(weight: Tensor, groups: int) -> Tensor:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype)
+    return no_bool(dtype) or no_small_integers(geometry, dtype)

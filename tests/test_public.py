@@ -1,0 +1,84 @@
+"""The public names, and what importing them costs."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+import types
+
+import pytest
+
+import convmat
+
+RUN = [f"conv{direction}{ndim}d" for direction in ("", "_transpose") for ndim in (1, 2, 3)]
+PUBLIC = [
+    *RUN,
+    "unfold",
+    "fold",
+    "available_methods",
+    "column_memory",
+    "conv_matrix",
+    "conv_transpose_matrix",
+    "matrix",
+    "Axis",
+    "Geometry",
+    "GeometryError",
+]
+
+
+def test_public_names():
+    assert set(PUBLIC) <= set(convmat.__all__)
+    assert len(set(convmat.__all__)) == len(convmat.__all__)
+    visible = {
+        name
+        for name, value in vars(convmat).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert visible == {name for name in convmat.__all__ if not isinstance(getattr(convmat, name), types.ModuleType)}
+
+
+@pytest.mark.parametrize("name", convmat.__all__)
+def test_everything_public_is_there_and_explains_itself(name):
+    documented = getattr(convmat, name)
+    text = inspect.getdoc(documented)
+    assert text
+    assert text.splitlines()[0].endswith((".", "[i]", "multiplied"))
+
+
+@pytest.mark.parametrize("name", [name for name in convmat.__all__ if callable(getattr(convmat, name))])
+def test_everything_callable_has_an_example(name):
+    documented = getattr(convmat, name)
+    if isinstance(documented, type) and issubclass(documented, Exception):
+        pytest.skip("an error is shown where it is raised")
+    assert doctest.DocTestParser().get_examples(documented.__doc__)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_arguments_are_pytorchs_and_more_by_keyword(name):
+    """PyTorch's parameters, in its order; the others by keyword only."""
+    parameters = inspect.signature(getattr(convmat, name)).parameters.values()
+    ours = [parameter.name for parameter in parameters if parameter.kind != parameter.KEYWORD_ONLY]
+    theirs = ["input", "weight", "bias", "stride", "padding"]
+    theirs += ["output_padding", "groups", "dilation"] if "transpose" in name else ["dilation", "groups"]
+    assert ours == theirs
+    more = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
+    assert more == (["output_size"] if "transpose" in name else []) + ["padding_mode", "method"]
+
+
+def test_a_version():
+    assert convmat.__version__.count(".") == 2
+
+
+def loaded_by(program: str) -> set[str]:
+    names = subprocess.check_output([sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"], text=True)
+    return {name.split(".")[0] for name in names.split()}
+
+
+def test_import_loads_nothing_that_pytorch_does_not():
+    heavy = {"scipy", "numba", "matplotlib", "typer", "rich", "pandas", "sympy", "IPython"}
+    assert loaded_by("import convmat") & heavy <= loaded_by("import torch") & heavy
+
+
+def test_convolving_loads_no_optional_library():
+    program = "import torch, convmat; convmat.conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3))"
+    assert not {"numba", "matplotlib", "typer", "rich"} & loaded_by(program)
