@@ -1,5 +1,7 @@
 """A convolution is a matrix, and a transposed convolution is that matrix transposed."""
 
+from convmat import draw
+from convmat.comparing import compare_methods
 from convmat.functional import (
     conv1d,
     conv2d,
@@ -14,6 +16,8 @@ from convmat.geometry import Axis, Geometry, GeometryError
 from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
 from convmat.methods.unfold import column_memory
 from convmat.planning import available_methods
+from convmat.symbols import symbolic_matrix
+from convmat.upsampling import upsample
 
 __version__ = "0.1.0"
 
@@ -23,6 +27,7 @@ __all__ = [
     "GeometryError",
     "available_methods",
     "column_memory",
+    "compare_methods",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -31,7 +36,10 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "conv_transpose_matrix",
+    "draw",
     "fold",
     "matrix",
+    "symbolic_matrix",
     "unfold",
+    "upsample",
 ]
