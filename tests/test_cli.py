@@ -148,6 +148,11 @@ WRONG = {
     "format": (("upsample", "photo.png", "--scale", "2", "--out", "o.xyz"), "ending '.xyz'; .png would do"),
     "alpha": (("upsample", "photo.png", "--scale", "2", "--out", "o.jpg"), "JPEG cannot hold"),
     "no folder": (("upsample", "photo.png", "--scale", "2", "--out", "none/o.png"), "there is no folder none"),
+    "four axes": (("check", "--input", "2x2x2x2", "--kernel", "2"), "at most 3 axes, not 4"),
+    "no channels": (("check", *LAYER, "--in-channels", "0"), "--in-channels"),
+    "weight in a picture": (("matrix", *LAYER, "--weight", "text.txt", "--out", "C.png"), "goes with numbers"),
+    "memory": (("check", "--input", "20000x20000", "--kernel", "3", "--batch", "99999"), "not enough memory"),
+    "32 bits": (("upsample", "float.tiff", "--scale", "2", "--out", "o.png"), "32 bits without a known white"),
     "report": (("demo", "--out", "text.txt"), "text.txt"),
 }
 
@@ -158,6 +163,7 @@ def test_what_is_wrong_is_one_clear_line(arguments, says, run, tmp_path):
     Image.effect_noise((40, 30), 50).convert("RGBA").save(tmp_path / "photo.png")
     whole = (tmp_path / "photo.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("F", (4, 3)).save(tmp_path / "float.tiff")
     before = sorted(tmp_path.iterdir())
     done = run(*arguments)
     assert done.returncode == 2
@@ -187,7 +193,8 @@ def test_demo(tmp_path):
     for words in ("1x2x7x8", "2x30x4", "w00 w01 w02", "1x60x56"):
         assert words in done.stdout
     for method in convmat.available_methods():
-        assert done.stdout.count(f"│ {method} ") == (0 if method == "auto" else 2)
+        shown = "dense*" if method == "dense" else method
+        assert done.stdout.count(f"│ {shown} ") == (0 if method == "auto" else 2)
     report = Path(tmp_path / "report")
     assert "report/index.html" in done.stdout
     page = Page()

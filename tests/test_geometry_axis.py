@@ -384,3 +384,16 @@ def test_sizes_that_do_not_belong_together(numbers, distance):
         wrong = numbers._replace(m=m, padding_mode="zeros")
         with pytest.raises(GeometryError, match=rf"must lie in {smallest}\.\.{smallest + limit - 1} "):
             axis_of(wrong)
+
+
+@given(axes())
+def test_rows_are_no_longer_than_said(axis):
+    for transposed in (False, True):
+        columns, _ = axis.entries(transposed)
+        assert columns.shape[1] <= axis.most_in_row(transposed)
+
+
+@given(axes())
+def test_copies_are_no_more_than_said(axis):
+    counts = np.bincount(axis.padding_source()[axis.padding_source() >= 0], minlength=axis.inputs)
+    assert counts.max() <= axis._most_copies()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,7 +54,8 @@ def test_console_blocks(command, shown, tmp_path):
         return
     assert program == "convmat"
     photograph = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    (tmp_path / "photo.jpg").write_bytes(photograph.read_bytes())
+    (tmp_path / "convmat-report").mkdir()
+    Image.open(photograph).save(tmp_path / "convmat-report" / "photograph.png")  # as the demo leaves it
     run = subprocess.run([sys.executable, "-m", "convmat", *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
     if shown:

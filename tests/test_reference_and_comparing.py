@@ -87,7 +87,15 @@ def test_memory_of_this_machine():
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 2**30, "3.0 GiB"), (2**60, "1024.0 PiB")]
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.5 KiB"),
+        (3 * 2**30, "3.0 GiB"),
+        (2**60, "1.0 EiB"),
+        (2**80, "1048576.0 EiB"),
+    ],
 )
 def test_sizes_for_people(size, text):
     assert human(size) == text

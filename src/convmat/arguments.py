@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, per_axis_ints
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -104,12 +105,11 @@ def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
         )
     channels, *sizes = in_shape
     stride, padding, dilation = module.stride, cast("Padding", module.padding), module.dilation
+    weight = _shaped_as_weight(module)
     if isinstance(module, _CONVOLUTIONS):
-        return conv_geometry(
-            module.weight, sizes, stride, padding, dilation, module.groups, module.padding_mode, channels
-        )
+        return conv_geometry(weight, sizes, stride, padding, dilation, module.groups, module.padding_mode, channels)
     return conv_transpose_geometry(
-        module.weight,
+        weight,
         sizes,
         stride,
         padding,
@@ -119,6 +119,18 @@ def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
         padding_mode=module.padding_mode,
         in_channels=channels,
     )
+
+
+def _shaped_as_weight(module: Any) -> Tensor:
+    """The weight of a layer, or an empty one where computing it may change the layer.
+
+    Spectral norm takes another step of its power iteration whenever its weight is read in training.
+    """
+    if not parametrize.is_parametrized(module, "weight"):
+        return cast("Tensor", module.weight)
+    channels = module.in_channels, module.out_channels
+    rows, columns = channels if module.transposed else channels[::-1]
+    return torch.empty(rows, columns // module.groups, *module.kernel_size, device="meta")
 
 
 def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -134,12 +146,17 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
         )
     for name, other in others:
         # Under autocast, dtypes are made equal later.
-        if other.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
+        if other.dtype != input.dtype and not has_autocast(input.device.type):
             raise GeometryError(f"input is {input.dtype} and {name} is {other.dtype}: they should be the same")
         if other.device != input.device:
             raise GeometryError(
                 f"input is on {input.device} and {name} on {other.device}: they should be on the same device"
             )
+
+
+def has_autocast(device: str) -> bool:
+    """Whether autocast is on for a type of device; the meta device has none."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def check_input(input: Tensor, batched_ndim: int, what: str, dimensions: str) -> None:
@@ -178,20 +195,20 @@ def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[
 
 
 def _check_groups(groups: Any) -> None:
-    if isinstance(groups, bool) or not isinstance(groups, int):
-        raise TypeError(f"groups={groups!r} must be an integer, not {type(groups).__name__}")
-    if groups < 1:
-        raise GeometryError(f"groups={groups} must be at least 1")
+    check_positive(groups=groups)
 
 
 def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
     """Build a geometry, or find it: layers ask for the same few again and again."""
     geometry: Geometry
-    if torch.compiler.is_compiling():
-        geometry = build(*arguments, **options)
-        return geometry
-    options = {name: _hashable(value) for name, value in options.items()}
-    geometry = _build(build, *map(_hashable, arguments), **options)
+    if not torch.compiler.is_compiling():
+        hashable = {name: _hashable(value) for name, value in options.items()}
+        try:
+            geometry = _build(build, *map(_hashable, arguments), **hashable)
+            return geometry
+        except TypeError:  # what cannot be hashed (symbolic sizes), or is no argument at all, which is said below
+            pass
+    geometry = build(*arguments, **options)
     return geometry
 
 
@@ -202,4 +219,7 @@ def _build(build: Any, *arguments: Any, **options: Any) -> Geometry:
 
 
 def _hashable(value: Any) -> Any:
+    """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

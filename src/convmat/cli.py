@@ -45,9 +45,11 @@ Padding = Annotated[
     ),
 ]
 Dilation = Annotated[str, typer.Option(metavar="SIZES", help="Step between taps.", rich_help_panel=_LAYER)]
-Groups = Annotated[int, typer.Option(help="Blocks of channels that do not see each other.", rich_help_panel=_LAYER)]
-InChannels = Annotated[int, typer.Option(help="Channels of the input.", rich_help_panel=_LAYER)]
-OutChannels = Annotated[int, typer.Option(help="Channels of the output.", rich_help_panel=_LAYER)]
+Groups = Annotated[
+    int, typer.Option(min=1, help="Blocks of channels that do not see each other.", rich_help_panel=_LAYER)
+]
+InChannels = Annotated[int, typer.Option(min=1, help="Channels of the input.", rich_help_panel=_LAYER)]
+OutChannels = Annotated[int, typer.Option(min=1, help="Channels of the output.", rich_help_panel=_LAYER)]
 PaddingMode = Annotated[
     str, typer.Option(metavar="MODE", help="zeros, reflect, replicate or circular.", rich_help_panel=_LAYER)
 ]
@@ -175,7 +177,7 @@ def upsample(
     kernel: Annotated[str, typer.Option(metavar="NAME", help="nearest, bilinear or bicubic.")] = "bicubic",
     method: Annotated[str, typer.Option(metavar="NAME", help="How to compute it; see `convmat check`.")] = "auto",
 ) -> None:
-    """Upsample a picture by a transposed convolution.
+    """Upsample a picture by a transposed convolution, each channel by itself; write 8 bits per channel.
 
     `convmat upsample photo.jpg --scale 2 --out larger.png`
     """
@@ -253,8 +255,8 @@ def _sizes(text: str, option: str) -> tuple[int, ...]:
 
 
 def _padding(text: str) -> Any:
-    if text in ("same", "valid"):
-        return text
+    if text.lower() in ("same", "valid"):
+        return text.lower()
     try:
         return tuple(_ends(part) for part in text.lower().split("x"))
     except ValueError:
@@ -274,7 +276,7 @@ def main() -> None:
     """Run the command line; what is wrong with the input is one line on stderr and exit status 2."""
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="convmat", standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
@@ -286,6 +288,8 @@ def _one_line(error: Exception) -> str:
     """What is wrong: typer's errors format themselves, those of files name the file."""
     if hasattr(error, "format_message"):
         message = error.format_message()
+    elif isinstance(error, MemoryError) or "alloc_cpu" in str(error) or "calculation overflowed" in str(error):
+        message = "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
     elif isinstance(error, OSError) and error.filename:
         message = f"{error.filename}: {error.strerror}"
     else:

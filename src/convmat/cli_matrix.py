@@ -39,7 +39,9 @@ def matrix_text(cells: list[list[str]]) -> Text:
     text = Text()
     for row in cells:
         for cell in row:
-            text.append(("." if cell == "0" else cell).rjust(width) + " ", style="dim" if cell == "0" else "")
+            text.append(("." if cell == "0" else cell).rjust(width), style="dim" if cell == "0" else "")
+            text.append(" ")
+        text.right_crop(1)
         text.append("\n")
     return text
 
@@ -49,6 +51,8 @@ def save_matrix(geometry: Geometry, weight_file: Path | None, out: Path, console
     ending = out.suffix.lower()
     if ending not in (".npz", *_PICTURES):
         raise GeometryError(f"--out {out}: need an ending out of .npz, {', '.join(_PICTURES)}")
+    if weight_file is not None and ending != ".npz":
+        raise GeometryError(f"--weight {weight_file} goes with numbers: a picture shows which tap is where")
     with spinner("building the matrix"):
         if ending == ".npz":
             _save_npz(geometry, _weight(geometry, weight_file), out)
@@ -62,7 +66,8 @@ def _save_npz(geometry: Geometry, weight: Tensor, out: Path) -> None:
 
     matrix = matrices.csr(geometry, weight)
     parts = (matrix.values().numpy(), matrix.col_indices().numpy(), matrix.crow_indices().numpy())
-    save_npz(out, csr_array(parts, shape=geometry.matrix_shape))
+    with out.open("wb") as file:  # given a path, SciPy would append .npz where it is spelled .NPZ
+        save_npz(file, csr_array(parts, shape=geometry.matrix_shape))
 
 
 def _numbers(geometry: Geometry, weight_file: Path) -> list[list[str]]:
@@ -75,9 +80,10 @@ def _weight(geometry: Geometry, file: Path | None) -> Tensor:
     if file is None:
         return torch.arange(1.0, prod(shape) + 1).reshape(shape)
     try:
-        weight = torch.from_numpy(np.load(file, allow_pickle=False))
-    except (ValueError, TypeError, EOFError) as error:
-        raise GeometryError(f"--weight {file} is no array that can be read: {error}") from None
+        loaded = np.load(file, allow_pickle=False)
+        weight = torch.from_numpy(loaded.astype(loaded.dtype.newbyteorder("=")))
+    except (ValueError, TypeError, EOFError, AttributeError):
+        raise GeometryError(f"--weight {file} is no array of numbers in NumPy's .npy format") from None
     if tuple(weight.shape) != shape:
         raise GeometryError(f"--weight {file} has shape {tuple(weight.shape)}: need {shape}")
     return weight

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry, GeometryError, check_positive
 from convmat.measure import median_seconds, peak_bytes
 from convmat.methods import METHODS
-from convmat.planning import run
+from convmat.planning import available_methods, run
 from convmat.reference import reference
 
 
@@ -58,11 +58,20 @@ def compare_methods(
     >>> all(result.max_error < 1e-5 for result in results)
     True
     """
+    names = [methods] if isinstance(methods, str) else list(methods)
+    for name in names:
+        if name not in available_methods():
+            raise GeometryError(f"method={name!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+    check_positive(repeats=repeats)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, *geometry.in_shape, generator=generator) if input is None else input
     w = torch.randn(geometry.weight_shape, generator=generator) if weight is None else weight
+    if x.ndim != geometry.ndim + 2 or not len(x) or tuple(x.shape[1:]) != geometry.in_shape:
+        raise GeometryError(f"input of shape {tuple(x.shape)}: need (batch of at least 1, *{geometry.in_shape})")
+    if tuple(w.shape) != geometry.weight_shape:
+        raise GeometryError(f"weight of shape {tuple(w.shape)}: need {geometry.weight_shape}")
     expected = reference(geometry, x.double(), w.double())
-    for method in methods:
+    for method in names:
         yield _compare(method, lambda name: run(geometry, x, w, None, name), expected, repeats)
 
 

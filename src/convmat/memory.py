@@ -25,11 +25,11 @@ def available(device: torch.device) -> int | None:
 
 def human(size: float) -> str:
     """A number of bytes for people: ``human(3 * 2**20)`` is ``"3.0 MiB"``."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
-    return f"{size:.1f} PiB"
+    return f"{size:.1f} EiB"
 
 
 def _from_meminfo() -> int | None:

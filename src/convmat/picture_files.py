@@ -11,8 +11,9 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError
 
-# By number of channels; Pillow's other modes (palettes, bits, CMYK) are turned into one of these.
+# By number of channels; palettes, bits, CMYK and the like are turned into one of these.
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA")
+_UNBOUNDED = ("I", "F")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B")
 
 
@@ -20,7 +21,7 @@ def read_picture(path: Path) -> Tensor:
     """Read a picture as a float tensor.
 
     Args:
-        path: of a file in any format that Pillow reads.
+        path: of a file in any format that Pillow reads; of a moving picture, the first frame.
 
     Returns:
         Of shape (channels, height, width), values 0 to 1; grey, grey and alpha, RGB or RGBA, the right way up.
@@ -41,10 +42,12 @@ def read_picture(path: Path) -> Tensor:
         raise GeometryError(f"{path} is no picture that can be read: {error}") from None
     if picture.mode in _SIXTEEN_BITS:
         return torch.from_numpy(np.asarray(picture).astype(np.float32) / 65535)[None]
-    if picture.mode not in _KEPT_MODES:
-        transparent = "transparency" in picture.info
-        grey = picture.mode in ("1", "I", "F")
-        picture = picture.convert("RGBA" if transparent else "L" if grey else "RGB")
+    if picture.mode in _UNBOUNDED:
+        raise GeometryError(f"{path} holds numbers of 32 bits without a known white: need 8 or 16 bits per channel")
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    elif picture.mode not in _KEPT_MODES:
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = torch.from_numpy(np.array(picture))
     return torch.atleast_3d(pixels).movedim(-1, 0).float() / 255
 

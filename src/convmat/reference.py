@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convmat.geometry import Geometry
+from convmat.geometry import Geometry, GeometryError
 
+# Not shared with the methods: what is compared with should not hang on what is compared.
 _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 
 
@@ -30,6 +31,8 @@ def reference(geometry: Geometry, input: Tensor, weight: Tensor) -> Tensor:
     >>> reference(Geometry.conv_transpose((2,), 3, stride=2), y, weight)
     tensor([[[1., 2., 4., 2., 3.]]])
     """
+    if geometry.ndim > len(_CONVOLUTIONS):
+        raise GeometryError(f"PyTorch convolves over at most {len(_CONVOLUTIONS)} axes, not {geometry.ndim}")
     if not geometry.transposed:
         return _convolve(geometry, input, weight)
     at = input.new_zeros(len(input), *geometry.out_shape)

@@ -32,6 +32,8 @@ def symbolic_matrix(geometry: Geometry) -> list[list[str]]:
     ['0', 'w0', 'w1', 'w2']
     ['0', '0', 'w0', 'w1+w2']
     """
+    if not isinstance(geometry, Geometry):
+        raise TypeError(f"geometry must be a convmat.Geometry, not {type(geometry).__name__}")
     rows, columns = geometry.matrix_shape
     if rows * columns > _MOST_ENTRIES:
         raise GeometryError(
@@ -39,14 +41,9 @@ def symbolic_matrix(geometry: Geometry) -> list[list[str]]:
             f"{_MOST_ENTRIES}; convmat.conv_matrix(..., layout=torch.sparse_csr) has their values"
         )
     symbols = np.full((rows, columns), "0", dtype=object)
-    counts, first_columns, taps = geometry.entries()
-    row_of_channel = np.repeat(np.arange(len(counts)), counts)
-    rows_per_group = geometry.out_channels // geometry.groups
     for channel in range(geometry.out_channels):
-        group = channel // rows_per_group
-        symbols[row_of_channel + channel * len(counts), first_columns + group * (columns // geometry.groups)] = [
-            _entry_name(geometry, channel, tap) for tap in taps.tolist()
-        ]
+        row, column, taps = geometry.channel_entries(channel)
+        symbols[row, column] = [_entry_name(geometry, channel, tap) for tap in taps.tolist()]
     return [list(row) for row in symbols.tolist()]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, an_int
 
 
 def _box(distance: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def _cubic(distance: Tensor, a: float = -0.75) -> Tensor:
 
 
 # name: (weight at a distance in input pixels, distance from which on it is zero)
-_PROFILES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+PROFILES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "nearest": (_box, 0.5),
     "bilinear": (_triangle, 1.0),
     "bicubic": (_cubic, 2.0),
@@ -55,13 +55,12 @@ def upsampling_kernel(scale: int, kernel: str = "bicubic", dtype: torch.dtype = 
     >>> upsampling_kernel(2, "bilinear")
     (tensor([0.2500, 0.7500, 0.7500, 0.2500]), 1)
     """
-    if kernel not in _PROFILES:
-        raise GeometryError(f"kernel={kernel!r} is unknown: need one of {', '.join(map(repr, _PROFILES))}")
-    if isinstance(scale, bool) or not isinstance(scale, int):
-        raise TypeError(f"scale={scale!r} must be an integer, not {type(scale).__name__}")
+    if kernel not in PROFILES:
+        raise GeometryError(f"kernel={kernel!r} is unknown: need one of {', '.join(map(repr, PROFILES))}")
+    scale = an_int(scale, "scale")
     if scale < 2:
         raise GeometryError(f"scale={scale} must be at least 2")
-    profile, support = _PROFILES[kernel]
+    profile, support = PROFILES[kernel]
     padding = math.ceil((support - 0.5) * scale + 0.5) - 1
     offsets = torch.arange(-padding, scale + padding, dtype=torch.float64) + 0.5 - scale / 2
     return profile(offsets.abs() / scale).to(dtype), padding
@@ -84,11 +83,14 @@ def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str 
 
     Raises:
         GeometryError: if the scale or the kernel is none of these, or the image has fewer than two dimensions.
+        TypeError: if the image is no tensor of a floating dtype, or the scale no integer.
 
     >>> upsample(torch.tensor([[0.0, 4.0]]), 2, "bilinear")
     tensor([[0., 1., 3., 4.],
             [0., 1., 3., 4.]])
     """
+    if not isinstance(image, Tensor):
+        raise TypeError(f"image must be a torch.Tensor, not {type(image).__name__}")
     if not image.is_floating_point():
         raise TypeError(f"image is {image.dtype}: need a floating dtype; image.float() would do")
     if image.ndim < 2:

@@ -24,6 +24,7 @@ img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 .row { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 .row figure { flex: 1 1 18rem; }
 .row figure.wide { flex: 3 1 30rem; } .row figure.tall { flex: 1 1 11rem; }
+.row figure.tall img { max-height: 24rem; width: auto; }
 .pixels img { image-rendering: pixelated; width: 100%; }
 table { border-collapse: collapse; margin: .8rem 0 .3rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
@@ -63,10 +64,12 @@ def write_report(results: PhotographResults, out: Path) -> Path:
 
 
 def _checkerboard(photo: Tensor) -> Tensor:
-    """A part of the photograph, upsampled by a kernel that the stride does not divide, and not evened out."""
-    part = photo.mean(0)[None, None, 60:140, 200:300]
-    spread = conv_transpose2d(part, torch.ones(1, 1, 3, 3), stride=2)
-    return spread[0] / spread.max()
+    """A part of the photograph, upsampled by a kernel that the stride does not divide; beside it, divided by Cᵀ1."""
+    part = photo.mean(0)[None, None, 120:220, 210:310]
+    kernel = torch.ones(1, 1, 3, 3)
+    spread = conv_transpose2d(part, kernel, stride=2)
+    evened = spread / conv_transpose2d(torch.ones_like(part), kernel, stride=2)
+    return torch.cat([spread[0] / spread.max(), evened[0]], dim=-1)
 
 
 def _page(results: PhotographResults) -> str:
@@ -109,8 +112,8 @@ Read by columns, the same picture says where each input goes; that is Cᵀ, the 
 <p>A 3x3 kernel with stride 2 reaches some outputs once, others twice or four times. Unless something evens this out,
 it shows. A kernel that is a multiple of the stride, or dividing by Cᵀ1, mends it.</p>
 <div class="row">
-{_figure("checkerboard", "A part of the photograph, each pixel spread by a kernel of ones", "pixels")}
-{_figure("overlap", "How many taps reach each output")}
+{_figure("checkerboard", "Each pixel spread by a kernel of ones; right: the same, divided by Cᵀ1", "pixels")}
+{_figure("overlap", "How many taps reach each output: Cᵀ1 of a kernel of ones")}
 </div>
 </body>
 </html>

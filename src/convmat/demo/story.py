@@ -31,7 +31,8 @@ def _kernel_matrix(console: Console) -> None:
     back = matrix.T @ y
 
     _heading(console, "1. A convolution is a matrix")
-    console.print("A 4x4 input and a 3x3 kernel give a 2x2 output. Each output is one row of the matrix K:\n")
+    console.print("A 4x4 input and a 3x3 kernel give a 2x2 output. Each output is one row of the matrix K")
+    console.print("(C, in the rest of convmat):\n")
     console.print(matrix_text(symbolic_matrix(Geometry.conv((4, 4), (3, 3)))), no_wrap=True)
     console.print("In numbers:\n")
     console.print(matrix_text(_words(matrix)), no_wrap=True)
@@ -83,7 +84,7 @@ def _side_by_side(console: Console, matrices: dict[str, Tensor]) -> None:
 
 
 def _block(matrix: Tensor) -> Text:
-    words = [[f"{value:g}" for value in row] for row in matrix.tolist()]
+    words = _words(matrix)
     width = max(len(word) for row in words for word in row)
     return Text("\n".join(" ".join(word.rjust(width) for word in row) for row in words), no_wrap=True)
 

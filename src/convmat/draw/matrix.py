@@ -60,7 +60,7 @@ def sparsity(geometry: Geometry, title: str | None = None) -> Figure:
     if block == 1:
         _rule_blocks(axes, geometry)
         if max(rows, columns) <= _MOST_NAMED_CELLS:
-            _write_names(axes, geometry)
+            _write_names(axes, geometry, picture)
     return figure
 
 
@@ -69,14 +69,10 @@ def _tap_picture(geometry: Geometry) -> tuple[IntArray, int]:
     rows, columns = geometry.matrix_shape
     block = -(-max(rows, columns) // _MOST_PIXELS)
     picture = np.full((-(-rows // block), -(-columns // block)), -1, dtype=np.int64)
-    counts, first_columns, taps = geometry.entries()
-    of_kernel = _first_taps(geometry)[taps % prod(map(len, geometry.tap_sets()))]
-    row_of_channel = np.repeat(np.arange(len(counts)), counts)
-    groups, per_group = geometry.groups, geometry.out_channels // geometry.groups
+    first_taps = _first_taps(geometry)
     for channel in range(geometry.out_channels):
-        row = row_of_channel + channel * len(counts)
-        column = first_columns + channel // per_group * (columns // groups)
-        picture[row // block, column // block] = of_kernel
+        row, column, taps = geometry.channel_entries(channel)
+        picture[row // block, column // block] = first_taps[taps % len(first_taps)]
     return picture, block
 
 
@@ -90,18 +86,20 @@ def _first_taps(geometry: Geometry) -> IntArray:
 
 
 def _rule_blocks(axes: Axes, geometry: Geometry) -> None:
-    """Rule off the rows of the grids: every so many cells, a line of the picture ends."""
+    """Rule off the channels; of a single one in a small picture, the rows of its grid."""
     for rule, shape in ((axes.axvline, geometry.in_shape), (axes.axhline, geometry.out_shape)):
-        step, total = shape[-1], prod(shape)
-        if 1 < step < total <= _MOST_RULED_CELLS:
+        total = prod(shape)
+        step = total // shape[0] if shape[0] > 1 else shape[-1]
+        if 1 < step < total and (shape[0] > 1 or total <= _MOST_RULED_CELLS):
             for at in range(step, total, step):
-                rule(at - 0.5, color="0.75", linewidth=0.6)
+                rule(at - 0.5, color="0.6", linewidth=0.7)
 
 
-def _write_names(axes: Axes, geometry: Geometry) -> None:
+def _write_names(axes: Axes, geometry: Geometry, picture: IntArray) -> None:
+    bright = prod(geometry.kernel_size) * 0.6  # of the palette, from here on
     for row, names in enumerate(symbolic_matrix(geometry)):
         for column, name in enumerate(names):
             if name != "0":
-                axes.text(
-                    column, row, name, ha="center", va="center", color="white", fontsize=8 if len(name) < 5 else 5
-                )
+                color = "black" if picture[row, column] > bright else "white"
+                size = 8 if len(name) < 5 else 5
+                axes.text(column, row, name, ha="center", va="center", color=color, fontsize=size)

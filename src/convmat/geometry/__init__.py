@@ -11,15 +11,16 @@ This package imports no torch and is the one place with index arithmetic. Where 
 to build, closed forms stand beside it; the tests hold the two together.
 """
 
-from convmat.geometry.axis import Axis, IntArray, Phase, PhaseWindow
+from convmat.geometry.axis import Axis, Border, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError
-from convmat.geometry.per_axis import Padding, PerAxis, an_int, per_axis_ints
+from convmat.geometry.per_axis import Padding, PerAxis, an_int, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry
 from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range
 
 __all__ = [
     "PADDING_MODES",
     "Axis",
+    "Border",
     "Geometry",
     "GeometryError",
     "IntArray",
@@ -31,4 +32,5 @@ __all__ = [
     "check_positive",
     "kept_range",
     "per_axis_ints",
+    "per_axis_padding",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import gcd
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from convmat.geometry.errors import GeometryError
+from convmat.geometry.per_axis import an_int
 from convmat.geometry.sizes import check_padding, check_positive, direct_size, transposed_size
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -45,6 +47,23 @@ class PhaseWindow:
 
 
 @dataclass(frozen=True)
+class Border:
+    """What P puts at one end of an axis: copies of ``count`` of its cells, ``start, start+step, ...``.
+
+    ``step`` is 1, -1 (mirrored) or 0 (one cell again and again).
+    """
+
+    start: int
+    step: int
+    count: int
+
+    @property
+    def lowest(self) -> int:
+        """The first of these cells on the axis."""
+        return self.start if self.step >= 0 else self.start - self.count + 1
+
+
+@dataclass(frozen=True)
 class Axis:
     """One spatial axis of a convolution, holding both of its sizes.
 
@@ -75,6 +94,8 @@ class Axis:
     padding_mode: str = "zeros"
 
     def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "kernel", "stride", "dilation", "lo", "hi"):
+            an_int(getattr(self, name), name)
         check_positive(kernel_size=self.kernel, stride=self.stride, dilation=self.dilation)
         check_positive(inputs=self.inputs, outputs=self.outputs)
         check_padding(self.lo, self.hi, self.padding_mode, self.inputs)
@@ -163,6 +184,18 @@ class Axis:
         """P as a table: the input (or -1) that each of the ``padded`` cells is a copy of."""
         return np.asarray(self._cell(np.arange(self.padded, dtype=np.int64)), dtype=np.int64)
 
+    def borders(self) -> tuple[Border, Border]:
+        """P without its table: what stands before and after the axis, for a padding mode that reads its cells.
+
+        >>> Axis.conv(5, kernel=3, padding=2, padding_mode="reflect").borders()
+        (Border(start=2, step=-1, count=2), Border(start=3, step=-1, count=2))
+        """
+        if self.padding_mode == "circular":
+            return Border(self.inputs - self.lo, 1, self.lo), Border(0, 1, self.hi)
+        if self.padding_mode == "reflect":
+            return Border(self.lo, -1, self.lo), Border(self.inputs - 2, -1, self.hi)
+        return Border(0, 0, self.lo), Border(self.inputs - 1, 0, self.hi)
+
     def _cell(self, padded_index: Any) -> Any:
         """The input at an index into the padded inputs."""
         i, last = padded_index - self.lo, self.inputs - 1
@@ -227,11 +260,34 @@ class Axis:
             return self.outputs * min(self.kernel, self.inputs)
         return sum(max(stop - start, 0) for start, stop in map(self.readers, range(self.kernel)))
 
+    def most_in_row(self, transposed: bool = False) -> int:
+        """An upper bound on the nonzero entries in a row, exact where cells are many and padding is zeros."""
+        if not transposed:
+            return min(self.kernel, self.inputs)
+        # The taps that one copy of a cell is fed through lie this far apart.
+        apart = self.stride // gcd(self.stride, self.dilation)
+        return min(-(-self.kernel // apart) * self._most_copies(), self.outputs)
+
+    def _most_copies(self) -> int:
+        """An upper bound on the padded cells that are copies of one input."""
+        if self.padding_mode == "circular":
+            return -(-self.padded // self.inputs)
+        if self.padding_mode == "replicate":
+            return max(self.lo, self.hi) + 1 if self.inputs > 1 else self.padded
+        if self.padding_mode == "reflect":
+            return 2 if self.lo + self.hi < self.inputs - 1 else 3
+        return 1
+
     def readers(self, tap: int) -> tuple[int, int]:
         """The range of outputs, end excluded, that read an input and not a zero through a tap (zero padding)."""
         before = self.lo - tap * self.dilation
         start = max(-(-before // self.stride), 0)
         return start, min((self.inputs - 1 + before) // self.stride + 1, self.outputs)
+
+    def around_tap(self, tap: int) -> tuple[int, int]:
+        """How many of the padded inputs lie before the first and after the last that one tap reads."""
+        before = tap * self.dilation
+        return before, self.padded - before - (self.outputs - 1) * self.stride - 1
 
     # -- the entries of the matrix -------------------------------------------------------------------------------------
 
@@ -337,6 +393,6 @@ def _ragged_rows(values: IntArray, counts: IntArray) -> IntArray:
 
 
 def _in_range(index: int, size: int, name: str) -> int:
-    if not 0 <= index < size:
+    if not 0 <= an_int(index, name) < size:
         raise GeometryError(f"{name}={index} is out of range: need 0 <= {name} < {size}")
     return index

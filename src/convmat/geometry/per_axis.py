@@ -13,6 +13,7 @@ Padding: TypeAlias = int | Sequence[int | tuple[int, int]] | Literal["same", "va
 
 def per_axis_ints(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
     """One integer per axis, from an integer or a sequence of them; a sequence of one serves all axes, as in PyTorch."""
+    value = _as_list(value)
     if isinstance(value, str) or not isinstance(value, Sequence):
         return (an_int(value, name),) * ndim
     values = ints(value, name)
@@ -31,6 +32,7 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
         if value not in ("same", "valid"):
             raise GeometryError(f"padding={value!r} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'")
         return ("same" if value == "same" else (0, 0),) * ndim
+    value = _as_list(value)
     if not isinstance(value, Sequence):
         return ((an_int(value, "padding"),) * 2,) * ndim
     pairs = tuple(_padding_pair(item, value) for item in value)
@@ -49,7 +51,7 @@ def _padding_pair(item: Any, padding: Any) -> tuple[int, int]:
     if not isinstance(item, Sequence) or isinstance(item, str):
         return (an_int(item, "padding"),) * 2
     if len(item) != 2:
-        raise GeometryError(f"padding={padding}: {item} must be a pair (lo, hi)")
+        raise GeometryError(f"padding={padding!r}: {item!r} must be a pair (lo, hi)")
     return an_int(item[0], "padding"), an_int(item[1], "padding")
 
 
@@ -58,13 +60,19 @@ def an_int(value: Any, name: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}={value!r} must be an integer or a sequence of integers, not {type(value).__name__}")
+        raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
     plain: int = value if hasattr(value, "node") else value.__index__()
     return plain
 
 
+def _as_list(value: Any) -> Any:
+    """Arrays and tensors as the numbers or lists that they hold."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def ints(values: Sequence[Any], name: str) -> tuple[int, ...]:
     """A tuple of plain integers."""
+    values = _as_list(values)
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise TypeError(f"{name}={values!r} must be a sequence of integers, not {type(values).__name__}")
     return tuple(an_int(value, name) for value in values)

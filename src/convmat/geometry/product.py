@@ -13,6 +13,7 @@ import numpy as np
 from convmat.geometry.axis import Axis, IntArray
 from convmat.geometry.errors import GeometryError
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
+from convmat.geometry.sizes import check_positive
 
 _LARGEST = 2**63 - 1
 
@@ -44,15 +45,19 @@ class Geometry:
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        if self.groups < 1:
-            raise GeometryError(f"groups={self.groups} must be at least 1")
+        if not (isinstance(self.axes, tuple) and self.axes and all(isinstance(axis, Axis) for axis in self.axes)):
+            raise TypeError(f"axes={self.axes!r} must be a tuple of at least one convmat.Axis")
+        check_positive(groups=self.groups)
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
-            if channels % self.groups or channels < 0:
+            if an_int(channels, name) < 0:
+                raise GeometryError(f"{name}={channels} must be at least 0")
+            if channels % self.groups:
                 raise GeometryError(f"{name}={channels} must be a multiple of groups={self.groups}")
         for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
-            if prod(shape) > _LARGEST:
+            elements = prod(shape)
+            if isinstance(elements, int) and elements > _LARGEST:  # symbolic ones are of tensors that exist
                 raise GeometryError(
-                    f"{name} shape {shape} has {prod(shape)} elements, more than 2**63-1: sizes overflow"
+                    f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow"
                 )
 
     @classmethod
@@ -201,11 +206,19 @@ class Geometry:
 
     def reads(self, output: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """The ``(tap, input)`` index pairs that one output of the direct convolution is summed from, over all axes."""
-        return self._meets([axis.reads(o) for axis, o in zip(self.axes, output, strict=True)])
+        indices = self._index(output, "output")
+        return self._meets([axis.reads(o) for axis, o in zip(self.axes, indices, strict=True)])
 
     def feeds(self, input: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """The ``(tap, output)`` index pairs that one input of the direct convolution goes into, over all axes."""
-        return self._meets([axis.feeds(i) for axis, i in zip(self.axes, input, strict=True)])
+        indices = self._index(input, "input")
+        return self._meets([axis.feeds(i) for axis, i in zip(self.axes, indices, strict=True)])
+
+    def _index(self, index: Sequence[int], name: str) -> tuple[int, ...]:
+        numbers = ints(index, name)
+        if len(numbers) != self.ndim:
+            raise GeometryError(f"{name}={numbers} has {len(numbers)} values: need one for each of {self.ndim} axes")
+        return numbers
 
     @staticmethod
     def _meets(per_axis: list[list[tuple[int, int]]]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -223,9 +236,25 @@ class Geometry:
         rows, columns = self.direct_channels
         return rows * columns // self.groups * prod(axis.most_entries() for axis in self.axes)
 
+    def listing_bytes(self) -> int:
+        """How much memory :meth:`entries` takes, about: it fills all rows up to the longest, then drops the filling."""
+        of_axes = sum(48 * axis.outputs * axis.kernel for axis in self.axes)
+        cells = self.in_channels // self.groups
+        for axis in self.axes:
+            cells *= (axis.inputs if self.transposed else axis.outputs) * axis.most_in_row(self.transposed)
+        kept = self.most_entries() // max(self.out_channels, 1)
+        return of_axes + 25 * cells + 16 * kept
+
     def tap_sets(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
         """For each axis, the sets of taps that meet in an entry; see :meth:`Axis.tap_sets`."""
         return tuple(axis.tap_sets() for axis in self.axes)
+
+    def channel_entries(self, channel: int) -> tuple[IntArray, IntArray, IntArray]:
+        """The rows, columns and taps (see :meth:`entries`) of the nonzero entries of one output channel."""
+        counts, columns, taps = self.entries()
+        group = channel // (self.out_channels // self.groups)
+        rows = np.repeat(np.arange(len(counts)), counts) + channel * len(counts)
+        return rows, columns + group * (self.matrix_shape[1] // self.groups), taps
 
     def entries(self) -> tuple[IntArray, IntArray, IntArray]:
         """The nonzero entries in the rows of one output channel, row by row with ascending columns.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convmat.geometry.errors import GeometryError
-from convmat.geometry.per_axis import per_axis_padding
+from convmat.geometry.per_axis import an_int, per_axis_padding
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -15,8 +15,7 @@ def direct_size(input_size: int, kernel: int, stride: int, padding: Any, dilatio
     check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
     extent = dilation * (kernel - 1) + 1
     if padding == "same":
-        outputs = -(-input_size // stride)
-        return outputs, *_halves(max((outputs - 1) * stride + extent - input_size, 0))
+        return (input_size + stride - 1) // stride, *_same_padding(input_size, stride, extent)
     lo, hi = _pair(padding)
     padded = input_size + lo + hi
     if extent > padded:
@@ -39,6 +38,7 @@ def transposed_size(
 ) -> tuple[int, int, int]:
     """The output size of a transposed convolution, and its padding ``lo`` and ``hi``."""
     check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
+    an_int(output_padding, "output_padding")
     if output_padding and (output_size is not None or padding == "same"):
         other = "padding='same'" if padding == "same" else f"output_size={output_size}"
         raise GeometryError(
@@ -63,15 +63,16 @@ def transposed_size(
     if lo + hi >= full:
         raise GeometryError(
             f"padding {(lo, hi)} crops away all of the output: need lo + hi < "
-            f"(input-1)*stride + dilation*(kernel_size-1) + 1 + output_padding = {full}"
+            f"(input-1)*stride + dilation*(kernel_size-1) + 1 + output_padding = {full}; "
+            f"lo + hi = {full - 1} would leave one cell"
         )
     return full - lo - hi, lo, hi
 
 
 def check_positive(**values: int) -> None:
-    """Check that each value, by name, is at least 1."""
+    """Check that each value, by name, is an integer of at least 1."""
     for name, value in values.items():
-        if value < 1:
+        if an_int(value, name) < 1:
             raise GeometryError(f"{name}={value} must be at least 1")
 
 
@@ -111,6 +112,18 @@ def _pair(padding: Any) -> tuple[int, int]:
 def _check_not_negative(lo: int, hi: int) -> None:
     if min(lo, hi) < 0:
         raise GeometryError(f"padding {(lo, hi)} must not be negative: need lo >= 0 and hi >= 0; slice to crop")
+
+
+def _same_padding(input_size: int, stride: int, extent: int) -> tuple[int, int]:
+    """The least padding under which ``ceil(input_size / stride)`` windows fit, split in two as :func:`_halves` does.
+
+    Nothing negative is divided: of symbolic sizes, ONNX would round that the other way.
+    """
+    reach, rest = extent - 1, (input_size - 1) % stride
+    if extent < stride:
+        rest = min(rest, reach)
+    lo = reach // 2 - (rest + 1 - reach % 2) // 2
+    return lo, reach - rest - lo
 
 
 def _halves(total: int) -> tuple[int, int]:
