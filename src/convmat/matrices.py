@@ -6,6 +6,7 @@ is gathered into them. All of it is done by array operations over the entries, a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -107,20 +108,45 @@ def matrix(
     layout: torch.layout = torch.strided,
     index_dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """The matrix of a layer: of the linear map that it is but for its bias, which is left out.
+    """The matrix A of a layer or a model of linear layers: ``A @ x.flatten()`` is its output but for biases and shifts.
+
+    Biases, the shift of a batch normalisation and the value of a constant padding are left out: A is the Jacobian,
+    ``A @ x.flatten() == (model(x) - model(0 * x)).flatten()``. Gradients flow from its entries to the parameters, but
+    those of complex CSR. Hooks are not run.
 
     Args:
-        module: a ``Conv1d`` to ``Conv3d`` or a ``ConvTranspose1d`` to ``ConvTranspose3d``.
-        in_shape: channels and spatial sizes of its input, without the batch.
+        module: any of these, or an ``nn.Sequential`` of them, nested or not:
+
+            - ``Conv1d`` to ``Conv3d``, ``ConvTranspose1d`` to ``ConvTranspose3d``, ``Linear``;
+            - ``AvgPool1d`` to ``3d``, ``AdaptiveAvgPool1d`` to ``3d``, ``Upsample`` in all of its modes;
+            - ``ZeroPad``, ``ConstantPad``, ``ReflectionPad``, ``ReplicationPad``, ``CircularPad`` (negative: crop);
+            - ``Unfold``, ``Fold``, ``PixelShuffle``, ``PixelUnshuffle``, ``ChannelShuffle``, ``Flatten``,
+              ``Unflatten``, ``Identity``;
+            - in eval mode, ``BatchNorm``, ``InstanceNorm`` (with running statistics) and ``Dropout``.
+        in_shape: the shape of its input without the batch: channels and spatial sizes for most.
         layout, index_dtype: as in :func:`conv_matrix`.
 
+    Returns:
+        Of shape (output elements, input elements), both in row-major order, on the device of the parameters and of the
+        dtype that they promote to; without parameters, on the CPU and of PyTorch's default dtype.
+
     Raises:
-        GeometryError: if the shape does not go with the layer, or the matrix would not fit in memory.
-        TypeError: if the layer is none of these.
+        GeometryError: if the shape does not go with a part, a part is in train mode where that makes it nonlinear, the
+            dtype cannot hold a part's entries (averages of integers), or a matrix would not fit in memory.
+        TypeError: if a part is none of these. Either names the part by its path in the model.
 
     >>> matrix(torch.nn.Conv2d(2, 3, kernel_size=3, padding=1), (2, 4, 5)).shape
     torch.Size([60, 40])
+    >>> matrix(torch.nn.Sequential(torch.nn.ReplicationPad1d((1, 0)), torch.nn.AvgPool1d(2, stride=1)), (1, 3))
+    tensor([[1.0000, 0.0000, 0.0000],
+            [0.5000, 0.5000, 0.0000],
+            [0.0000, 0.5000, 0.5000]])
     """
+    from convmat.linear_models import is_convolution, model_entries
+
+    if not is_convolution(module):
+        check_layout(layout, index_dtype)  # before the work
+        return model_entries(module, in_shape).to_layout(layout, index_dtype)
     geometry = layer_geometry(module, in_shape)
     weight: Tensor = module.weight  # type: ignore[assignment]
     return build(geometry, weight, layout, index_dtype)
@@ -128,21 +154,26 @@ def matrix(
 
 def build(geometry: Geometry, weight: Tensor, layout: torch.layout, index_dtype: torch.dtype | None = None) -> Tensor:
     """The matrix of a geometry and a weight, in one of three layouts."""
+    check_layout(layout, index_dtype)
+    if layout == torch.sparse_csr:
+        return csr(geometry, weight, index_dtype or torch.int64)
+    return coo(geometry, weight) if layout == torch.sparse_coo else dense(geometry, weight)
+
+
+def check_layout(layout: torch.layout, index_dtype: torch.dtype | None) -> None:
+    """Check that the layout is known, and that the dtype of the indices goes with it."""
     if layout not in _LAYOUTS:
         raise GeometryError(f"layout={layout} is unknown: need one of {', '.join(map(str, _LAYOUTS))}")
     if index_dtype is not None and index_dtype not in _INDEX_DTYPES:
         raise GeometryError(f"index_dtype={index_dtype} is unknown: need one of {', '.join(map(str, _INDEX_DTYPES))}")
-    if layout == torch.sparse_csr:
-        return csr(geometry, weight, index_dtype or torch.int64)
-    if index_dtype == torch.int32:
+    if index_dtype == torch.int32 and layout != torch.sparse_csr:
         raise GeometryError(f"index_dtype={index_dtype} goes with layout=torch.sparse_csr only, not with {layout}")
-    return coo(geometry, weight) if layout == torch.sparse_coo else dense(geometry, weight)
 
 
 def dense(geometry: Geometry, weight: Tensor) -> Tensor:
     """The matrix of shape ``geometry.matrix_shape``; (rows, columns) of all cells, channels first."""
     rows, columns = geometry.matrix_shape
-    while_built = geometry.most_entries() * (3 * 8 + weight.element_size())  # rows, columns, positions; values
+    while_built = geometry.most_entries() * (4 * 8 + weight.element_size())  # rows, columns, positions; values
     _check_memory(geometry, weight, rows * columns * weight.element_size() + while_built, torch.strided)
     entries = _entries(geometry, weight)
     positions = entries.rows() * columns + entries.columns()
@@ -152,9 +183,12 @@ def dense(geometry: Geometry, weight: Tensor) -> Tensor:
 
 def coo(geometry: Geometry, weight: Tensor) -> Tensor:
     """The matrix in coordinate format, coalesced."""
-    _check_memory(geometry, weight, geometry.most_entries() * (2 * 8 + weight.element_size()), torch.sparse_coo)
+    # One row of indices is made beside the two that hold them.
+    _check_memory(geometry, weight, geometry.most_entries() * (3 * 8 + weight.element_size()), torch.sparse_coo)
     entries = _entries(geometry, weight)
-    indices = torch.stack([entries.rows(), entries.columns()])
+    indices = entries.taps.new_empty(2, len(entries.taps) * geometry.out_channels)
+    indices[0] = entries.rows()
+    indices[1] = entries.columns()
     return torch.sparse_coo_tensor(
         indices, entries.values(weight), geometry.matrix_shape, is_coalesced=True, check_invariants=False
     )
@@ -163,24 +197,34 @@ def coo(geometry: Geometry, weight: Tensor) -> Tensor:
 def csr(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype = torch.int64) -> Tensor:
     """The matrix in compressed row format; columns ascend within each row."""
     most, shape = geometry.most_entries(), geometry.matrix_shape
-    if index_dtype == torch.int32 and max(most, *shape) > torch.iinfo(torch.int32).max:
-        raise GeometryError(
-            f"index_dtype=torch.int32 cannot count {most} entries of a {shape[0]} x {shape[1]} matrix: use torch.int64"
-        )
-    if weight.is_complex() and weight.requires_grad and torch.is_grad_enabled():
-        raise GeometryError(
-            f"PyTorch has no gradients of {weight.dtype} in CSR: use layout=torch.sparse_coo, or weight.detach()"
-        )
+    check_csr(most, shape, weight, index_dtype)
     size = index_dtype.itemsize
     _check_memory(geometry, weight, most * (size + weight.element_size()) + (shape[0] + 1) * size, torch.sparse_csr)
     entries = _entries(geometry, weight)
-    return torch.sparse_csr_tensor(
-        entries.row_starts(index_dtype),
-        entries.columns(index_dtype),
-        entries.values(weight),
-        shape,
-        check_invariants=False,
-    )
+    starts, columns = entries.row_starts(index_dtype), entries.columns(index_dtype)
+    with warnings.catch_warnings():  # PyTorch calls its CSR tensors beta, at the first of them
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        return torch.sparse_csr_tensor(starts, columns, entries.values(weight), shape, check_invariants=False)
+
+
+def check_csr(entries: int, shape: tuple[int, int], values: Tensor, index_dtype: torch.dtype) -> None:
+    """Check that CSR can count the entries of a matrix, and carry the gradients of its values."""
+    if index_dtype == torch.int32 and max(entries, *shape) > torch.iinfo(torch.int32).max:
+        raise GeometryError(
+            f"index_dtype=torch.int32 cannot count {entries} entries of a {shape[0]} x {shape[1]} matrix: "
+            "use torch.int64"
+        )
+    if values.is_complex() and values.requires_grad and torch.is_grad_enabled():
+        raise GeometryError(
+            f"PyTorch has no gradients of {values.dtype} in CSR: use layout=torch.sparse_coo, or weight.detach()"
+        )
+
+
+def placed_values(geometry: Geometry, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The row, the column and the value of each entry, row by row with ascending columns."""
+    _check_memory(geometry, weight, geometry.most_entries() * (2 * 8 + weight.element_size()), torch.sparse_coo)
+    entries = _entries(geometry, weight)
+    return entries.rows(), entries.columns(), entries.values(weight)
 
 
 def size_text(geometry: Geometry) -> str:
@@ -226,7 +270,7 @@ class _Entries:
 
     def rows(self) -> Tensor:
         """The row of each entry."""
-        of_channel = torch.repeat_interleave(self.counts)
+        of_channel = torch.repeat_interleave(self.counts, output_size=len(self.taps))
         return (of_channel + len(self.counts) * self._channels()).flatten()
 
     def row_starts(self, dtype: torch.dtype) -> Tensor:
@@ -251,7 +295,7 @@ class _Entries:
 
 
 def _entries(geometry: Geometry, like: Tensor) -> _Entries:
-    return _Entries(geometry, *(torch.from_numpy(array).to(like.device) for array in geometry.entries()))
+    return _Entries(geometry, *[torch.from_numpy(array).to(like.device) for array in geometry.entries()])
 
 
 def _meet(weight: Tensor, geometry: Geometry) -> Tensor:
@@ -277,7 +321,11 @@ def _rows_of_channels(weight: Tensor, geometry: Geometry) -> Tensor:
 
 def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.layout) -> None:
     """Refuse a matrix that would not fit, before anything is allocated."""
+    if weight.is_meta:
+        raise GeometryError("weight is on the meta device, which holds no numbers: a matrix needs some")
     free = available(weight.device)
+    kept = 24 * geometry.most_entries() // max(geometry.out_channels, 1)
+    size = max(size + kept, geometry.listing_bytes())  # first the entries of one channel are listed
     if free is None or size <= free:
         return
     ways = "layout=torch.sparse_csr, or " if layout == torch.strided else ""
