@@ -273,6 +273,21 @@ def test_even_padding_is_what_pytorch_can_express(axis):
     assert output_padding == 0 or reached == lo + axis.inputs
 
 
+@given(st.sampled_from(["reflect", "replicate", "circular"]).flatmap(lambda mode: axes(padding_mode=mode)))
+def test_borders_are_what_padding_copies(axis):
+    before, after = axis.borders()
+    cells = [[border.start + border.step * i for i in range(border.count)] for border in (before, after)]
+    assert [*cells[0], *range(axis.inputs), *cells[1]] == copied_cells(axis)
+    assert all(border.lowest == min(own) for border, own in zip((before, after), cells, strict=True) if own)
+
+
+@given(axes())
+def test_around_tap_are_the_cells_that_it_does_not_span(axis):
+    for tap in range(axis.kernel):
+        read = [output * axis.stride + tap * axis.dilation for output in range(axis.outputs)]
+        assert axis.around_tap(tap) == (min(read), axis.padded - 1 - max(read))
+
+
 @given(st.integers(0, 8), st.integers(-9, 9), st.integers(-9, 9))
 def test_kept_range_extends_and_crops(size, lo, hi):
     total = size + lo + hi

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convmat.autograd import own_storage
 from convmat.geometry import Geometry
-from convmat.padding import pad_or_crop
+from convmat.padding import insert_zeros, pad_or_crop, pad_zeros
 
 
 def windows(padded: Tensor, geometry: Geometry) -> Tensor:
@@ -73,6 +73,8 @@ def padded_sizes(geometry: Geometry) -> tuple[int, ...]:
 
 
 def _apply(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
+    if torch.compiler.is_compiling():  # traced code must not write where views overlap, and derives the rest by itself
+        return _sum_taps(tensor, geometry) if scatter else _gather(tensor, geometry)
     result: Tensor = _Columns.apply(tensor, geometry, scatter)  # type: ignore[no-untyped-call]
     return result
 
@@ -100,7 +102,7 @@ class _Columns(torch.autograd.Function):
 
 
 def _gather(input: Tensor, geometry: Geometry) -> Tensor:
-    view = windows(pad_or_crop(input, zero_padding(geometry)), geometry)
+    view = windows(pad_zeros(input, zero_padding(geometry)), geometry)
     n = geometry.ndim
     taps_first = view.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
     rows = input.shape[1] * prod(geometry.kernel_size)
@@ -108,10 +110,26 @@ def _gather(input: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _scatter(columns: Tensor, geometry: Geometry) -> Tensor:
-    n, batch = geometry.ndim, columns.shape[0]
-    channels = columns.shape[1] // prod(geometry.kernel_size)
-    taps_first = columns.reshape(batch, channels, *geometry.kernel_size, *geometry.outputs)
-    total = columns.new_zeros(batch, channels, *padded_sizes(geometry))
+    n, taps_first = geometry.ndim, _taps_first(columns, geometry)
+    total = columns.new_zeros(*taps_first.shape[:2], *padded_sizes(geometry))
     taps_last = taps_first.permute(0, 1, *range(2 + n, 2 + 2 * n), *range(2, 2 + n))
     add_columns(windows(total, geometry), taps_last, geometry.kernel_size)
     return crop_padding(total, geometry).contiguous()
+
+
+def _sum_taps(columns: Tensor, geometry: Geometry) -> Tensor:
+    """The same out of place: spread the cells of each tap over the padded sizes, and sum."""
+    taps_first = _taps_first(columns, geometry)
+    total = columns.new_zeros(*taps_first.shape[:2], *padded_sizes(geometry))
+    whole = (slice(None),) * 2
+    for tap in product(*map(range, geometry.kernel_size)):
+        cells = insert_zeros(taps_first[whole + tap], geometry.stride)
+        around = [axis.around_tap(t) for axis, t in zip(geometry.axes, tap, strict=True)]
+        total = total + pad_zeros(cells, around)
+    return crop_padding(total, geometry)
+
+
+def _taps_first(columns: Tensor, geometry: Geometry) -> Tensor:
+    """(batch, channels*taps, output cells) -> (batch, channels, *kernel, *outputs)."""
+    channels = columns.shape[1] // prod(geometry.kernel_size)
+    return columns.reshape(columns.shape[0], channels, *geometry.kernel_size, *geometry.outputs)

@@ -241,7 +241,7 @@ def unfold(
     tensor([[1, 2, 3],
             [2, 3, 4]])
     """
-    ndim = _axes_of(kernel_size)
+    ndim = axes_of(kernel_size)
     check_input(input, ndim + 2, f"unfold over {ndim} axes", "(batch, channels, sizes)")
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation, in_channels=channels)
@@ -276,7 +276,7 @@ def fold(
     >>> fold(torch.tensor([[1, 2, 3], [20, 30, 40]]), (4,), 2)
     tensor([[ 1, 22, 33, 40]])
     """
-    sizes = per_axis_ints(output_size, _axes_of(output_size), "output_size")
+    sizes = per_axis_ints(output_size, axes_of(output_size), "output_size")
     for size in sizes:
         check_positive(output_size=size)
     check_input(input, 3, "fold", "(batch, channels*taps, windows)")
@@ -295,7 +295,7 @@ def fold(
     return _with_batch(lambda batch: scatter_columns(batch, geometry), input, 3)
 
 
-def _axes_of(sizes: PerAxis) -> int:
+def axes_of(sizes: PerAxis) -> int:
     """How many axes sizes stand for in unfold and fold: a single integer means two, as in PyTorch."""
     return len(sizes) if isinstance(sizes, Sequence) else 2
 

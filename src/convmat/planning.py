@@ -6,11 +6,17 @@ is the fastest or close to it on most layers, and unfold where PyTorch has none.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
+import torch
+from torch import Tensor, nn
+
+from convmat.arguments import has_autocast, layer_geometry
 from convmat.geometry import Geometry, GeometryError
-from convmat.methods import METHODS, Method, add_bias
+from convmat.methods import METHODS, Method
+from convmat.methods.common import add_bias
 from convmat.padding import pad, pad_transpose
 
 
@@ -35,7 +41,7 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
         method: a name from :func:`available_methods`.
     """
     device = input.device.type
-    if torch.is_autocast_enabled(device):
+    if has_autocast(device):
         dtype = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             bias = None if bias is None else _autocast(bias, dtype)
@@ -45,10 +51,22 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
     if not (input.numel() and weight.numel()):
         return add_bias(_sum_of_nothing(geometry, input, weight), bias)
     if unpadded == geometry:
-        return chosen(input, weight, geometry, bias)
-    if geometry.transposed:
-        return add_bias(pad_transpose(chosen(input, weight, unpadded), geometry), bias)
-    return chosen(pad(input, geometry), weight, unpadded, bias)
+        output = chosen(input, weight, geometry, bias)
+    elif geometry.transposed:
+        output = add_bias(pad_transpose(chosen(input, weight, unpadded), geometry), bias)
+    else:
+        output = chosen(pad(input, geometry), weight, unpadded, bias)
+    return _in_layout_of(input, output)
+
+
+def _in_layout_of(input: Tensor, output: Tensor) -> Tensor:
+    """The output with its channels last in memory if the input has them there, as PyTorch's own functions make it.
+
+    Spelled out with ``movedim`` because :func:`torch.vmap` knows no memory formats.
+    """
+    if input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
+        return output
+    return output.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def _sum_of_nothing(geometry: Geometry, input: Tensor, weight: Tensor) -> Tensor:
@@ -69,6 +87,8 @@ def choose(geometry: Geometry, dtype: torch.dtype, method: str = "auto") -> Meth
     Raises:
         GeometryError: if there is no such method, or it cannot take this case.
     """
+    if not isinstance(method, str):
+        raise TypeError(f"method={method!r} must be a string, not {type(method).__name__}")
     if method == "auto":
         return _choose_automatically(geometry, dtype)
     if method not in METHODS:
@@ -82,8 +102,72 @@ def choose(geometry: Geometry, dtype: torch.dtype, method: str = "auto") -> Meth
 
 
 def _choose_automatically(geometry: Geometry, dtype: torch.dtype) -> Method:
-    """PyTorch's own function where there is one, else columns, which take every dtype and number of axes."""
-    for name in ("native", "unfold"):
-        if not METHODS[name].refuses(geometry, dtype):
-            return METHODS[name]
-    return choose(geometry, dtype, "native")  # which says why not
+    return choose(geometry, dtype, explain(geometry, dtype).method)  # which says why not, if none can
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which method computes a layer, and why.
+
+    Attributes:
+        method: its name.
+        reason: in a few words.
+    """
+
+    method: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.method}: {self.reason}"
+
+
+def explain(geometry: Geometry, dtype: torch.dtype) -> Plan:
+    """What ``"auto"`` stands for: PyTorch's own function where there is one, else columns, over any number of axes."""
+    refusal = METHODS["native"].refuses(geometry, dtype)
+    if refusal is None:
+        return Plan("native", f"PyTorch's own function takes {dtype} over {geometry.ndim} axes")
+    if METHODS["unfold"].refuses(geometry, dtype) is None:
+        return Plan("unfold", f"{refusal}; a matrix product with columns does")
+    return Plan("native", refusal)
+
+
+def plan(layer: nn.Module, in_shape: Sequence[int]) -> Plan:
+    """Which method ``"auto"`` takes for a layer and an input, and why.
+
+    Nothing is computed, and the layer stays as it is.
+
+    Args:
+        layer: a convolution or transposed convolution of PyTorch or of :mod:`convmat.nn`. One with a method of its own
+            is planned as that says.
+        in_shape: channels and spatial sizes of its input, without the batch.
+
+    Returns:
+        The :class:`Plan`. It depends on the layer's geometry and dtype (under autocast, on that of autocast), not on
+        the machine.
+
+    Raises:
+        GeometryError: if layer and input do not go together, or no method takes them.
+        TypeError: if the layer is no convolution.
+
+    >>> plan(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2), (8, 10, 12))
+    Plan(method='native', reason="PyTorch's own function takes torch.float32 over 2 axes")
+    """
+    geometry = layer_geometry(layer, in_shape).unpadded()
+    stored = weight_of(layer)
+    device = stored.device.type
+    autocast = has_autocast(device) and stored.is_floating_point() and stored.dtype != torch.float64
+    dtype = torch.get_autocast_dtype(device) if autocast else stored.dtype
+    method = str(getattr(layer, "method", "auto"))
+    choose(geometry, dtype, method)
+    return explain(geometry, dtype) if method == "auto" else Plan(method, f"the layer says method={method!r}")
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """A tensor with the dtype and device of a layer's weight, found without computing a parametrized one.
+
+    Computing it may change the layer: spectral norm takes another step of its power iteration.
+    """
+    for name, stored in (*layer.named_parameters(), *layer.named_buffers()):
+        if name != "bias" and not name.startswith("parametrizations.bias."):
+            return stored
+    return cast("Tensor", layer.weight)

@@ -56,9 +56,7 @@ class Geometry:
         for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
             elements = prod(shape)
             if isinstance(elements, int) and elements > _LARGEST:  # symbolic ones are of tensors that exist
-                raise GeometryError(
-                    f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow"
-                )
+                raise GeometryError(f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow")
 
     @classmethod
     def conv(

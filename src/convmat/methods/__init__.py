@@ -17,6 +17,7 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods import dense, fft, native, phases, sparse, unfold, zero_insertion
+from convmat.methods.common import add_bias
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,7 @@ class Method:
         compute = self.transposed if geometry.transposed else self.direct
         if self.adds_bias:
             return compute(input, weight, geometry, bias)
-        return add_bias(compute(input, weight, geometry), bias)
-
-
-def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
-    """Add one number per channel to (batch, channels, *sizes)."""
-    return output if bias is None else output + bias.reshape(-1, *(1,) * (output.ndim - 2))
+        return add_bias(compute(input, weight, geometry), bias).contiguous()
 
 
 def _from_module(module: ModuleType, adds_bias: bool = False) -> Method:

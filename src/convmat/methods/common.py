@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
+
+Compute: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]
 
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 
@@ -18,21 +22,24 @@ def convolve(input: Tensor, weight: Tensor, groups: int, dilation: Sequence[int]
     return CONVOLUTIONS[weight.ndim - 3](input, weight, dilation=dilation, groups=groups)
 
 
-def insert_zeros(input: Tensor, steps: Sequence[int]) -> Tensor:
-    """Spread the last axes: ``step - 1`` zeros between neighbours, none after the last."""
-    first, sizes = input.ndim - len(steps), input.shape[input.ndim - len(steps) :]
-    if all(step == 1 for step in steps):
-        return input
-    cells = input.reshape(*input.shape[:first], *(n for size in sizes for n in (size, 1)))
-    fill = [n for step in reversed(steps) for n in (0, step - 1, 0, 0)]
-    spread = F.pad(cells, fill).reshape(*input.shape[:first], *(n * s for n, s in zip(sizes, steps, strict=True)))
-    for dim, step in enumerate(steps, start=first):
-        spread = spread.narrow(dim, 0, spread.shape[dim] - (step - 1))
-    return spread
+def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
+    """Add one number per channel to (batch, channels, *sizes)."""
+    return output if bias is None else output + bias.reshape(-1, *(1,) * (output.ndim - 2))
+
+
+def runs_eagerly(compute: Compute) -> Compute:
+    """Let ``torch.compile`` leave a method alone: it breaks the graph there, or says so if told ``fullgraph=True``."""
+    apart = torch._disable_dynamo(compute)  # type: ignore[attr-defined]
+
+    @wraps(compute)
+    def call(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        return (apart if torch.compiler.is_compiling() else compute)(input, weight, geometry)
+
+    return call
 
 
 def take_every(input: Tensor, steps: Sequence[int], counts: Sequence[int]) -> Tensor:
-    """The transpose of :func:`insert_zeros`: along the last axes, every ``step``-th element, ``count`` of them."""
+    """The transpose of :func:`~convmat.padding.insert_zeros`: along the last axes, ``count`` of every ``step``-th."""
     for dim, (step, count) in enumerate(zip(steps, counts, strict=True), start=input.ndim - len(steps)):
         input = input[(slice(None),) * dim + (slice(None, None, step),)].narrow(dim, 0, count)
     return input

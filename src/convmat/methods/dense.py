@@ -10,15 +10,17 @@ from torch import Tensor
 
 from convmat import matrices
 from convmat.geometry import Geometry
-from convmat.methods.common import no_bool
+from convmat.methods.common import no_bool, runs_eagerly
 
 
+@runs_eagerly
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """``C x``, for the batch as rows: ``X Cᵀ``."""
     matrix = matrices.dense(geometry, weight)
     return (input.flatten(1) @ matrix.T).unflatten(1, geometry.out_shape)
 
 
+@runs_eagerly
 def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """``Cᵀ y``, for the batch as rows: ``Y C``."""
     matrix = matrices.dense(geometry.transpose(), weight)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from convmat.columns import crop_padding, zero_padding
 from convmat.geometry import Geometry
-from convmat.methods.common import insert_zeros, take_every
-from convmat.padding import pad_or_crop
+from convmat.methods.common import take_every
+from convmat.padding import insert_zeros, pad_zeros
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Correlate the padded input with the dilated kernel, keep every stride-th element."""
-    padded = pad_or_crop(input, zero_padding(geometry))
+    padded = pad_zeros(input, zero_padding(geometry))
     kernel = insert_zeros(weight, geometry.dilation)
     rows = "bgcf,grcf->bgrf"
     everywhere = _filter(padded, kernel, geometry, rows, correlate=True)
@@ -65,6 +65,9 @@ def _inverse(spectrum: Tensor, sizes: Sequence[int], dtype: torch.dtype) -> Tens
 
 
 def _fast_lengths(sizes: Sequence[int], real: bool) -> list[int]:
+    """As they are while PyTorch traces: these may stand for many, and any length gives the same numbers."""
+    if torch.compiler.is_compiling():
+        return list(sizes)
     from scipy.fft import next_fast_len
 
     return [next_fast_len(size, real) for size in sizes]

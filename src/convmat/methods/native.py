@@ -6,37 +6,58 @@ after.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convmat.geometry import Geometry
-from convmat.methods.common import CONVOLUTIONS, no_bool, no_small_integers
-from convmat.padding import pad_or_crop
+from convmat.geometry import Axis, Geometry
+from convmat.methods.common import CONVOLUTIONS, add_bias, no_bool, no_small_integers
+from convmat.padding import pad_or_crop, pad_zeros
+from convmat.tracing import is_symbolic
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
     """``conv(x)``."""
-    both, beyond, _ = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
+    both, beyond = zip(*map(_direct_padding, geometry.axes), strict=True)
     convolve = CONVOLUTIONS[geometry.ndim - 1]
-    output = convolve(
-        pad_or_crop(input, beyond), weight, bias, geometry.stride, both, geometry.dilation, geometry.groups
-    )
-    for dim, size in enumerate(geometry.outputs, start=2):
-        output = output.narrow(dim, 0, size)
-    return output
+    output = convolve(pad_zeros(input, beyond), weight, bias, geometry.stride, both, geometry.dilation, geometry.groups)
+    return _crop(output, [(0, axis.outputs) if axis.slack >= axis.stride else None for axis in geometry.axes])
 
 
 def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
     """``conv_transpose(y)``."""
     both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
     convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
+    if torch.compiler.is_compiling() and any(map(operator.ge, output_padding, geometry.stride)):
+        # ONNX Runtime refuses this, so what is exported appends the cells, which no tap reaches, by itself.
+        output = convolve(input, weight, None, geometry.stride, 0, 0, geometry.groups, geometry.dilation)
+        return add_bias(pad_or_crop(output, [(-axis.lo, axis.slack - axis.hi) for axis in geometry.axes]), bias)
     output = convolve(input, weight, bias, geometry.stride, both, output_padding, geometry.groups, geometry.dilation)
-    for dim, ((lo, _), size) in enumerate(zip(beyond, geometry.inputs, strict=True), start=2):
-        output = output.narrow(dim, lo, size)
-    return output
+    kept = [
+        (lo, axis.inputs) if lo or hi > axis.slack else None
+        for (lo, hi), axis in zip(beyond, geometry.axes, strict=True)
+    ]
+    return _crop(output, kept)
+
+
+def _direct_padding(axis: Axis) -> tuple[int, tuple[int, int]]:
+    """What PyTorch pads on both sides, and what must be padded before: all of it, if that depends on the size."""
+    if is_symbolic(axis.lo) or is_symbolic(axis.hi):  # "same" with a stride
+        return 0, (axis.lo, axis.hi)
+    return axis.even_padding()[:2]
+
+
+def _crop(output: Tensor, kept: Sequence[tuple[int, int] | None]) -> Tensor:
+    """Keep ``(start, length)`` of each spatial axis, or all of it; the result has no gaps, as PyTorch's have none."""
+    for dim, part in enumerate(kept, start=2):
+        if part:
+            output = output.narrow(dim, *part)
+    return output.clone() if any(kept) else output
 
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:

@@ -11,16 +11,18 @@ from torch import Tensor
 from convmat import matrices
 from convmat.autograd import TrilinearMaps, trilinear
 from convmat.geometry import Geometry
-from convmat.methods.common import no_bool
+from convmat.methods.common import no_bool, runs_eagerly
 
 _FAST_CSR = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
+@runs_eagerly
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """``C x``."""
     return trilinear(_maps(geometry), "y", x=input, w=weight)
 
 
+@runs_eagerly
 def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """``Cᵀ y``."""
     return trilinear(_maps(geometry.transpose()), "x", w=weight, y=input)

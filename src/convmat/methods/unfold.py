@@ -17,8 +17,8 @@ from torch import Tensor
 from convmat.autograd import TrilinearMaps, trilinear
 from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding
 from convmat.geometry import Geometry, GeometryError, an_int, check_positive
-from convmat.methods.common import no_bool
-from convmat.padding import pad_or_crop
+from convmat.methods.common import no_bool, runs_eagerly
+from convmat.padding import pad_zeros
 
 _column_memory: ContextVar[int] = ContextVar("column_memory", default=2**28)
 
@@ -51,11 +51,13 @@ def column_memory(limit: int) -> Iterator[None]:
         _column_memory.reset(token)
 
 
+@runs_eagerly
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Unfold, then multiply by the weight as a (rows, columns*taps) matrix."""
     return trilinear(_maps(geometry), "y", x=input, w=weight)
 
 
+@runs_eagerly
 def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Multiply by the transposed weight matrix, then fold."""
     return trilinear(_maps(geometry), "x", w=weight, y=input)
@@ -72,7 +74,7 @@ def _maps(geometry: Geometry) -> TrilinearMaps:
 
 def _convolve(x: Tensor, w: Tensor, geometry: Geometry, limit: int) -> Tensor:
     rows, _ = geometry.direct_channels
-    view, weight = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry), _weight_matrix(w, geometry)
+    view, weight = _grouped_windows(pad_zeros(x, zero_padding(geometry)), geometry), _weight_matrix(w, geometry)
     y = x.new_zeros(len(x), rows, *geometry.outputs)
     by_group = _by_group(y, geometry)
     for box in _boxes(x, geometry, limit):
@@ -94,7 +96,7 @@ def _convolve_transpose(w: Tensor, y: Tensor, geometry: Geometry, limit: int) ->
 
 
 def _weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, limit: int) -> Tensor:
-    view = _grouped_windows(pad_or_crop(x, zero_padding(geometry)), geometry)
+    view = _grouped_windows(pad_zeros(x, zero_padding(geometry)), geometry)
     y = _by_group(y, geometry)
     gradient = x.new_zeros(geometry.weight_shape)
     matrix = _weight_matrix(gradient, geometry)

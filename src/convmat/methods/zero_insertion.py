@@ -12,13 +12,13 @@ from torch import Tensor
 
 from convmat.columns import zero_padding
 from convmat.geometry import Geometry
-from convmat.methods.common import convolve, insert_zeros, no_bool, no_small_integers, take_every
-from convmat.padding import pad_or_crop
+from convmat.methods.common import convolve, no_bool, no_small_integers, take_every
+from convmat.padding import insert_zeros, pad_or_crop, pad_zeros
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Every stride-th output of a convolution with stride 1."""
-    everywhere = convolve(pad_or_crop(input, zero_padding(geometry)), weight, geometry.groups, geometry.dilation)
+    everywhere = convolve(pad_zeros(input, zero_padding(geometry)), weight, geometry.groups, geometry.dilation)
     return take_every(everywhere, geometry.stride, geometry.outputs)
 
 

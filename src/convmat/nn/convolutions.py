@@ -1,0 +1,380 @@
+"""Convolutions and transposed convolutions.
+
+PyTorch's constructors are called with what they can hold, for the parameters and their initialisation; what is beyond
+them is set afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from convmat import functional
+from convmat.geometry import GeometryError, Padding, PerAxis
+from convmat.nn.arguments import (
+    LayerPadding,
+    check_channels,
+    check_choices,
+    errors_of,
+    layer_output_padding,
+    layer_padding,
+    positive_per_axis,
+)
+
+_CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
+_TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
+
+
+class _Convolution(nn.Module):
+    """What all have: the attributes of PyTorch's layers and ``method``."""
+
+    _ndim: ClassVar[int]
+    _shown_channels: ClassVar[tuple[str, ...]] = ("in_channels", "out_channels")
+
+    method: str = "auto"
+    in_channels: int
+    out_channels: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Any
+    output_padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: Any
+    weight: Tensor
+    bias: Tensor | None
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments: ``eval`` of the layer's ``repr`` makes such a layer again."""
+        shown = [str(getattr(self, name)) for name in self._shown_channels]
+        shown += [f"kernel_size={self.kernel_size}", f"stride={self.stride}"]
+        defaults = {
+            "padding": (0,) * self._ndim,
+            "dilation": (1,) * self._ndim,
+            "output_padding": (0,) * self._ndim,
+            "groups": 1,
+            "bias": True,
+            "padding_mode": "zeros",
+            "method": "auto",
+        }
+        values = {name: getattr(self, name) for name in defaults} | {"bias": self.bias is not None}
+        shown += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        return ", ".join(shown)
+
+    def _keep(self, padding: LayerPadding, padding_mode: str, method: str) -> None:
+        """Set the attributes to what PyTorch's constructor could not take."""
+        self.padding, self.padding_mode, self.method = padding, padding_mode, method
+        if isinstance(padding[0], tuple):  # in the order of F.pad
+            self._reversed_padding_repeated_twice = [n for pair in reversed(self.padding) for n in pair]
+
+
+class _Direct(_Convolution):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        method: str = "auto",
+    ) -> None:
+        with errors_of(self):
+            check_channels(groups, in_channels=in_channels, out_channels=out_channels)
+            kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
+            stride = positive_per_axis(stride, self._ndim, "stride")
+            dilation = positive_per_axis(dilation, self._ndim, "dilation")
+            kept = layer_padding(padding, self._ndim)
+            check_choices(padding_mode, method)
+        holds = not isinstance(kept[0], tuple) and not (kept == "same" and max(stride) > 1)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            kept if holds else 0,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        self._keep(kept, padding_mode, method)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
+        return _convolve(
+            input,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.padding_mode,
+            self.method,
+        )
+
+
+class _Transposed(_Convolution):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        output_padding: PerAxis = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: PerAxis = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        method: str = "auto",
+    ) -> None:
+        with errors_of(self):
+            check_channels(groups, in_channels=in_channels, out_channels=out_channels)
+            kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
+            stride = positive_per_axis(stride, self._ndim, "stride")
+            dilation = positive_per_axis(dilation, self._ndim, "dilation")
+            kept = layer_padding(padding, self._ndim)
+            output_padding = layer_output_padding(output_padding, kept, stride, dilation)
+            check_choices(padding_mode, method)
+        holds = not isinstance(kept, str) and not isinstance(kept[0], tuple)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            kept if holds else 0,
+            output_padding,
+            groups,
+            bias,
+            dilation,
+            device=device,
+            dtype=dtype,
+        )
+        self._keep(kept, padding_mode, method)
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """Compute the layer.
+
+        Args:
+            input: of shape (batch, in_channels, *sizes), or without the batch.
+            output_size: the spatial sizes of the output, instead of ``output_padding``; with channels, or with batch
+                and channels, in front if you like. Default: ``None``
+
+        Returns:
+            Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
+        """
+        return _convolve_transpose(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+            output_size,
+            self.padding_mode,
+            self.method,
+        )
+
+
+@torch.fx.wrap
+def _convolve(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: Padding,
+    dilation: tuple[int, ...],
+    groups: int,
+    padding_mode: str,
+    method: str,
+) -> Tensor:
+    """Call the function of as many axes; one node for ``torch.fx.symbolic_trace``, as PyTorch's layers are."""
+    convolve = _CONVOLUTIONS[len(stride) - 1]
+    return convolve(input, weight, bias, stride, padding, dilation, groups, padding_mode=padding_mode, method=method)
+
+
+@torch.fx.wrap
+def _convolve_transpose(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: Padding,
+    output_padding: tuple[int, ...],
+    groups: int,
+    dilation: tuple[int, ...],
+    output_size: Sequence[int] | None,
+    padding_mode: str,
+    method: str,
+) -> Tensor:
+    ndim = len(stride)
+    sizes = None if output_size is None else _spatial_sizes(output_size, input, ndim)
+    convolve = _TRANSPOSED[ndim - 1]
+    return convolve(
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding if sizes is None else 0,
+        groups,
+        dilation,
+        output_size=sizes,
+        padding_mode=padding_mode,
+        method=method,
+    )
+
+
+def _spatial_sizes(output_size: Sequence[int], input: Tensor, ndim: int) -> tuple[int, ...]:
+    """The last of the sizes, of which there may be as many as the input has dimensions, as in PyTorch."""
+    sizes = tuple(output_size)
+    if len(sizes) not in (ndim, input.ndim):
+        raise GeometryError(
+            f"ConvTranspose{ndim}d: output_size={sizes} has {len(sizes)} values: need the {ndim} spatial sizes, or "
+            f"{input.ndim} as the input of shape {tuple(input.shape)} has"
+        )
+    return sizes[-ndim:]
+
+
+class Conv2d(_Direct, nn.Conv2d):
+    """2-d convolution: :class:`torch.nn.Conv2d` with any padding.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: one integer, or one per axis.
+        stride: one integer, or one per axis. Default: 1
+        padding: one integer, one per axis, one ``(lo, hi)`` pair per axis, ``"same"`` (with any stride) or
+            ``"valid"``. Default: 0
+        dilation: one integer, or one per axis. Default: 1
+        groups: blocks of channels that do not see each other. Default: 1
+        bias: whether to add a learned number to each output channel. Default: ``True``
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``. Default: ``"zeros"``
+        device, dtype: of the parameters. Default: PyTorch's
+        method: one of :func:`convmat.available_methods`. Default: ``"auto"``
+
+    Attributes:
+        weight: of shape (out_channels, in_channels/groups, *kernel_size).
+        bias: of shape (out_channels,), or ``None``.
+        padding: as in :class:`torch.nn.Conv2d`; a tuple of pairs where the two ends of an axis differ.
+
+    Raises:
+        GeometryError: if arguments do not go together.
+        TypeError: if one is of the wrong type.
+
+    >>> import torch
+    >>> layer = Conv2d(3, 8, kernel_size=3, stride=2, padding="same", padding_mode="circular")
+    >>> layer
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding='same', padding_mode='circular')
+    >>> layer(torch.randn(1, 3, 7, 10)).shape
+    torch.Size([1, 8, 4, 5])
+    """
+
+    _ndim = 2
+
+
+class Conv1d(_Direct, nn.Conv1d):
+    """1-d convolution: :class:`torch.nn.Conv1d` with the arguments of :class:`Conv2d`.
+
+    >>> import torch
+    >>> causal = Conv1d(1, 1, kernel_size=3, padding=((2, 0),))
+    >>> causal(torch.randn(1, 10)).shape
+    torch.Size([1, 10])
+    """
+
+    _ndim = 1
+
+
+class Conv3d(_Direct, nn.Conv3d):
+    """3-d convolution: :class:`torch.nn.Conv3d` with the arguments of :class:`Conv2d`.
+
+    >>> import torch
+    >>> Conv3d(1, 2, kernel_size=3, padding=(1, (0, 2), 1), method="phases")(torch.randn(1, 4, 5, 6)).shape
+    torch.Size([2, 4, 5, 6])
+    """
+
+    _ndim = 3
+
+
+class ConvTranspose2d(_Transposed, nn.ConvTranspose2d):
+    """2-d transposed convolution: :class:`torch.nn.ConvTranspose2d` with any padding and padding mode.
+
+    See :func:`convmat.conv_transpose2d` for what padding modes mean here.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: one integer, or one per axis.
+        stride: one integer, or one per axis. Default: 1
+        padding: one integer, one per axis, one ``(lo, hi)`` pair per axis, ``"same"`` or ``"valid"``: what to crop.
+            ``"same"`` gives ``size*stride`` outputs. Default: 0
+        output_padding: cells appended at the end, ``< max(stride, dilation)``. Default: 0
+        groups: blocks of channels that do not see each other. Default: 1
+        bias: whether to add a learned number to each output channel. Default: ``True``
+        dilation: one integer, or one per axis. Default: 1
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``. Default: ``"zeros"``
+        device, dtype: of the parameters. Default: PyTorch's
+        method: one of :func:`convmat.available_methods`. Default: ``"auto"``
+
+    Attributes:
+        weight: of shape (in_channels, out_channels/groups, *kernel_size).
+        bias: of shape (out_channels,), or ``None``.
+        padding: as in :class:`torch.nn.ConvTranspose2d`; a string, or a tuple of pairs where the two ends of an axis
+            differ.
+
+    Raises:
+        GeometryError: if arguments do not go together.
+        TypeError: if one is of the wrong type.
+
+    >>> import torch
+    >>> layer = ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding="same", padding_mode="circular")
+    >>> layer
+    ConvTranspose2d(8, 3, kernel_size=(4, 4), stride=(2, 2), padding='same', padding_mode='circular')
+    >>> layer(torch.randn(1, 8, 5, 7)).shape
+    torch.Size([1, 3, 10, 14])
+    >>> layer(torch.randn(1, 8, 5, 7), output_size=(9, 14)).shape
+    torch.Size([1, 3, 9, 14])
+    """
+
+    _ndim = 2
+
+
+class ConvTranspose1d(_Transposed, nn.ConvTranspose1d):
+    """1-d transposed convolution: :class:`torch.nn.ConvTranspose1d` with the arguments of :class:`ConvTranspose2d`.
+
+    >>> import torch
+    >>> causal = ConvTranspose1d(1, 1, kernel_size=4, stride=2, padding=((0, 2),))
+    >>> causal(torch.randn(1, 10)).shape
+    torch.Size([1, 20])
+    """
+
+    _ndim = 1
+
+
+class ConvTranspose3d(_Transposed, nn.ConvTranspose3d):
+    """3-d transposed convolution: :class:`torch.nn.ConvTranspose3d` with the arguments of :class:`ConvTranspose2d`.
+
+    >>> import torch
+    >>> ConvTranspose3d(2, 1, kernel_size=3, stride=2, padding="same")(torch.randn(2, 3, 4, 5)).shape
+    torch.Size([1, 6, 8, 10])
+    """
+
+    _ndim = 3
