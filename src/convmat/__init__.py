@@ -1,6 +1,7 @@
 """A convolution is a matrix, and a transposed convolution is that matrix transposed."""
 
-from convmat import draw
+from convmat import draw, nn
+from convmat.accelerating import accelerate, restore
 from convmat.comparing import compare_methods
 from convmat.functional import (
     conv1d,
@@ -15,7 +16,7 @@ from convmat.functional import (
 from convmat.geometry import Axis, Geometry, GeometryError
 from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
 from convmat.methods.unfold import column_memory
-from convmat.planning import available_methods
+from convmat.planning import available_methods, plan
 from convmat.symbols import symbolic_matrix
 from convmat.upsampling import upsample
 
@@ -25,6 +26,7 @@ __all__ = [
     "Axis",
     "Geometry",
     "GeometryError",
+    "accelerate",
     "available_methods",
     "column_memory",
     "compare_methods",
@@ -39,6 +41,9 @@ __all__ = [
     "draw",
     "fold",
     "matrix",
+    "nn",
+    "plan",
+    "restore",
     "symbolic_matrix",
     "unfold",
     "upsample",
