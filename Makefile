@@ -8,7 +8,7 @@ JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test lint types check format clean
+.PHONY: help demo docs test lint types check format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,6 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## See what convmat does, in numbers, on a photograph and as a report
 	$(BIN)/convmat demo
+
+docs: $(INSTALLED)  ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: lint types check  ## Run all checks
 
@@ -38,4 +41,4 @@ format: $(INSTALLED)  ## Mend the formatting
 	$(BIN)/ruff format .
 
 clean:  ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report site docs/assets/generated
