@@ -322,3 +322,12 @@ def test_what_would_do_does():
         3,
         6,
     )
+
+
+@pytest.mark.parametrize("stride", [(2.0, 2), (2, True), [2, 2.0]])
+def test_what_equals_an_integer_is_refused_even_if_that_was_asked_before(stride):
+    x, weight = torch.ones(1, 2, 5, 6), torch.ones(3, 2, 3, 2)
+    convmat.conv2d(x, weight, stride=(2, 2))
+    convmat.conv2d(x, weight, stride=(2, 1))
+    with pytest.raises(TypeError, match=r"stride=.* must be an integer"):
+        convmat.conv2d(x, weight, stride=stride)

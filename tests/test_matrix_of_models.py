@@ -552,3 +552,10 @@ def test_dense_refused_where_sparse_fits():
     with pytest.raises(GeometryError, match=r"use layout=torch\.sparse_csr, a smaller in_shape, "):
         convmat.matrix(model, (1, 2**20))
     assert convmat.matrix(model, (1, 2**14), layout=torch.sparse_csr).values().numel() == 2**15
+
+
+@pytest.mark.parametrize("size", [(3, 2), (2, 7), (8, 9)])
+def test_upsampling_by_area_is_adaptive_pooling(size):
+    module = nn.Upsample(size=size, mode="area")
+    units = torch.eye(20).reshape(20, 1, 4, 5)
+    torch.testing.assert_close(convmat.matrix(module, (1, 4, 5)), module(units).flatten(1).T)

@@ -391,3 +391,10 @@ def test_distributed_data_parallel(tmp_path):
     finally:
         for rank in ranks:
             rank.kill()
+
+
+@pytest.mark.parametrize("method", ["unfold", "sparse"])
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_methods_that_jit_would_freeze_are_refused(method):
+    with pytest.raises(NotImplementedError, match=r"cannot be traced by torch\.jit"):
+        torch.jit.trace(convmat.nn.Conv1d(1, 2, 3, method=method), torch.ones(1, 1, 5))

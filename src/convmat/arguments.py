@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from types import NoneType
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, ints, per_axis_ints
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -98,7 +99,7 @@ def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
         raise TypeError(f"module is a {type(module).__name__}: need one of {known}")
     if isinstance(module, nn.modules.lazy.LazyModuleMixin):
         raise GeometryError(f"{type(module).__name__} has no weight yet: call it once, on an input")
-    ndim = len(module.kernel_size)
+    ndim, in_shape = len(module.kernel_size), ints(in_shape, "in_shape")
     if len(in_shape) != ndim + 1:
         raise GeometryError(
             f"in_shape={tuple(in_shape)} must hold the channels and the {ndim} spatial sizes, without the batch"
@@ -199,23 +200,28 @@ def _check_groups(groups: Any) -> None:
 
 
 def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
-    """Build a geometry, or find it: layers ask for the same few again and again."""
-    geometry: Geometry
-    if not torch.compiler.is_compiling():
-        hashable = {name: _hashable(value) for name, value in options.items()}
-        try:
-            geometry = _build(build, *map(_hashable, arguments), **hashable)
-            return geometry
-        except TypeError:  # what cannot be hashed (symbolic sizes), or is no argument at all, which is said below
-            pass
-    geometry = build(*arguments, **options)
-    return geometry
+    """Build a geometry, or find it: layers ask for the same few again and again.
+
+    Only plain integers and strings are looked up: True and 2.0 would be found as 1 and 2 before they are refused.
+    """
+    if torch.compiler.is_compiling():
+        return _build_anew(build, *arguments, **options)
+    options = {name: _hashable(value) for name, value in options.items()}
+    arguments = tuple(map(_hashable, arguments))
+    known = _is_plain((*arguments, *options.values()))
+    return (_build if known else _build_anew)(build, *arguments, **options)
 
 
-@lru_cache(maxsize=1024, typed=True)
-def _build(build: Any, *arguments: Any, **options: Any) -> Geometry:
+def _build_anew(build: Any, *arguments: Any, **options: Any) -> Geometry:
     geometry: Geometry = build(*arguments, **options)
     return geometry
+
+
+_build = lru_cache(maxsize=1024)(_build_anew)
+
+
+def _is_plain(value: Any) -> bool:
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else type(value) in (int, str, NoneType)
 
 
 def _hashable(value: Any) -> Any:

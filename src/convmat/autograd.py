@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch._functorch import eager_transforms
 
+from convmat.tracing import is_traced_by_jit
+
 
 @dataclass(frozen=True)
 class TrilinearMaps:
@@ -64,6 +66,8 @@ def _others(role: str) -> list[str]:
 
 
 def _apply(first: Tensor, second: Tensor, maps: TrilinearMaps, role: str) -> Tensor:
+    if is_traced_by_jit():  # which would freeze the result of the example into the graph
+        raise NotImplementedError("methods 'unfold' and 'sparse' cannot be traced by torch.jit: use another method")
     result: Tensor = _Trilinear.apply(first, second, maps, role)  # type: ignore[no-untyped-call]
     return result
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from convmat.autograd import own_storage
 from convmat.geometry import Geometry
 from convmat.padding import insert_zeros, pad_or_crop, pad_zeros
+from convmat.tracing import is_traced_by_jit
 
 
 def windows(padded: Tensor, geometry: Geometry) -> Tensor:
@@ -73,7 +74,8 @@ def padded_sizes(geometry: Geometry) -> tuple[int, ...]:
 
 
 def _apply(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
-    if torch.compiler.is_compiling():  # traced code must not write where views overlap, and derives the rest by itself
+    # Traced code must not write where views overlap, and derives the rest by itself.
+    if torch.compiler.is_compiling() or is_traced_by_jit():
         return _sum_taps(tensor, geometry) if scatter else _gather(tensor, geometry)
     result: Tensor = _Columns.apply(tensor, geometry, scatter)  # type: ignore[no-untyped-call]
     return result

@@ -112,7 +112,7 @@ def matrix(
 
     Biases, the shift of a batch normalisation and the value of a constant padding are left out: A is the Jacobian,
     ``A @ x.flatten() == (model(x) - model(0 * x)).flatten()``. Gradients flow from its entries to the parameters, but
-    those of complex CSR. Hooks are not run.
+    those of complex CSR. All of this is said of the modules as they are: hooks, which may do anything, are not run.
 
     Args:
         module: any of these, or an ``nn.Sequential`` of them, nested or not:

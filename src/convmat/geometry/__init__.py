@@ -13,7 +13,7 @@ to build, closed forms stand beside it; the tests hold the two together.
 
 from convmat.geometry.axis import Axis, Border, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError
-from convmat.geometry.per_axis import Padding, PerAxis, an_int, per_axis_ints, per_axis_padding
+from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry
 from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range
 
@@ -30,6 +30,7 @@ __all__ = [
     "PhaseWindow",
     "an_int",
     "check_positive",
+    "ints",
     "kept_range",
     "per_axis_ints",
     "per_axis_padding",

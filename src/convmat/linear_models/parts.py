@@ -177,6 +177,8 @@ def _adaptive_pooling(module: Any, in_shape: Shape, *, ndim: int) -> tuple[Shape
 def _upsampling(module: nn.Upsample, in_shape: Shape) -> tuple[Shape, Entries]:
     if module.mode.startswith("nearest"):
         return _selection(module.forward, in_shape)
+    if module.mode == "area":  # by another name
+        return _adaptive_pooling(module, in_shape, ndim=len(in_shape) - 1)
     out_shape = output_shape(module.forward, in_shape)
     profile, support = PROFILES["bicubic" if module.mode == "bicubic" else "bilinear"]
     reach, ndim = int(support), len(in_shape) - 1

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat import functional
-from convmat.geometry import GeometryError, Padding, PerAxis
+from convmat.geometry import GeometryError, Padding, PerAxis, ints
 from convmat.nn.arguments import (
     LayerPadding,
     check_channels,
@@ -245,7 +245,7 @@ def _convolve_transpose(
 
 def _spatial_sizes(output_size: Sequence[int], input: Tensor, ndim: int) -> tuple[int, ...]:
     """The last of the sizes, of which there may be as many as the input has dimensions, as in PyTorch."""
-    sizes = tuple(output_size)
+    sizes = ints([output_size] * ndim if isinstance(output_size, int) else output_size, "output_size")
     if len(sizes) not in (ndim, input.ndim):
         raise GeometryError(
             f"ConvTranspose{ndim}d: output_size={sizes} has {len(sizes)} values: need the {ndim} spatial sizes, or "
