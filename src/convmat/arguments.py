@@ -33,7 +33,7 @@ def conv_geometry(
     """
     _check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
-    _check_groups(groups)
+    check_positive(groups=groups)
     out_channels, in_per_group = weight.shape[:2]
     if out_channels % groups or out_channels < groups:
         raise GeometryError(
@@ -70,7 +70,7 @@ def conv_transpose_geometry(
     """The geometry of a transposed convolution with a weight of shape (in, out/groups, *kernel)."""
     _check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
-    _check_groups(groups)
+    check_positive(groups=groups)
     weight_channels, out_per_group = weight.shape[:2]
     if in_channels is not None and in_channels != weight_channels:
         raise GeometryError(
@@ -193,10 +193,6 @@ def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[
             f"for weight of shape {tuple(weight.shape)}"
         )
     return per_axis_ints(input_size, len(kernel_size), "input_size"), kernel_size
-
-
-def _check_groups(groups: Any) -> None:
-    check_positive(groups=groups)
 
 
 def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:

@@ -36,13 +36,15 @@ class PhaseWindow:
 
     Cell ``q`` of phase ``r`` is cell ``q*stride + r`` of the padded inputs. ``count`` of these are needed, from the
     cell ``first`` on; ``offset`` cells of the first one lie before the axis. ``coarse_padding`` extends the outputs of
-    the direct convolution for Cᵀ, ``fine_padding`` extends the phases of its inputs for C (negative: crop).
+    the direct convolution for Cᵀ; for C, ``whole_padding`` extends its inputs to whole cells of all phases, and
+    ``fine_padding`` extends the phases (negative: crop).
     """
 
     first: int
     count: int
     offset: int
     coarse_padding: tuple[int, int]
+    whole_padding: tuple[int, int]
     fine_padding: tuple[int, int]
 
 
@@ -361,10 +363,12 @@ class Axis:
         """Which cells of the phases are needed (zero padding)."""
         reach = (self.extent - 1) // self.stride
         first, last = self.lo // self.stride, (self.lo + self.inputs - 1) // self.stride
+        count, offset = last - first + 1, self.lo - first * self.stride
         return PhaseWindow(
             first=first,
-            count=last - first + 1,
-            offset=self.lo - first * self.stride,
+            count=count,
+            offset=offset,
+            whole_padding=(offset, count * self.stride - offset - self.inputs),
             coarse_padding=(reach - first, last - (self.outputs - 1)),
             fine_padding=(first, self.outputs - 1 + reach - last),
         )

@@ -24,11 +24,8 @@ from convmat.padding import pad_or_crop
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Split the input into phases, convolve them with stride 1."""
     windows = [axis.phase_window() for axis in geometry.axes]
-    whole = [
-        (window.offset, window.count * axis.stride - window.offset - axis.inputs)
-        for window, axis in zip(windows, geometry.axes, strict=True)
-    ]
-    phases = _split(pad_or_crop(input, whole), geometry.stride)
+    whole = pad_or_crop(input, [window.whole_padding for window in windows])
+    phases = _split(whole, geometry.stride)
     phases = pad_or_crop(phases, [window.fine_padding for window in windows])
     n = geometry.ndim
     kernel = _phase_kernel(weight, geometry)  # (rows, columns/groups, *residues, *shifts)
