@@ -4,11 +4,13 @@ PYTHON ?= python3
 PIP_ARGS ?=
 # The tests of one process share it with PyTorch's own threads.
 JOBS ?= 2
+# For the benchmarks.
+BENCH ?= --json bench.json --plot bench.png
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo docs test lint types check format clean
+.PHONY: help demo docs test lint types check bench format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -36,9 +38,13 @@ types: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS)
 
+bench: $(INSTALLED)  ## Measure convmat against its peers (BENCH="--help" lists what there is)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks $(BENCH)
+
 format: $(INSTALLED)  ## Mend the formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report site docs/assets/generated
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report site docs/assets/generated bench.json bench.png

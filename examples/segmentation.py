@@ -29,7 +29,8 @@ def main() -> None:
     report = convmat.accelerate(swapped, conv=True)
     print(report, end="\n\n")
     print(f"{len(report.swapped)} layers swapped; the state_dict is as before: {same_keys(unet, swapped)}")
-    assert torch.equal(unet(scan), swapped(scan)), "auto is PyTorch's own functions so far, so results are equal"
+    # "auto" may take our kernel, which sums in another order than PyTorch: the last digits may differ.
+    torch.testing.assert_close(swapped(scan), unet(scan), rtol=1e-10, atol=1e-10)
 
     # The same training, once with PyTorch's layers and once with every layer computed as a product of columns.
     convmat.accelerate(swapped, conv=True, method="unfold")

@@ -3,7 +3,7 @@
 A vocoder turns a mel spectrogram into sound. Its transposed convolutions (the ``upsampler``) stretch time: here, one
 column of the spectrogram becomes 256 samples. Their weights are normalised by ``weight_norm``, which stays in place.
 
-    pip install convmat transformers
+    pip install "convmat[numba]" transformers
     python examples/vocoder.py
 
 The weights are random, so it makes noise; with those of a trained model it would speak.
@@ -30,7 +30,8 @@ def main() -> None:
         expected = vocoder(mel)
         print(f"mel {tuple(mel.shape)} -> {expected.numel()} samples, with PyTorch\n")
 
-        # Every ConvTranspose1d becomes a convmat layer, in place. "auto" is PyTorch's own kernels so far.
+        # Every ConvTranspose1d becomes a convmat layer, in place. "auto" takes our CPU kernel for it or PyTorch's own,
+        # whichever should be faster.
         print(convmat.accelerate(vocoder), end="\n\n")
         print(f"  auto            differs by {largest_difference(vocoder(mel), expected):.1e}")
 
@@ -38,6 +39,10 @@ def main() -> None:
         for method in ("phases", "zero_insertion", "unfold"):
             convmat.accelerate(vocoder, method=method)
             print(f"  {method:14}  differs by {largest_difference(vocoder(mel), expected):.1e}")
+
+        # Frozen for inference: the weights are kept as the kernel reads them, and weight norm is computed once.
+        convmat.accelerate(vocoder, freeze=True)
+        print(f"  auto, frozen    differs by {largest_difference(vocoder(mel), expected):.1e}")
 
         # What would "auto" take for the first layer, and why?
         convmat.accelerate(vocoder)

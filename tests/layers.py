@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 import convmat
 
-METHODS = ("native", "dense", "sparse", "unfold", "zero_insertion", "phases", "fft")
+METHODS = ("native", "dense", "sparse", "unfold", "zero_insertion", "phases", "fft", "tiles")
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 INTEGERS = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 
@@ -217,4 +217,4 @@ def refused(method: str, dtype: torch.dtype, *, transposed: bool = False, dilate
     if dtype == torch.int64 or not is_integer:
         return False
     # PyTorch has these for int64 alone.
-    return (method == "native" and (transposed or dilated)) or (method == "zero_insertion" and dilated)
+    return (method in ("native", "tiles") and (transposed or dilated)) or (method == "zero_insertion" and dilated)

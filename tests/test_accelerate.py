@@ -521,11 +521,11 @@ def test_no_layer_to_swap(model):
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 PLANS = {
-    "native": (lambda: layer(), (4, 5, 6), "native", "PyTorch's own function takes torch.float64"),
+    "native": (lambda: of_dtype(torch.bfloat16), (4, 5, 6), "native", "PyTorch's own function takes torch.bfloat16"),
     "direct": (lambda: layer(nn.Conv1d), (4, 9), "native", "torch.float64 over 1 axes"),
     "integers": (lambda: of_dtype(torch.int16), (4, 5, 6), "unfold", "takes no torch.int16"),
     "fixed": (lambda: accelerated(layer(), "phases"), (4, 5, 6), "phases", "the layer says method='phases'"),
-    "accelerated": (lambda: accelerated(layer(), "auto"), (4, 5, 6), "native", "PyTorch's own"),
+    "accelerated": (lambda: accelerated(of_dtype(torch.bfloat16), "auto"), (4, 5, 6), "native", "PyTorch's own"),
 }
 
 
@@ -541,6 +541,15 @@ def test_plan(build, in_shape, method, reason):
     assert reason in planned.reason
     assert str(planned) == f"{method}: {planned.reason}"
     assert planned == Plan(method, planned.reason)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_plan_by_estimate(dtype):
+    """Where our kernel could compute a layer, the plan weighs it against PyTorch's own function."""
+    pytest.importorskip("numba")
+    planned = plan(of_dtype(dtype), (4, 5, 6))
+    assert planned.method in ("tiles", "native")
+    assert planned.reason.endswith("by estimate")
 
 
 BAD_PLANS = {
@@ -561,4 +570,4 @@ def test_plans_that_cannot_be(build, in_shape, error, words):
 def test_plan_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         assert "bfloat16" in plan(nn.ConvTranspose2d(4, 2, 3), (4, 5, 6)).reason
-        assert "float64" in plan(layer(), (4, 5, 6)).reason
+        assert "float64" in plan(layer(nn.Conv2d), (4, 5, 6)).reason

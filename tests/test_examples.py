@@ -13,11 +13,12 @@ SAYS = {
         "10240 samples",
         "4 swapped",
         "upsampler.0",
-        "The plan for 64 channels, 40 columns: native:",
+        "The plan for 64 channels, 40 columns:",
+        "auto, frozen",
         "Restored",
     ],
     "segmentation.py": ["10 layers swapped", "state_dict is as before: True", "Dice loss", "Restored"],
-    "super_resolution.py": ["1 swapped", "kernel 9, stride 3", "zero_insertion", "Restored"],
+    "super_resolution.py": ["1 swapped", "kernel 9, stride 3", "zero_insertion", "auto, frozen", "Restored"],
 }
 
 

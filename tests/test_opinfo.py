@@ -44,6 +44,13 @@ def assert_same(ours, theirs, **tolerances):
     assert_close(ours, theirs, **tolerances)
 
 
+def tolerances(expected):
+    """``"auto"`` and PyTorch may sum in different orders: in float32, both round relative to the largest output."""
+    if expected.dtype != torch.float32 or not expected.numel():
+        return {}
+    return {"rtol": 0, "atol": 1e-6 * expected.abs().max().item()}
+
+
 def test_dtypes_are_all_that_pytorch_supports():
     supported = set().union(*(op_info(name).dtypes for name in [*CONVOLUTIONS, "unfold"]))
     assert supported == set(DTYPES)
@@ -57,7 +64,8 @@ def test_sample_inputs(name, dtype):
         pytest.skip("PyTorch does not take this dtype")
     for sample in samples(name, dtype):
         theirs = getattr(F, name)(sample.input, *sample.args, **sample.kwargs)
-        assert_same(getattr(convmat, name)(sample.input, *sample.args, **sample.kwargs), theirs)
+        ours = getattr(convmat, name)(sample.input, *sample.args, **sample.kwargs)
+        assert_same(ours, theirs, **tolerances(theirs))
 
 
 @copies_for_same

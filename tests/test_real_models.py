@@ -174,7 +174,7 @@ def test_single_precision_is_exact_with_pytorchs_own_functions():
     model, case = unet(3), CASES["unet 3-d"]
     (volume,) = case.inputs()
     expected = outcome(case, model, [volume])
-    accelerate(model, conv=True)
+    accelerate(model, conv=True, method="native")
     assert all(map(torch.equal, outcome(case, model, [volume]), expected))
 
 
@@ -183,8 +183,10 @@ def test_encodec_with_its_quantizer():
     model, (audio,) = encodec().eval(), CASES["encodec"].inputs()
     with torch.no_grad():
         expected = model(audio).audio_values
-        accelerate(model, conv=True)
+        accelerate(model, conv=True, method="native")
         assert torch.equal(model(audio).audio_values, expected)
+        accelerate(model, conv=True)  # may sum in another order in the decoder
+        torch.testing.assert_close(model(audio).audio_values, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 def test_hifigan_drops_its_weight_norm_afterwards():

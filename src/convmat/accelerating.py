@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from convmat import nn as layers
 from convmat.geometry import Geometry, GeometryError
+from convmat.kernel.frozen import FROZEN, FrozenWeight
 from convmat.layer_classes import own_class, set_class, swapped_class
 from convmat.model_report import LayerReport, ModelReport
 from convmat.planning import available_methods, choose, run, weight_of
@@ -31,12 +32,13 @@ _ORIGINAL = "_accelerated_from"  # the attribute of a layer that names the class
 _COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
 
 
-def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto") -> ModelReport:
+def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", freeze: bool = False) -> ModelReport:
     """Let the transposed convolutions of a model compute with convmat, in place.
 
     The layers stay the same objects: parameters, ``state_dict``, hooks, parametrizations (weight norm, spectral norm),
     pruning masks, optimizers that hold the parameters, train or eval mode, all is as before. So is what the model
-    computes, to rounding (exactly, where PyTorch's own function is chosen). :func:`restore` takes it back.
+    computes, to rounding, as our kernel sums in another order (exactly, with ``method="native"``). :func:`restore`
+    takes it back.
 
     Left alone, and said so in the report: layers with a ``forward`` of their own, lazy ones without a weight, those
     whose dtype or device the method does not take, and those that are :mod:`convmat.nn` layers already. Calling it
@@ -49,6 +51,12 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto") ->
         model: any module, such a layer itself included; layers are found wherever ``model.modules()`` finds them.
         conv: whether to swap ordinary convolutions too. Default: ``False``
         method: one of :func:`convmat.available_methods`. Default: ``"auto"``
+        freeze: for inference: whether to keep the weights of transposed convolutions in the order in which our kernel
+            reads them, besides the parameters. It takes as much memory again, and weight norm or the like is computed
+            once. They are made when first needed, and anew after a change: ``load_state_dict``, an optimizer's step,
+            any write that PyTorch counts, and almost any through ``.data``, which it does not count and which are
+            noticed by comparing up to 4096 numbers of each tensor. It has an effect where no gradient of the weights is
+            asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Default: ``False``
 
     Returns:
         A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.
@@ -84,9 +92,17 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto") ->
             setattr(layer, _ORIGINAL, original)
         if report.done in ("swapped", "method changed"):
             layer.method = method  # type: ignore[assignment]  # a module takes any attribute
+        if report.done != "left alone":
+            _freeze(layer, freeze)
     reports = [report for _, report in found]
     nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
     return ModelReport(_title("accelerate", model), tuple(reports), nothing, _note(reports))
+
+
+def _freeze(layer: nn.Module, freeze: bool) -> None:
+    vars(layer).pop(FROZEN, None)
+    if freeze and isinstance(layer, tuple(_TRANSPOSED.values())):
+        vars(layer)[FROZEN] = FrozenWeight()
 
 
 def restore(model: nn.Module) -> ModelReport:
@@ -117,6 +133,7 @@ def _restore(layer: Any, names: list[str]) -> LayerReport:
         return _report(layer, names, "left alone", layer.method, obstacle)
     set_class(layer, vars(layer)[_ORIGINAL])
     delattr(layer, _ORIGINAL)
+    _freeze(layer, False)
     del layer.method
     return _report(layer, names, "restored", "", "PyTorch's own again")
 

@@ -217,11 +217,17 @@ _build = lru_cache(maxsize=1024)(_build_anew)
 
 
 def _is_plain(value: Any) -> bool:
-    return all(map(_is_plain, value)) if isinstance(value, tuple) else type(value) in (int, str, NoneType)
+    kind = type(value)
+    return kind in _PLAIN or (kind is tuple and all(type(item) in _PLAIN or _is_plain(item) for item in value))
+
+
+_PLAIN = frozenset((int, str, NoneType))
 
 
 def _hashable(value: Any) -> Any:
     """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
+    if _is_plain(value):  # as it is, mostly
+        return value
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

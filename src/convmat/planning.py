@@ -1,21 +1,29 @@
 """Which method computes a layer, and computing it.
 
-``"auto"`` is a static choice, the same for the same layer on every machine. So far it is PyTorch's own function, which
-is the fastest or close to it on most layers, and unfold where PyTorch has none.
+``"auto"`` is a static choice: our kernel where it takes the layer and :mod:`~convmat.cost` expects it to be the faster
+one, else PyTorch's own function, and unfold where PyTorch has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from convmat.arguments import has_autocast, layer_geometry
+from convmat.cost import estimate
 from convmat.geometry import Geometry, GeometryError
-from convmat.methods import METHODS, Method
+from convmat.geometry.tiling.rows import AXES
+from convmat.kernel import compiled
+from convmat.kernel import operator as _  # noqa: F401  # registers torch.ops.convmat
+from convmat.kernel.frozen import FROZEN, packed_copies
+from convmat.kernel.layer import memory_format_of
+from convmat.kernel.threads import thread_count
+from convmat.methods import METHODS, Method, tiles
 from convmat.methods.common import add_bias
 from convmat.padding import pad, pad_transpose
 
@@ -26,7 +34,7 @@ def available_methods() -> dict[str, str]:
     >>> available_methods()["native"]
     "PyTorch's own convolutions."
     """
-    automatic = {"auto": "PyTorch's own where it takes the layer, otherwise unfold."}
+    automatic = {"auto": "The fastest by a static estimate: tiles or PyTorch's own; unfold where PyTorch has none."}
     return automatic | {name: method.summary for name, method in METHODS.items()}
 
 
@@ -46,17 +54,29 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
         with torch.autocast(device, enabled=False):
             bias = None if bias is None else _autocast(bias, dtype)
             return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method)
-    unpadded = geometry.unpadded()
+    unpadded = _unpadded(geometry)
+    if method == "auto" and geometry.transposed and tiles.takes(input, weight, bias):
+        method = explain_for(unpadded, input, weight).method
     chosen = choose(unpadded, input.dtype, method)
     if not (input.numel() and weight.numel()):
         return add_bias(_sum_of_nothing(geometry, input, weight), bias)
-    if unpadded == geometry:
+    if unpadded is geometry:
         output = chosen(input, weight, geometry, bias)
     elif geometry.transposed:
         output = add_bias(pad_transpose(chosen(input, weight, unpadded), geometry), bias)
     else:
         output = chosen(pad(input, geometry), weight, unpadded, bias)
     return _in_layout_of(input, output)
+
+
+def _unpadded(geometry: Geometry) -> Geometry:
+    """The geometry that methods see: the same object in every call, so that they find what they know of it."""
+    if torch.compiler.is_compiling():
+        return geometry.unpadded()
+    found: Geometry | None = geometry.memo.get("unpadded")
+    if found is None:
+        found = geometry.memo["unpadded"] = geometry.unpadded()
+    return found
 
 
 def _in_layout_of(input: Tensor, output: Tensor) -> Tensor:
@@ -122,7 +142,7 @@ class Plan:
 
 
 def explain(geometry: Geometry, dtype: torch.dtype) -> Plan:
-    """What ``"auto"`` stands for: PyTorch's own function where there is one, else columns, over any number of axes."""
+    """What ``"auto"`` stands for without our kernel: PyTorch's own where there is one, else columns over any axes."""
     refusal = METHODS["native"].refuses(geometry, dtype)
     if refusal is None:
         return Plan("native", f"PyTorch's own function takes {dtype} over {geometry.ndim} axes")
@@ -131,7 +151,38 @@ def explain(geometry: Geometry, dtype: torch.dtype) -> Plan:
     return Plan("native", refusal)
 
 
-def plan(layer: nn.Module, in_shape: Sequence[int]) -> Plan:
+def explain_for(geometry: Geometry, input: Tensor, weight: Tensor) -> Plan:
+    """What ``"auto"`` stands for with tensors that our kernel takes; looked up if it was asked before."""
+    is_packed = packed_copies(weight) is not None
+    memory_format = memory_format_of(input)
+    key = ("auto", len(input), input.dtype, memory_format, thread_count(), is_packed)
+    found: Plan | None = geometry.memo.get(key)
+    if found is None:
+        channels_last = memory_format is not torch.contiguous_format
+        found = explain_kernel(geometry, input.dtype, len(input), channels_last, is_packed)
+        geometry.memo[key] = found
+    return found
+
+
+def explain_kernel(
+    geometry: Geometry, dtype: torch.dtype, batch: int, channels_last: bool = False, is_packed: bool = False
+) -> Plan:
+    """What ``"auto"`` stands for on the CPU, where nothing but the numbers is asked for."""
+    if not (geometry.transposed and geometry.ndim <= AXES and compiled.takes(dtype) and compiled.is_installed()):
+        return explain(geometry, dtype)
+    if METHODS["tiles"].refuses(geometry, dtype) is not None or not batch * prod(geometry.in_shape):
+        return explain(geometry, dtype)
+    ours, theirs = estimate(geometry, batch, dtype, thread_count(), channels_last, is_packed)
+    name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
+    first, second = sorted((ours, theirs))
+    return Plan(name, f"about {_duration(first)}, {than} about {_duration(second)}, by estimate")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1e3:.2g} ms" if seconds < 0.1 else f"{seconds:.2g} s"
+
+
+def plan(layer: nn.Module, in_shape: Sequence[int], batch: int = 1) -> Plan:
     """Which method ``"auto"`` takes for a layer and an input, and why.
 
     Nothing is computed, and the layer stays as it is.
@@ -140,16 +191,17 @@ def plan(layer: nn.Module, in_shape: Sequence[int]) -> Plan:
         layer: a convolution or transposed convolution of PyTorch or of :mod:`convmat.nn`. One with a method of its own
             is planned as that says.
         in_shape: channels and spatial sizes of its input, without the batch.
+        batch: number of inputs. Default: 1
 
     Returns:
-        The :class:`Plan`. It depends on the layer's geometry and dtype (under autocast, on that of autocast), not on
-        the machine.
+        The :class:`Plan` for contiguous inputs, where no gradient and no transform is asked for. It is an estimate from
+        geometry, dtype (under autocast, that of autocast), batch and number of threads; nothing is measured.
 
     Raises:
         GeometryError: if layer and input do not go together, or no method takes them.
         TypeError: if the layer is no convolution.
 
-    >>> plan(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2), (8, 10, 12))
+    >>> plan(nn.Conv2d(8, 4, kernel_size=3), (8, 10, 12))
     Plan(method='native', reason="PyTorch's own function takes torch.float32 over 2 axes")
     """
     geometry = layer_geometry(layer, in_shape).unpadded()
@@ -159,7 +211,11 @@ def plan(layer: nn.Module, in_shape: Sequence[int]) -> Plan:
     dtype = torch.get_autocast_dtype(device) if autocast else stored.dtype
     method = str(getattr(layer, "method", "auto"))
     choose(geometry, dtype, method)
-    return explain(geometry, dtype) if method == "auto" else Plan(method, f"the layer says method={method!r}")
+    if method != "auto":
+        return Plan(method, f"the layer says method={method!r}")
+    if device != "cpu":
+        return explain(geometry, dtype)
+    return explain_kernel(geometry, dtype, batch, is_packed=FROZEN in vars(layer))
 
 
 def weight_of(layer: nn.Module) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import Any
@@ -57,6 +58,10 @@ class Geometry:
             elements = prod(shape)
             if isinstance(elements, int) and elements > _LARGEST:  # symbolic ones are of tensors that exist
                 raise GeometryError(f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow")
+
+    def __reduce__(self) -> Any:
+        """Copied and saved without the memo, which may hold addresses of memory."""
+        return Geometry, (self.axes, self.in_channels, self.out_channels, self.groups, self.transposed)
 
     @classmethod
     def conv(
@@ -125,6 +130,11 @@ class Geometry:
         return cls(axes, in_channels, out_channels, an_int(groups, "groups"), transposed=True)
 
     # -- shapes --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """Room for what others have worked out for this geometry, by keys of theirs."""
+        return {}
 
     @property
     def ndim(self) -> int:
@@ -198,6 +208,8 @@ class Geometry:
 
     def unpadded(self) -> Geometry:
         """The geometry of Z in ``C = Z P``; see :meth:`Axis.unpadded`."""
+        if self.padding_mode == "zeros":
+            return self
         return replace(self, axes=tuple(axis.unpadded() for axis in self.axes))
 
     # -- who meets whom ------------------------------------------------------------------------------------------------

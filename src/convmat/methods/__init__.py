@@ -1,4 +1,4 @@
-"""The ways to compute a convolution, one file each.
+"""The ways to compute a convolution, one file each (the kernel of ``tiles`` is in :mod:`convmat.kernel`).
 
 A method is a module with three functions. ``direct(input, weight, geometry)`` computes ``C x`` and
 ``transposed(input, weight, geometry)`` computes ``Cᵀ y``, for an input of shape (batch, channels, *sizes) and a
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.methods import dense, fft, native, phases, sparse, unfold, zero_insertion
+from convmat.methods import dense, fft, native, phases, sparse, tiles, unfold, zero_insertion
 from convmat.methods.common import add_bias
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to compute a convolution and its transpose."""
+    """A way to compute a convolution and its transpose; one that ``adds_bias`` takes it with the rest."""
 
     name: str
     summary: str
@@ -39,14 +39,15 @@ class Method:
         return add_bias(compute(input, weight, geometry), bias).contiguous()
 
 
-def _from_module(module: ModuleType, adds_bias: bool = False) -> Method:
+def _from_module(module: ModuleType, **does: bool) -> Method:
     name = module.__name__.rpartition(".")[2]
     summary = (module.__doc__ or "").partition("\n")[0]
-    return Method(name, summary, module.direct, module.transposed, module.refuses, adds_bias)
+    return Method(name, summary, module.direct, module.transposed, module.refuses, **does)
 
 
 _ALL = (
     _from_module(native, adds_bias=True),
     *map(_from_module, (dense, sparse, unfold, zero_insertion, phases, fft)),
+    _from_module(tiles, adds_bias=True),
 )
 METHODS = {method.name: method for method in _ALL}

@@ -31,9 +31,14 @@ def direct(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | Non
 
 def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
     """``conv_transpose(y)``."""
-    both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
     convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
-    if torch.compiler.is_compiling() and any(map(operator.ge, output_padding, geometry.stride)):
+    is_compiling = torch.compiler.is_compiling()
+    known = None if is_compiling else geometry.memo.get("native")
+    if known is not None:
+        both, output_padding = known
+        return convolve(input, weight, bias, geometry.stride, both, output_padding, geometry.groups, geometry.dilation)
+    both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
+    if is_compiling and any(map(operator.ge, output_padding, geometry.stride)):
         # ONNX Runtime refuses this, so what is exported appends the cells, which no tap reaches, by itself.
         output = convolve(input, weight, None, geometry.stride, 0, 0, geometry.groups, geometry.dilation)
         return add_bias(pad_or_crop(output, [(-axis.lo, axis.slack - axis.hi) for axis in geometry.axes]), bias)
@@ -42,7 +47,37 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
         (lo, axis.inputs) if lo or hi > axis.slack else None
         for (lo, hi), axis in zip(beyond, geometry.axes, strict=True)
     ]
+    if not (is_compiling or any(kept)):
+        geometry.memo["native"] = both, output_padding  # all that PyTorch must be told
     return _crop(output, kept)
+
+
+def transposed_gradients(
+    grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
+    """The gradients with respect to input, weight and bias, those that are wanted, by PyTorch's own backward pass."""
+    both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
+    # What was cropped had no influence: its gradient is zero.
+    sizes = [
+        (axis.outputs - 1) * axis.stride + axis.extent - 2 * even + more
+        for axis, even, more in zip(geometry.axes, both, output_padding, strict=True)
+    ]
+    around = [(lo, size - lo - axis.inputs) for axis, size, (lo, _) in zip(geometry.axes, sizes, beyond, strict=True)]
+    return tuple(
+        torch.ops.aten.convolution_backward(
+            pad_or_crop(grad, around),
+            input,
+            weight,
+            [geometry.out_channels],
+            geometry.stride,
+            both,
+            geometry.dilation,
+            True,
+            output_padding,
+            geometry.groups,
+            wanted,
+        )
+    )
 
 
 def _direct_padding(axis: Axis) -> tuple[int, tuple[int, int]]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints
+from convmat.kernel.frozen import FROZEN
+from convmat.methods import tiles
 from convmat.nn.arguments import (
     LayerPadding,
     check_channels,
@@ -168,6 +170,15 @@ class _Transposed(_Convolution):
         )
         self._keep(kept, padding_mode, method)
 
+    def _weight_of(self, input: Tensor) -> Tensor:
+        """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
+        frozen = vars(self).get(FROZEN)
+        if frozen is None or not tiles.is_plain(input):
+            return self.weight
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
+            return self.weight
+        return frozen.of(self)
+
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Compute the layer.
 
@@ -181,7 +192,7 @@ class _Transposed(_Convolution):
         """
         return _convolve_transpose(
             input,
-            self.weight,
+            self._weight_of(input),
             self.bias,
             self.stride,
             self.padding,

@@ -1,0 +1,15 @@
+"""The questions, one file each.
+
+``measure(bench)`` gives rows for JSON, and ``tables(rows)`` makes of such rows what is printed.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from benchmarks.modes import backward, error, first, fixed, memory, models, overhead, varying
+
+MODES: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (fixed, varying, first, overhead, backward, memory, error, models)
+}

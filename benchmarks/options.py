@@ -1,0 +1,46 @@
+"""The command line. Imports nothing heavy: the threads are fixed after it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+MODES = {
+    "fixed": "every layer at its own size, every peer (the main table)",
+    "varying": "layers of sound over a stream of lengths, each seen for the first time",
+    "first": "the first call in a fresh process, and what importing costs",
+    "overhead": "a tiny layer: microseconds beyond PyTorch's own call",
+    "backward": "forward and backward",
+    "memory": "peak memory beyond input, weight and output",
+    "error": "rounding against float64",
+    "models": "whole models, as they are and accelerated",
+}
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options, each under its own name."""
+    modes = "; ".join(f"{name}: {what}" for name, what in MODES.items())
+    parser = argparse.ArgumentParser("python -m benchmarks", description="Measure convmat and its peers.")
+    add = parser.add_argument
+    add("--mode", nargs="+", choices=[*MODES, "all"], default=["fixed"], metavar="MODE", help=f"{modes}; all")
+    add("--layers", nargs="+", default=["all"], metavar="NAME", help='names of layers, "all" or "aside"')
+    add("--peers", nargs="+", metavar="NAME", help='of whom to measure; "convmat:phases" is one method of convmat')
+    add("--methods", action="store_true", help="measure every method of convmat: what did auto miss?")
+    add("--threads", type=_positive, help="for every peer; default: as many as PyTorch takes")
+    add("--rounds", type=_positive, help="default: 7")
+    add("--pause", type=float, default=0.1, help="seconds between peers, until idle threads sleep; default: 0.1")
+    add("--seed", type=int, default=0, help="of the order of the peers; default: 0")
+    add("--dtype", choices=["float32", "float64"], default="float32")
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--json", type=Path, metavar="FILE", help="write everything there")
+    add("--plot", type=Path, metavar="FILE", help="draw the main table there (.png, .svg)")
+    add("--read", type=Path, metavar="FILE", help="measure nothing: show or plot what --json wrote")
+    add("--quick", action="store_true", help="two rounds of short blocks, small models: to see that it runs")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} must be at least 1")
+    return number

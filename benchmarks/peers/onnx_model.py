@@ -1,0 +1,45 @@
+"""A layer as an ONNX model, for those who read that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from onnx import helper, numpy_helper
+
+from benchmarks.peers.base import Problem
+
+# Older than what is current, so that older runtimes read it too; ConvTranspose has not changed since.
+_OPSET, _IR_VERSION = 11, 8
+
+
+def onnx_model(problem: Problem) -> bytes:
+    """A model of one ConvTranspose, from ``x`` to ``y``, the weight a constant; varying sizes have no numbers."""
+    layer, weight = problem.layer, problem.weight.numpy()
+    element = helper.np_dtype_to_tensor_dtype(weight.dtype)
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], **_attributes(problem))
+    shapes = {"x": layer.in_shape, "y": layer.out_shape}
+    x, y = (
+        helper.make_tensor_value_info(name, element, _maybe_dynamic(shape, problem.varying))
+        for name, shape in shapes.items()
+    )
+    graph = helper.make_graph([node], layer.name, [x], [y], [numpy_helper.from_array(weight, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _attributes(problem: Problem) -> dict[str, Any]:
+    axes = problem.layer.geometry.axes
+    return {
+        "kernel_shape": [axis.kernel for axis in axes],
+        "strides": [axis.stride for axis in axes],
+        "dilations": [axis.dilation for axis in axes],
+        "pads": [axis.lo for axis in axes] + [axis.hi for axis in axes],
+        "output_padding": [axis.slack for axis in axes],
+        "group": problem.layer.groups,
+    }
+
+
+def _maybe_dynamic(shape: tuple[int, ...], varying: bool) -> list[int | None]:
+    return [*shape[:2], *(None if varying else size for size in shape[2:])]

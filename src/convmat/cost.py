@@ -1,0 +1,78 @@
+"""How long a transposed convolution takes by our kernel and by PyTorch's own function, about.
+
+The estimates are formulas of sizes, number type and threads: nothing is measured when they are made, so the same layer
+is always computed in the same way. What they are compared with decides, so only their ratio matters.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+from convmat.geometry import Geometry
+
+_CLOCK = 4.2e9  # cycles per second
+_CALL = 5e-6  # seconds for a call
+_FALLBACK = 0.9  # of the arithmetic units are used at best by PyTorch's kernels
+_BLOCK = 16  # channels that PyTorch's kernels compute at least
+# Seconds per byte: packing weights; reading what a matrix product needs; reordering tensors, in memory used before and
+# in fresh memory.
+_PACK = 0.25e-9
+_READ = 0.05e-9
+_REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
+_FRESH = 16 << 20
+_DEPTHWISE = 1e-9  # seconds for a number of the output of a depthwise layer
+
+
+def estimate(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_packed: bool
+) -> tuple[float, float]:
+    """Seconds by our kernel and by PyTorch's own function.
+
+    Args:
+        geometry: transposed, over at most three axes.
+        batch: number of inputs.
+        dtype: type of the numbers.
+        threads: how many compute.
+        channels_last: whether input and output have their channels last in memory.
+        is_packed: whether the weight is packed already.
+    """
+    return (
+        _by_kernel(geometry, batch, dtype, threads, channels_last, is_packed),
+        _by_pytorch(geometry, batch, dtype, threads, channels_last),
+    )
+
+
+def _by_kernel(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_packed: bool
+) -> float:
+    from convmat.methods.tiles import is_one_window, layer_of
+
+    if is_one_window(geometry):
+        sizes = batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
+        return 2 * _CALL + sizes * dtype.itemsize * _READ
+    cycles = layer_of(geometry, batch, dtype, threads).cells.cycles
+    if channels_last:  # numbers are gathered and scattered one by one
+        numbers = batch * (prod(geometry.in_shape) + prod(geometry.out_shape))
+        cycles += 6 * numbers / threads
+    packing = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _PACK * 2 / threads
+    return _CALL + 1.1 * cycles / _CLOCK + packing
+
+
+def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool) -> float:
+    outputs = batch * prod(geometry.out_shape)
+    channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    if channels == out_channels == 1:
+        return 2 * _CALL + outputs * _DEPTHWISE * 2 / threads
+    blocks = [-(-count // _BLOCK) * _BLOCK for count in (channels, out_channels)]
+    products = batch * geometry.groups * prod(blocks) * prod(axis.most_entries() for axis in geometry.axes)
+    per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
+    arithmetic = products / (per_cycle * _CLOCK * _FALLBACK * threads)
+    if channels_last:
+        return 2 * _CALL + arithmetic
+    sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
+    moved = sum(
+        size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
+    )
+    return 2 * _CALL + arithmetic + moved

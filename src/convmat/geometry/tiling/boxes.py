@@ -1,0 +1,269 @@
+"""How the cells of the products are cut into boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from convmat.geometry.axis import IntArray
+from convmat.geometry.product import Geometry
+from convmat.geometry.tiling.processor import Processor
+from convmat.geometry.tiling.rows import AXES, RowTiling
+
+_UNITS = 8  # of work for each thread where a box is shared, so that none waits long for the others
+_COPY, _GATHER = 0.15, 4.0  # cycles for a number of a window, from neighbours or from apart
+_WEAVE, _SCATTER = 0.4, 4.0  # and for one of the output
+
+
+@dataclass(frozen=True, eq=False)
+class BoxTiling:
+    """How the cells of the products are cut into boxes, for one size of the input.
+
+    Along batch, depth, height and width:
+
+    Args:
+        cells: cells there are.
+        box: cells of a box; the last ones may have fewer.
+        reach: cells computed beyond these, because the phases of a class start apart.
+        window: cells of the input that a box reads.
+        before: cells that the first window starts before the first input.
+        pitches: how far apart neighbours lie in the flattened window.
+
+    And for all together:
+
+    Args:
+        used: cells of a flattened window.
+        plane: how far apart the channels of a window, or copies of one, lie.
+        copies: copies of a channel, each a cell of width further, for windows without cells beyond the box in a line.
+        batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
+        looped: how many outer axes are gone through one by one; the cells along the others are one run.
+        results: how far apart the results of the rows lie.
+        undivided: how many boxes of a group, or of several, are one thread's work.
+        parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
+        cycles: about how many cycles it takes, of each thread.
+    """
+
+    cells: tuple[int, ...]
+    box: tuple[int, ...]
+    reach: tuple[int, ...]
+    window: tuple[int, ...]
+    before: tuple[int, ...]
+    pitches: tuple[int, ...]
+    used: int
+    plane: int
+    copies: int
+    batch_inner: bool
+    looped: int
+    results: int
+    undivided: int
+    parts: int
+    cycles: float
+
+    @property
+    def boxes(self) -> tuple[int, ...]:
+        """How many boxes there are along each axis."""
+        return tuple(-(-cells // box) for cells, box in zip(self.cells, self.box, strict=True))
+
+    def offsets(self, rows: RowTiling, channels: int) -> tuple[IntArray, IntArray]:
+        """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
+
+        They are (channels, deltas) numbers, product by product.
+        """
+        planes = np.arange(channels, dtype=np.int64)[:, None] * (self.copies * self.plane)
+        apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
+        offsets = []
+        for numbers in rows.tables.products:
+            steps = np.zeros(1, dtype=np.int64)
+            for a, number in enumerate(numbers):
+                deltas = np.array(rows.parts[a][number].deltas, dtype=np.int64)
+                steps = (steps[:, None] + (deltas + self.before[a + 1]) * apart[a]).reshape(-1)
+            offsets.append((planes + steps).reshape(-1))
+        return np.concatenate(offsets).astype(np.int32), np.cumsum([0, *map(len, offsets)])
+
+    def places(self, rows: RowTiling) -> IntArray:
+        """Where the results of each line and width phase lie, among those of a stripe."""
+        places = rows.tables.places
+        return places[:, 0] * self.results + places[:, 1:] @ np.array(self.pitches[1:])
+
+
+class _Problem(NamedTuple):
+    """What is to be cut."""
+
+    rows: RowTiling
+    processor: Processor
+    channels: int
+    groups: int
+    # Along batch, depth, height and width:
+    cells: tuple[int, ...]
+    inputs: tuple[int, ...]
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+class _Way(NamedTuple):
+    """One way to lay a window out: with the images of a batch as neighbours, or with copies."""
+
+    inner: bool
+    copied: bool
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes from the outermost to that of neighbours."""
+        return (1, 2, 3, 0) if self.inner else (0, 1, 2, 3)
+
+
+class _Layout(NamedTuple):
+    window: tuple[int, ...]
+    pitches: tuple[int, ...]
+    used: int
+    copies: int
+
+
+def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+    """Cut the cells of a transposed convolution into boxes: of some ways, the one that should take the fewest cycles.
+
+    Args:
+        rows: how its rows are cut.
+        geometry: the convolution.
+        batch: number of inputs.
+        processor: what it runs on.
+    """
+    ones = (1,) * (AXES - geometry.ndim)
+    strides = (axis.stride for axis in rows.axes)
+    cells = (batch, *(-(-m // s) for m, s in zip(ones + geometry.inputs, strides, strict=True)))
+    lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
+    inputs = (batch, *ones, *geometry.outputs)
+    channels = geometry.in_channels // geometry.groups
+    problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts)
+    ways = [_Way(False, False)]
+    if not starts[AXES]:  # else a line needs cells beyond the box
+        if highs[AXES] > lows[AXES]:
+            ways.append(_Way(False, True))
+        if batch > 1:
+            ways.append(_Way(True, False))
+    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+
+
+def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
+    """Boxes whose window fits the cache, as large as can be or of an even number."""
+    whole, processor = list(problem.cells), problem.processor
+    most = processor.window // (problem.channels * processor.itemsize)
+
+    def fits(box: Sequence[int]) -> bool:
+        layout = _lay_out(problem, box, way)
+        return layout.used * layout.copies <= most
+
+    for a in way.order:
+        cells, is_last = problem.cells[a], a == way.order[-1]
+        before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
+        largest = _largest(lambda count: fits((*before, count, *after)), cells)  # noqa: B023
+        fewest = -(-cells // largest)
+        even = -(-fewest // processor.threads) * processor.threads
+        for count in sorted({fewest, fewest + 1, even}):
+            size = -(-cells // count)
+            if is_last and size < cells:
+                size = _whole_vectors(size, largest, cells, processor)
+            box = (*before, size, *after)
+            if is_last or fits(box):
+                yield _tiling(problem, box, way)
+        if fits((*before, largest, *after)):
+            return
+        whole[a] = 1
+
+
+def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
+    """A size near another, of whole vectors."""
+    rounded = -(-size // processor.lanes) * processor.lanes
+    if rounded > largest:
+        tile = processor.lanes * processor.widest[-1]
+        rounded = max(largest // tile * tile, min(tile, rounded))
+    return min(rounded, cells)
+
+
+def _largest(fits: Callable[[int], bool], most: int) -> int:
+    """The largest number from 1 to ``most`` that fits, or 1."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _lay_out(problem: _Problem, box: Sequence[int], way: _Way) -> _Layout:
+    """The window of a box."""
+    widths = [high - low + start for low, high, start in zip(problem.lows, problem.highs, problem.starts, strict=True)]
+    copies = 1
+    if way.copied:
+        copies, widths[AXES] = widths[AXES] + 1, 0
+    window = tuple(b + width for b, width in zip(box, widths, strict=True))
+    pitches, pitch = [0] * (AXES + 1), 1
+    for a in reversed(way.order):
+        pitches[a] = pitch
+        pitch *= window[a] - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
+    used = sum((w - 1) * p for w, p in zip(window, pitches, strict=True)) + 1
+    return _Layout(window, tuple(pitches), used, copies)
+
+
+def _shared_zeros(problem: _Problem, a: int) -> int:
+    """The zeros at both ends of a whole line, which lie in a window once, after one line and before the next."""
+    after = problem.cells[a] + problem.highs[a] + problem.starts[a] - problem.inputs[a]
+    return max(min(-problem.lows[a], after), 0)
+
+
+def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
+    layout, processor = _lay_out(problem, box, way), problem.processor
+    slack = processor.lanes * (max(processor.widest) + 1)  # vectors reach beyond the last cell
+    computed = [box[a] + problem.starts[a] for a in way.order]
+    pitches = [layout.pitches[a] for a in way.order]
+    numbers = problem.channels * layout.used * layout.copies
+    fits = numbers * processor.itemsize <= processor.window
+    levels = []
+    for looped in range(AXES + 1):
+        run = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
+        cycles = prod(computed[:looped]) * _run_cycles(problem, -(-run // processor.lanes), fits)
+        levels.append((cycles, -looped, run))
+        if looped < AXES and problem.starts[way.order[looped]]:
+            break  # a line needs results of the next cell along this axis
+    cycles, looped, run = min(levels)
+    outputs = prod(box) * sum(count * rows for (rows, _), count in problem.rows.tables.kinds.items())
+    cycles += outputs * (_SCATTER if way.inner else _WEAVE)
+    packing = numbers * (_GATHER if way.inner else _COPY)
+    boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
+    each, divided = divmod(boxes, processor.threads)
+    parts = min(len(problem.rows.tables.stripes) - 1, -(-_UNITS * processor.threads // divided)) if divided else 1
+    rounds = -(-divided * parts // processor.threads)  # in which the threads share boxes, and each packs their windows
+    return BoxTiling(
+        cells=problem.cells,
+        box=box,
+        reach=problem.starts,
+        window=layout.window,
+        before=tuple(-low for low in problem.lows),
+        pitches=layout.pitches,
+        used=layout.used,
+        plane=_odd_lines(layout.used + slack, processor.lanes),
+        copies=layout.copies,
+        batch_inner=way.inner,
+        looped=-looped,
+        results=_odd_lines(run + slack, processor.lanes),
+        undivided=boxes - divided,
+        parts=parts,
+        cycles=each * (cycles + packing) + rounds * cycles / parts + divided * packing,
+    )
+
+
+def _run_cycles(problem: _Problem, vectors: int, fits: bool) -> float:
+    """Cycles for all stripes over a run of cells."""
+    return sum(
+        count * problem.processor.run_cycles(rows, vectors, deltas * problem.channels, fits)
+        for (rows, deltas), count in problem.rows.tables.kinds.items()
+    )
+
+
+def _odd_lines(cells: int, lanes: int) -> int:
+    """Round up to an odd number of vectors: a power of two would send all channels to the same lines of a cache."""
+    return (-(-cells // lanes) | 1) * lanes

@@ -1,0 +1,6 @@
+"""Our kernel for transposed convolutions on the CPU, compiled by Numba when it is first used.
+
+A task (:mod:`~convmat.kernel.task`) is an array of integers with all that a thread must know; the compiled functions
+(:mod:`~convmat.kernel.program`, built of the pieces in :mod:`~convmat.kernel.microkernel`) read nothing else. How a
+geometry is cut into tiles and boxes stands in :mod:`convmat.geometry.tiling`.
+"""

@@ -1,0 +1,163 @@
+"""The compiled functions for a number type, and what they suit."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convmat.geometry.tiling import Processor
+
+_NAMES = {torch.float32: "float32", torch.float64: "float64"}
+_INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The two compiled functions; each takes the address of a task and a number of threads."""
+
+    pack: Callable[[int, int], None]
+    convolve: Callable[[int, int], None]
+
+
+def takes(dtype: torch.dtype) -> bool:
+    """Whether the kernel knows a type of number."""
+    return dtype in _NAMES
+
+
+def is_installed() -> bool:
+    """Whether Numba is there and the kernel has not failed here."""
+    return _import_error() is None and not _failed
+
+
+@cache
+def _import_error() -> ImportError | None:
+    try:
+        import llvmlite.binding  # noqa: F401
+        import numba  # noqa: F401
+    except ImportError as error:
+        return error
+    return None
+
+
+_failed: list[BaseException] = []
+
+
+def kernel(dtype: torch.dtype) -> Kernel | None:
+    """The kernel for a type of number, compiled or loaded when first asked for; ``None`` where that fails.
+
+    A failure warns once.
+    """
+    if dtype in _kernels:
+        return _kernels[dtype]
+    with _lock:
+        if dtype not in _kernels:
+            _kernels[dtype] = _build_or_warn(dtype)
+    return _kernels[dtype]
+
+
+_kernels: dict[torch.dtype, Kernel | None] = {}
+
+
+def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
+    error: BaseException | None = _import_error()
+    if error is None:
+        try:
+            with _said_if_slow():
+                return _build(dtype)
+        except Exception as failure:  # of whatever kind: PyTorch can do without
+            error = failure
+    _failed.append(error)
+    warnings.warn(
+        f"convmat's kernel cannot be compiled here, PyTorch's own functions are used instead: "
+        f"{type(error).__name__}: {error}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def _build(dtype: torch.dtype) -> Kernel:
+    from convmat.kernel import program
+    from convmat.kernel.threads import runner
+
+    shape = processor(dtype, 1)
+    pack, convolve = program.build(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED, f"{dtype} {_DIGEST}")
+    _keep_alive.extend((pack, convolve))
+    return Kernel(runner(pack.address), runner(convolve.address))
+
+
+_keep_alive: list[Any] = []
+
+
+def _digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+# Of the kernel's source, as it is imported: Numba asks of one file only whether compiled code is up to date.
+_DIGEST = _digest()
+
+
+@contextmanager
+def _said_if_slow() -> Iterator[None]:
+    """Say that the kernel is being compiled, if it takes longer than to load it."""
+    said = threading.Timer(1.5, _say)
+    said.daemon = True
+    said.start()
+    try:
+        yield
+    finally:
+        said.cancel()
+
+
+def _say() -> None:
+    print("convmat: compiling its kernel for this processor, once; it takes some seconds", file=sys.stderr, flush=True)
+
+
+# -- the processor -----------------------------------------------------------------------------------------------------
+
+# The most vectors of a tile of 1, 2, ... rows, for 32 and for 16 registers: sums, one row of inputs and one weight.
+_WIDEST = {32: (8, 8, 6, 6, 4, 4, 3, 3), 16: (6, 4, 3, 3)}
+
+
+@cache
+def processor(dtype: torch.dtype, threads: int) -> Processor:
+    """What tilings must know of the processor at hand."""
+    vector_bytes, registers = _registers()
+    size = dtype.itemsize
+    return Processor(vector_bytes // size, _WIDEST[registers], threads, _window_bytes(), size)
+
+
+@cache
+def _registers() -> tuple[int, int]:
+    """Bytes of a vector register, and how many there are."""
+    from llvmlite import binding
+
+    has = binding.get_host_cpu_features()
+    if has.get("avx512f"):
+        return 64, 32
+    if has.get("avx2") and has.get("fma"):
+        return 32, 16
+    return (16, 32) if has.get("neon") else (16, 16)
+
+
+@cache
+def _window_bytes() -> int:
+    """The part of the second-level cache that a window may take, which is usually all a core has to itself."""
+    try:
+        size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text().strip()
+        cache_bytes = int(size.removesuffix("K")) << 10
+    except (OSError, ValueError):
+        cache_bytes = 1 << 20
+    return min(max(cache_bytes, 256 << 10), 2 << 20) * 5 // 8

@@ -1,0 +1,428 @@
+"""Pieces of machine code: products of a tile with its sums in registers, and interleaving, in LLVM's explicit vectors.
+
+Written for Numba as intrinsics over addresses (64-bit integers). The compiler maps a vector to the registers at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+RUN = 128
+
+_FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+class Vectors:
+    """Emits code over vectors of ``lanes`` numbers of one type."""
+
+    def __init__(self, dtype: str, lanes: int) -> None:
+        self.number = _FLOATS[dtype]
+        self.size = 4 if dtype == "float32" else 8
+        self.lanes = lanes
+        self.type = ir.VectorType(self.number, lanes)
+        self.suffix = f"v{lanes}f{8 * self.size}"
+        self.numba_type = types.float32 if dtype == "float32" else types.float64
+
+    def address(self, builder: Any, address: Any, number: Any) -> Any:
+        """The address so many numbers further."""
+        return builder.add(address, builder.mul(number, _I64(self.size)))
+
+    def load(self, builder: Any, address: Any, at: int = 0) -> Any:
+        """A vector, at any address."""
+        pointer = builder.inttoptr(builder.add(address, _I64(at * self.size)), self.type.as_pointer())
+        return builder.load(pointer, align=self.size)
+
+    def store(self, builder: Any, vector: Any, address: Any, at: int = 0, past_caches: bool = False) -> None:
+        """Store a vector, at any address, or around the caches at an aligned one."""
+        pointer = builder.inttoptr(builder.add(address, _I64(at * self.size)), self.type.as_pointer())
+        instruction = builder.store(vector, pointer, align=self.lanes * self.size if past_caches else self.size)
+        if past_caches:
+            instruction.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+
+    def store_some(self, builder: Any, vector: Any, address: Any, at: int, count: Any) -> None:
+        """Store those numbers of a vector at ``address + at`` that are among the first ``count`` from the address."""
+        pointer = builder.inttoptr(builder.add(address, _I64(at * self.size)), self.type.as_pointer())
+        wanted = self._compare(builder, ">", count, at)
+        kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, _I32, wanted.type])
+        store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{self.suffix}.p0")
+        builder.call(store, [vector, pointer, _I32(self.size), wanted])
+
+    def load_some(self, builder: Any, address: Any, first: Any, last: Any) -> Any:
+        """A vector of which only the numbers from ``first`` to before ``last`` are read; the others are zero."""
+        pointer = builder.inttoptr(address, self.type.as_pointer())
+        wanted = builder.and_(self._compare(builder, "<=", first, 0), self._compare(builder, ">", last, 0))
+        kind = ir.FunctionType(self.type, [pointer.type, _I32, wanted.type, self.type])
+        load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{self.suffix}.p0")
+        return builder.call(load, [pointer, _I32(self.size), wanted, ir.Constant(self.type, [0.0] * self.lanes)])
+
+    def gather(self, builder: Any, address: Any, places: Any) -> Any:
+        """A vector of the numbers that lie at places, counted from an address."""
+        integers = ir.VectorType(_I64, self.lanes)
+        numbers = builder.load(builder.inttoptr(places, integers.as_pointer()), align=8)
+        bytes_on = builder.mul(numbers, ir.Constant(integers, [self.size] * self.lanes))
+        addresses = builder.add(bytes_on, self._spread_integer(builder, address))
+        pointers = builder.inttoptr(addresses, ir.VectorType(self.number.as_pointer(), self.lanes))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(1), self.lanes), [1] * self.lanes)
+        kind = ir.FunctionType(self.type, [pointers.type, _I32, everywhere.type, self.type])
+        gather = cgutils.get_or_insert_function(
+            builder.module, kind, f"llvm.masked.gather.{self.suffix}.v{self.lanes}p0"
+        )
+        return builder.call(gather, [pointers, _I32(self.size), everywhere, ir.Constant(self.type, ir.Undefined)])
+
+    def _spread_integer(self, builder: Any, number: Any) -> Any:
+        undefined = ir.Constant(ir.VectorType(_I64, self.lanes), ir.Undefined)
+        same = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        return builder.shuffle_vector(builder.insert_element(undefined, number, _I32(0)), undefined, same)
+
+    def _compare(self, builder: Any, relation: str, number: Any, start: int) -> Any:
+        """A number compared with ``start``, ``start + 1``, ..."""
+        lanes = ir.Constant(ir.VectorType(_I64, self.lanes), [start + lane for lane in range(self.lanes)])
+        return builder.icmp_signed(relation, self._spread_integer(builder, number), lanes)
+
+    def spread(self, builder: Any, number: Any) -> Any:
+        """A vector of one number."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        return self.shuffle(builder, builder.insert_element(undefined, number, _I32(0)), undefined, [0] * self.lanes)
+
+    def shuffle(self, builder: Any, a: Any, b: Any, places: Sequence[int]) -> Any:
+        """Pick lanes of two vectors, counted through."""
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(places)), list(places)))
+
+    def prefetch(self, builder: Any, pointer: Any) -> None:
+        """Have the cache line of an address fetched into the second level."""
+        byte = builder.bitcast(pointer, cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [byte.type, _I32, _I32, _I32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [byte, _I32(0), _I32(2), _I32(1)])
+
+    def multiply_add(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
+        """``a*b + c``, rounded once."""
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{self.suffix}")
+        return builder.call(fma, [a, b, c])
+
+
+def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
+    """The product of a tile: ``results[m, n] = sum over k of weights[k, m] * window[offsets[k] + n]``.
+
+    Args:
+        vectors: the vectors to use.
+        widest: the most vectors of a tile of 1, 2, ... rows.
+
+    Returns:
+        ``product(rows, columns, weights, window, offsets, count, results, pitch, added)``: for so many rows and
+        *vectors* of columns, ``count`` numbers to sum over, and rows of results ``pitch`` numbers apart, to which the
+        sums are added or not; all else are addresses.
+    """
+
+    @intrinsic
+    def product(typing, rows, columns, weights, window, offsets, count, results, pitch, added):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            m, n, *operands = arguments
+            shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, most + 1)]
+            shape = builder.add(builder.mul(m, _I64(16)), n)
+            _switch(builder, shape, shapes, lambda shape: _emit_tile(vectors, builder, *divmod(shape, 16), *operands))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 9), emit
+
+    return product
+
+
+def _emit_tile(
+    v: Vectors,
+    builder: Any,
+    rows: int,
+    columns: int,
+    weights: Any,
+    window: Any,
+    offsets: Any,
+    count: Any,
+    results: Any,
+    pitch: Any,
+    added: Any,
+) -> None:
+    """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two."""
+    before = builder.block
+    run, loop, done, first, later, next_run, end = (
+        builder.append_basic_block(name) for name in ("run", "loop", "done", "first", "later", "next", "end")
+    )
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+    of_rows = [v.address(builder, results, builder.mul(pitch, _I64(m))) for m in range(rows)]
+    places = [(m, n) for m in range(rows) for n in range(columns)]
+    builder.branch(run)
+
+    builder.position_at_end(run)
+    start = builder.phi(_I64)
+    rest = builder.sub(count, start)
+    stop = builder.select(builder.icmp_signed("<", rest, _I64(RUN)), count, builder.add(start, _I64(RUN)))
+    builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
+
+    builder.position_at_end(loop)
+    k = builder.phi(_I64)
+    sums = {place: builder.phi(v.type) for place in places}
+    offset = builder.load(builder.gep(builder.inttoptr(offsets, _I32.as_pointer()), [k]))
+    cell = v.address(builder, window, builder.sext(offset, _I64))
+    inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
+    taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, _I64(rows))])
+    v.prefetch(builder, builder.gep(taps, [builder.mul(count, _I64(rows))]))  # the weights of the next tile
+    new = {}
+    for m in range(rows):
+        tap = v.spread(builder, builder.load(builder.gep(taps, [_I64(m)])))
+        for n in range(columns):
+            new[m, n] = v.multiply_add(builder, tap, inputs[n], sums[m, n])
+    following = builder.add(k, _I64(1))
+    k.add_incoming(start, run)
+    k.add_incoming(following, loop)
+    for place in places:
+        sums[place].add_incoming(zero, run)
+        sums[place].add_incoming(new[place], loop)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
+
+    builder.position_at_end(done)
+    totals = {}
+    for place in places:
+        totals[place] = builder.phi(v.type)
+        totals[place].add_incoming(zero, run)
+        totals[place].add_incoming(new[place], loop)
+    builder.cbranch(builder.icmp_signed("==", builder.or_(start, added), _I64(0)), first, later)
+
+    builder.position_at_end(first)
+    for m, n in places:
+        v.store(builder, totals[m, n], of_rows[m], n * v.lanes)
+    builder.branch(next_run)
+
+    builder.position_at_end(later)
+    for m, n in places:
+        so_far = v.load(builder, of_rows[m], n * v.lanes)
+        v.store(builder, builder.fadd(so_far, totals[m, n]), of_rows[m], n * v.lanes)
+    builder.branch(next_run)
+
+    builder.position_at_end(next_run)
+    start.add_incoming(_I64(0), before)
+    start.add_incoming(stop, next_run)
+    builder.cbranch(builder.icmp_signed("<", stop, count), run, end)
+    builder.position_at_end(end)
+
+
+def interleave(vectors: Vectors, steps: Sequence[int], past_caches: bool = False) -> Callable[..., None]:
+    """Interleave rows: ``target[a*step + e] = source[places[e] + a] + added``, for a vector of cells a.
+
+    Args:
+        vectors: the vectors to use.
+        steps: the steps to compile for.
+        past_caches: whether to store around the caches, to a target aligned to vectors.
+
+    Returns:
+        ``weave(step, target, source, places, added)``: one of ``steps``, three addresses and a number.
+    """
+
+    @intrinsic
+    def weave(typing, step, target, source, places, added):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            step, target, *row_arguments = arguments
+
+            def emit_step(count: int) -> None:
+                rows = _rows(vectors, builder, count, *row_arguments)
+                for j, woven in enumerate(_woven(vectors, builder, rows)):
+                    vectors.store(builder, woven, target, j * vectors.lanes, past_caches)
+
+            _switch(builder, step, steps, emit_step)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 4, vectors.numba_type), emit
+
+    return weave
+
+
+def interleave_some(vectors: Vectors, steps: Sequence[int]) -> Callable[..., None]:
+    """Interleave rows as :func:`interleave` does, but store only the first outputs.
+
+    Returns:
+        ``weave(step, target, source, places, added, count)``, which stores ``count`` numbers.
+    """
+
+    @intrinsic
+    def weave(typing, step, target, source, places, added, count):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            step, target, *row_arguments, count = arguments
+
+            def emit_step(number: int) -> None:
+                rows = _rows(vectors, builder, number, *row_arguments)
+                for j, woven in enumerate(_woven(vectors, builder, rows)):
+                    vectors.store_some(builder, woven, target, j * vectors.lanes, count)
+
+            _switch(builder, step, steps, emit_step)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 4, vectors.numba_type, types.int64), emit
+
+    return weave
+
+
+def _switch(builder: Any, value: Any, cases: Sequence[int], emit: Callable[[int], None]) -> None:
+    """Code for each case of a value; nothing is done for others."""
+    end = builder.append_basic_block("end")
+    switch = builder.switch(value, end)
+    for case in cases:
+        block = builder.append_basic_block(f"case{case}")
+        switch.add_case(_I64(case), block)
+        builder.position_at_end(block)
+        emit(case)
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
+def interleave_pieces(vectors: Vectors, pieces: Sequence[int]) -> Callable[..., None]:
+    """Interleave the first rows only: ``target[a*step + e] = source[places[e] + a] + added`` for e in ``range(piece)``.
+
+    Returns:
+        ``weave(piece, target, source, places, added, step)``; piece is one of ``pieces``, which divide the lanes.
+    """
+
+    @intrinsic
+    def weave(typing, piece, target, source, places, added, step):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            piece, target, *row_arguments, step = arguments
+
+            def emit_piece(count: int) -> None:
+                woven = _woven(vectors, builder, _rows(vectors, builder, count, *row_arguments))
+                for a in range(vectors.lanes):
+                    vector, first = woven[a * count // vectors.lanes], a * count % vectors.lanes
+                    cells = vectors.shuffle(builder, vector, vector, range(first, first + count))
+                    at = vectors.address(builder, target, builder.mul(step, _I64(a)))
+                    builder.store(cells, builder.inttoptr(at, cells.type.as_pointer()), align=vectors.size)
+
+            _switch(builder, piece, pieces, emit_piece)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 4, vectors.numba_type, types.int64), emit
+
+    return weave
+
+
+def _rows(v: Vectors, builder: Any, count: int, source: Any, places: Any, added: Any) -> list[Any]:
+    bias = v.spread(builder, added)
+    table = builder.inttoptr(places, _I64.as_pointer())
+    starts = [v.address(builder, source, builder.load(builder.gep(table, [_I64(e)]))) for e in range(count)]
+    return [builder.fadd(v.load(builder, start), bias) for start in starts]
+
+
+def _woven(v: Vectors, builder: Any, rows: list[Any]) -> list[Any]:
+    """Vectors holding lane 0 of all rows, then lane 1, and so on."""
+    step, lanes = len(rows), v.lanes
+    if step == 1:
+        return rows
+    if step % 2 == 0:  # weave the even and the odd rows, then these two
+        even, odd = _woven(v, builder, rows[::2]), _woven(v, builder, rows[1::2])
+        low = [n for i in range(lanes // 2) for n in (i, lanes + i)]
+        high = [n + lanes // 2 for n in low]
+        return [v.shuffle(builder, a, b, half) for a, b in zip(even, odd, strict=True) for half in (low, high)]
+    woven = []
+    for j in range(step):
+        wanted = [divmod(j * lanes + lane, step)[::-1] for lane in range(lanes)]  # (row, its lane)
+        vector = rows[0]
+        vector = v.shuffle(builder, vector, vector, [lane if row == 0 else 0 for row, lane in wanted])
+        for e in range(1, step):
+            pick = [lanes + lane if row == e else n for n, (row, lane) in enumerate(wanted)]
+            vector = v.shuffle(builder, vector, rows[e], pick)
+        woven.append(vector)
+    return woven
+
+
+@intrinsic
+def add_atomically(typing, address, number):  # type: ignore[no-untyped-def]
+    """Add to the 64-bit integer at an address; what it was before."""
+
+    def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        address, number = arguments
+        return builder.atomic_rmw("add", builder.inttoptr(address, _I64.as_pointer()), number, "monotonic")
+
+    return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def pointer(typing, address):  # type: ignore[no-untyped-def]
+    """An address as a pointer, to make an array of."""
+
+    def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), emit
+
+
+def gathering(vectors: Vectors) -> Callable[..., None]:
+    """Copy a vector of numbers from apart: ``target[n] = source[places[n]]``.
+
+    Returns:
+        ``gather(target, source, places)``, all addresses, that of ``places`` of 64-bit integers.
+    """
+
+    @intrinsic
+    def gather(typing, target, source, places):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            target, source, places = arguments
+            vectors.store(builder, vectors.gather(builder, source, places), target)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 3), emit
+
+    return gather
+
+
+def moves(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Copy a vector from one address to another.
+
+    Returns:
+        ``move(target, source)`` and ``move_some(target, source, first, last)``, which reads the numbers from ``first``
+        to before ``last`` and stores zeros for the others.
+    """
+
+    @intrinsic
+    def move(typing, target, source):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            target, source = arguments
+            vectors.store(builder, vectors.load(builder, source), target)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), emit
+
+    @intrinsic
+    def move_some(typing, target, source, first, last):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            target, source, first, last = arguments
+            vectors.store(builder, vectors.load_some(builder, source, first, last), target)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 4), emit
+
+    return move, move_some
+
+
+@intrinsic
+def clear_bytes(typing, target, count):  # type: ignore[no-untyped-def]
+    """Set so many bytes at an address to zero."""
+
+    def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        cgutils.memset(builder, builder.inttoptr(arguments[0], cgutils.voidptr_t), arguments[1], 0)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 2), emit
+
+
+@intrinsic
+def fence(typing):  # type: ignore[no-untyped-def]
+    """Make what was stored around the caches visible to other threads."""
+
+    def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), emit

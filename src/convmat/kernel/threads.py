@@ -1,0 +1,74 @@
+"""Let several threads work on one task.
+
+A task says itself what is left to do, so any number of threads may take part, in any order. They are those of PyTorch's
+own OpenMP pool, so that no two pools get in each other's way; where it cannot be reached, threads of Python, which the
+compiled functions do not hold up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CompiledFunction = Callable[[int], None]
+_function_type = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_state = {"forked": False}
+
+
+def _note_fork() -> None:
+    """A forked child has none of the threads of its parent: entering their pool would wait for them forever."""
+    _state["forked"] = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def thread_count() -> int:
+    """How many threads PyTorch computes with here and now."""
+    return 1 if _state["forked"] else int(torch.get_num_threads())
+
+
+def runner(address: int) -> Callable[[int, int], None]:
+    """A function of the address of a task and a number of threads, that runs the compiled function at an address."""
+    call = _function_type(address)
+    parallel = _openmp_parallel()
+
+    def run(task: int, threads: int) -> None:
+        if threads == 1:
+            call(task)
+        elif parallel is not None:
+            parallel(address, task, threads, 0)
+        else:
+            _run_in_python_threads(call, task, threads)
+
+    return run
+
+
+@cache
+def _openmp_parallel() -> Any:
+    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch has loaded."""
+    for path in sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*")):
+        try:
+            parallel = ctypes.CDLL(str(path), mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
+        except (OSError, AttributeError):  # not loaded, or another OpenMP
+            continue
+        parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        parallel.restype = None
+        return parallel
+    return None
+
+
+def _run_in_python_threads(call: CompiledFunction, task: int, threads: int) -> None:
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(call, task) for _ in range(threads - 1)]
+        call(task)
+        for other in others:
+            other.result()

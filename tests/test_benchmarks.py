@@ -1,0 +1,71 @@
+"""The benchmarks at their smallest: they run, and say who is missing or wrong."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import benchmarks
+from benchmarks.bench import Bench, line_up
+from benchmarks.layers import load_layers
+from benchmarks.options import MODES, parse
+from benchmarks.peers.pytorch import Torch
+from benchmarks.runner import run
+from benchmarks.statistic import ratios
+from benchmarks.timing import Blocks
+
+_PEERS = ["torch", "torch-channels-last", "convmat", "convmat:phases", "convmat:dense"]
+
+
+def test_main_table(tmp_path, capsys):
+    results, picture = tmp_path / "results.json", tmp_path / "picture.svg"
+    arguments = ["--quick", "--pause", "0", "--layers", "vae-k3op1", "mimi-dw", "--peers", *_PEERS]
+    run(parse([*arguments, "--json", str(results), "--plot", str(picture)]), torch.get_num_threads())
+    printed = capsys.readouterr().out
+    assert "geometric mean" in printed
+    assert "convmat:dense not measured on vae-k3op1: its matrix would take 1.2 GiB" in printed
+    rows = json.loads(results.read_text())["modes"]["fixed"]
+    assert [row["layer"] for row in rows] == ["vae-k3op1", "mimi-dw"]
+    assert all(row["peers"]["convmat"]["ms"] > 0 for row in rows)
+    assert picture.stat().st_size > 0
+
+    run(parse(["--read", str(results)]), torch.get_num_threads())
+    assert capsys.readouterr().out.strip() in printed
+
+
+def test_who_is_wrong_is_not_timed(monkeypatch):
+    monkeypatch.setattr(Torch, "__call__", lambda self, prepared: 1.001 * self._compute(prepared))
+    (layer,) = load_layers(["vae-k3op1"])
+    lined_up = line_up(Bench([layer], [], torch.get_num_threads(), Blocks()), layer, ["torch", "convmat"])
+    assert list(lined_up.calls) == ["convmat"]
+    assert lined_up.refused["torch"].startswith("disagrees with PyTorch in float64 by 1.0e-03")
+
+
+def test_who_is_not_installed_is_left_out(monkeypatch):
+    monkeypatch.delitem(sys.modules, "benchmarks.peers.xla", raising=False)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    (layer,) = load_layers(["vae-k3op1"])
+    lined_up = line_up(Bench([layer], [], torch.get_num_threads(), Blocks()), layer, ["jax", "convmat"])
+    assert list(lined_up.calls) == ["convmat"]
+    assert lined_up.refused["jax"].startswith("not installed: ")
+
+
+def test_readme_names_every_mode():
+    text = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf-8")
+    assert all(f"| `{mode}` |" in text for mode in MODES)
+
+
+def test_layers():
+    layers = load_layers(["all", "aside"])
+    assert len({layer.name for layer in layers}) == len(layers)
+    assert all(min(layer.out_shape) > 0 and layer.flops > 0 for layer in layers)
+    with pytest.raises(SystemExit, match="no such layer: nobody"):
+        load_layers(["nobody"])
+
+
+def test_ratios_are_taken_within_rounds():
+    rounds = {"a": [4.0, 40.0], "b": [6.0, 30.0], "c": [2.0, 20.0]}
+    assert ratios(rounds, ["a", "b"], "c") == [2.0, 1.5]
+    assert ratios(rounds, ["nobody"], "c") == []
