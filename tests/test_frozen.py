@@ -237,6 +237,22 @@ def test_a_weight_that_is_no_parameter():
         assert_fresh(layer)
 
 
+@pytest.mark.parametrize("how", ["in place", "another tensor"])
+def test_one_number_of_a_large_weight_that_is_no_parameter(how):
+    """Written in a way that PyTorch counts."""
+    layer = large()
+    weight = layer.weight.detach().clone()
+    del layer.weight
+    layer.weight = weight
+    frozen(layer)
+    if how == "in place":
+        layer.weight[3, 4, 1, 2] += 100
+    else:
+        layer.weight = weight.clone()
+        layer.weight[3, 4, 1, 2] += 100
+    assert_fresh(layer)
+
+
 def test_weights_that_are_lent():
     layer = frozen(layer_of())
     input, bias = input_of(layer), layer.bias.detach()

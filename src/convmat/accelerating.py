@@ -55,8 +55,9 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
             reads them, besides the parameters. It takes as much memory again, and weight norm or the like is computed
             once. They are made when first needed, and anew after a change: ``load_state_dict``, an optimizer's step,
             any write that PyTorch counts, and almost any through ``.data``, which it does not count and which are
-            noticed by comparing up to 4096 numbers of each tensor. It has an effect where no gradient of the weights is
-            asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Default: ``False``
+            noticed by comparing some numbers of each tensor (all of up to 4096, else 512). It has an effect where no
+            gradient of the weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it
+            back. Default: ``False``
 
     Returns:
         A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.

@@ -213,7 +213,7 @@ def _build_anew(build: Any, *arguments: Any, **options: Any) -> Geometry:
     return geometry
 
 
-_build = lru_cache(maxsize=1024)(_build_anew)
+_build = lru_cache(maxsize=256)(_build_anew)
 
 
 def _is_plain(value: Any) -> bool:

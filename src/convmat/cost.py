@@ -15,14 +15,16 @@ from convmat.geometry import Geometry
 _CLOCK = 4.2e9  # cycles per second
 _CALL = 5e-6  # seconds for a call
 _FALLBACK = 0.9  # of the arithmetic units are used at best by PyTorch's kernels
-_BLOCK = 16  # channels that PyTorch's kernels compute at least
+_BLOCK = 16  # channels that PyTorch's kernels compute at least, over two axes and more
 # Seconds per byte: packing weights; reading what a matrix product needs; reordering tensors, in memory used before and
 # in fresh memory.
 _PACK = 0.25e-9
 _READ = 0.05e-9
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
-_DEPTHWISE = 1e-9  # seconds for a number of the output of a depthwise layer
+# Seconds for a number of the output of a depthwise layer, contiguous or with the channels last.
+_DEPTHWISE, _DEPTHWISE_LAST = 1e-9, 0.15e-9
+_APART = 6  # cycles to move a number that is no neighbour of the next in memory
 
 
 def estimate(
@@ -53,9 +55,9 @@ def _by_kernel(
         sizes = batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
         return 2 * _CALL + sizes * dtype.itemsize * _READ
     cycles = layer_of(geometry, batch, dtype, threads).cells.cycles
-    if channels_last:  # numbers are gathered and scattered one by one
-        numbers = batch * (prod(geometry.in_shape) + prod(geometry.out_shape))
-        cycles += 6 * numbers / threads
+    if channels_last:
+        numbers = sum(prod(shape) for shape in (geometry.in_shape, geometry.out_shape) if shape[0] > 1)
+        cycles += _APART * batch * numbers / threads
     packing = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _PACK * 2 / threads
     return _CALL + 1.1 * cycles / _CLOCK + packing
 
@@ -64,8 +66,9 @@ def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int
     outputs = batch * prod(geometry.out_shape)
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
     if channels == out_channels == 1:
-        return 2 * _CALL + outputs * _DEPTHWISE * 2 / threads
-    blocks = [-(-count // _BLOCK) * _BLOCK for count in (channels, out_channels)]
+        return 2 * _CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+    block = _BLOCK if geometry.ndim > 1 else 1
+    blocks = [-(-count // block) * block for count in (channels, out_channels)]
     products = batch * geometry.groups * prod(blocks) * prod(axis.most_entries() for axis in geometry.axes)
     per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
     arithmetic = products / (per_cycle * _CLOCK * _FALLBACK * threads)

@@ -86,7 +86,8 @@ def _in_layout_of(input: Tensor, output: Tensor) -> Tensor:
     """
     if input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
         return output
-    return output.movedim(1, -1).contiguous().movedim(-1, 1)
+    channels_last = output.movedim(1, -1)
+    return output if channels_last.is_contiguous() else channels_last.contiguous().movedim(-1, 1)
 
 
 def _sum_of_nothing(geometry: Geometry, input: Tensor, weight: Tensor) -> Tensor:
@@ -168,7 +169,7 @@ def explain_kernel(
     geometry: Geometry, dtype: torch.dtype, batch: int, channels_last: bool = False, is_packed: bool = False
 ) -> Plan:
     """What ``"auto"`` stands for on the CPU, where nothing but the numbers is asked for."""
-    if not (geometry.transposed and geometry.ndim <= AXES and compiled.takes(dtype) and compiled.is_installed()):
+    if not (geometry.transposed and geometry.ndim <= AXES and compiled.takes(dtype) and compiled.is_worthwhile()):
         return explain(geometry, dtype)
     if METHODS["tiles"].refuses(geometry, dtype) is not None or not batch * prod(geometry.in_shape):
         return explain(geometry, dtype)

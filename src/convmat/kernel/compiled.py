@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import sys
 import threading
 import warnings
@@ -38,6 +39,11 @@ def takes(dtype: torch.dtype) -> bool:
 def is_installed() -> bool:
     """Whether Numba is there and the kernel has not failed here."""
     return _import_error() is None and not _failed
+
+
+def is_worthwhile() -> bool:
+    """Whether the kernel is there and the processor multiplies and adds in one instruction, as it needs to be fast."""
+    return is_installed() and (_is_arm() or bool(_features().get("fma")))
 
 
 @cache
@@ -142,14 +148,22 @@ def processor(dtype: torch.dtype, threads: int) -> Processor:
 @cache
 def _registers() -> tuple[int, int]:
     """Bytes of a vector register, and how many there are."""
+    if _features().get("avx512f"):
+        return 64, 32
+    if _features().get("avx2"):
+        return 32, 16
+    return (16, 32) if _is_arm() else (16, 16)
+
+
+@cache
+def _features() -> dict[str, bool]:
     from llvmlite import binding
 
-    has = binding.get_host_cpu_features()
-    if has.get("avx512f"):
-        return 64, 32
-    if has.get("avx2") and has.get("fma"):
-        return 32, 16
-    return (16, 32) if has.get("neon") else (16, 16)
+    return dict(binding.get_host_cpu_features())
+
+
+def _is_arm() -> bool:
+    return platform.machine() in ("arm64", "aarch64")
 
 
 @cache

@@ -12,7 +12,8 @@ from convmat.geometry.tiling import RowTiling
 
 FROZEN = "_frozen_weight"  # the attribute of a layer that holds its frozen weight
 _COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies
-_PROBED = 4096  # numbers of a tensor that are compared, to notice what was written behind its back
+# A tensor is compared, to notice what was written behind its back: all of a small one, as many numbers of a larger one.
+_SMALL, _PROBED = 4096, 512
 
 
 def packed_copies(weight: Tensor) -> dict[RowTiling, Tensor] | None:
@@ -25,7 +26,7 @@ class FrozenWeight:
 
     A change is a tensor of the layer replaced, moved, or written to (``load_state_dict``, an optimizer's step), which
     PyTorch counts. Writing through ``.data`` it does not count; that is noticed by comparing numbers: all of a tensor
-    of up to 4096, as many spread evenly over a larger one.
+    of up to 4096, 512 spread evenly over a larger one.
     """
 
     def __init__(self) -> None:
@@ -36,10 +37,12 @@ class FrozenWeight:
     def of(self, layer: nn.Module) -> Tensor:
         """The weight of a layer, with its packed copies; it knows nothing of gradients."""
         tensors = _made_of(layer)
+        attribute = vars(layer).get("weight")  # as hooks set it, from parameters of other names or from anything
+        is_computed = any(name.startswith("weight_") for name in (*layer._parameters, *layer._buffers))
+        if attribute is not None and not is_computed:
+            tensors.append(attribute)
         if any(tensor.is_inference() for tensor in tensors):  # whose writes are not counted
             return cast("Tensor", layer.weight).detach()
-        # One that a hook set as an attribute is another tensor in every call: only its numbers tell.
-        attribute = vars(layer).get("weight")
         if self._weight is None or self._has_changed(tensors, attribute):
             with torch.inference_mode(False), torch.no_grad():
                 weight = cast("Tensor", layer.weight).detach()
@@ -73,7 +76,9 @@ def _made_of(layer: nn.Module) -> list[Tensor]:
 def _probe(tensor: Tensor) -> Tensor:
     """Numbers from all over a tensor: the step divides no size, or whole taps or channels would be left out."""
     flat = tensor.detach().reshape(-1)
-    step = max(-(-flat.numel() // _PROBED), 1)
+    if flat.numel() <= _SMALL:
+        return flat
+    step = flat.numel() // _PROBED
     while gcd(step, flat.numel()) > 1:
         step += 1
     return flat[::step]

@@ -53,8 +53,7 @@ class Layer:
         starts_of_rows = 16 * prod(self.cells.window[:-1])
         return -(-(numbers * self.processor.itemsize + starts_of_rows) // _LINE) * _LINE
 
-    @cached_property
-    def _tables(self) -> dict[str, Any]:
+    def _make_tables(self) -> dict[str, Any]:
         """The arrays that a task points to."""
         rows = self.rows.tables
         offsets, begins = self.cells.offsets(self.rows, self.geometry.in_channels // self.geometry.groups)
@@ -70,14 +69,15 @@ class Layer:
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
 
     @cached_property
-    def _task(self) -> Any:
-        """The task, but for the addresses of the tensors and how these lie in memory."""
+    def _task(self) -> tuple[Any, dict[str, Any]]:
+        """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to."""
         geometry, rows, cells = self.geometry, self.rows, self.cells
         inputs, outputs = _three(geometry.outputs), _three(geometry.inputs)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
         chunks = -(-out_channels // rows.together)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
-        values: dict[str, Any] = {name: table.ctypes.data for name, table in self._tables.items()}
+        tables = self._make_tables()
+        values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
         values |= {
             "STRIPE_COUNT": len(rows.tables.stripes) - 1,
             "TILE_COUNT": len(rows.tables.tiles),
@@ -113,7 +113,7 @@ class Layer:
         }
         numbers = np.zeros(task.FIELDS, dtype=np.int64)
         _put(numbers, values)
-        return numbers
+        return numbers, tables
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """The weights in the order in which the kernel reads them."""
@@ -142,11 +142,13 @@ class Layer:
         return output
 
     def _run(self, function: Any, threads: int, **values: Any) -> None:
-        numbers = self._task.copy()
+        known, tables = self._task  # another thread may replace what is kept: these tables stay until the end
+        numbers = known.copy()
         counters = (ctypes.c_int64 * 2)()
         _put(numbers, values)
         numbers[task.COUNTERS] = ctypes.addressof(counters)
         function(numbers.ctypes.data, threads)
+        del tables
 
 
 def _put(numbers: Any, values: dict[str, Any]) -> None:

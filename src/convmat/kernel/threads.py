@@ -31,9 +31,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
+def is_forked() -> bool:
+    """Whether this process is a forked child, in which nothing may enter PyTorch's OpenMP pool."""
+    return _state["forked"]
+
+
 def thread_count() -> int:
     """How many threads PyTorch computes with here and now."""
-    return 1 if _state["forked"] else int(torch.get_num_threads())
+    return 1 if is_forked() else int(torch.get_num_threads())
 
 
 def runner(address: int) -> Callable[[int, int], None]:

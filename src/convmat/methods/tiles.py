@@ -6,6 +6,8 @@ window by window, and writes the phases interleaved, so that neither columns nor
 It takes float32 and float64. All else goes to PyTorch's own functions: direct convolutions, other numbers and devices,
 and whatever looks at the operations instead of the numbers (``torch.compile``, ``torch.export``, ``torch.func``,
 forward-mode derivatives). Gradients are PyTorch's own, too.
+
+At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ def _is_in_memory(tensor: Tensor) -> bool:
     return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor())
 
 
+_KEPT = 32  # plans of a geometry, for different batches and numbers of threads
 _PLAIN = (Tensor, nn.Parameter)
 
 
@@ -78,7 +81,7 @@ def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
 
 def compute(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
     """The numbers alone, without gradients."""
-    if is_one_window(geometry):
+    if is_one_window(geometry) and not threads.is_forked():
         return _multiply(input, weight, geometry, bias)
     kernel = compiled.kernel(input.dtype)
     assert kernel is not None
@@ -116,5 +119,7 @@ def layer_of(geometry: Geometry, batch: int, dtype: torch.dtype, count: int) -> 
     key = ("tiles", batch, dtype, count)
     layer = memo.get(key)
     if layer is None:
+        if len(memo) > _KEPT:
+            memo.clear()
         layer = memo[key] = Layer(geometry, batch, compiled.processor(dtype, count))
     return layer

@@ -158,6 +158,8 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
         layout = _lay_out(problem, box, way)
         return layout.used * layout.copies <= most
 
+    if not fits(problem.cells):  # from a cache further away, perhaps better than piece by piece
+        yield _tiling(problem, problem.cells, way)
     for a in way.order:
         cells, is_last = problem.cells[a], a == way.order[-1]
         before, after = tuple(whole[:a]), tuple(whole[a + 1 :])

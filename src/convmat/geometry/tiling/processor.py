@@ -9,7 +9,7 @@ _START = 40.0  # of a tile
 _STORE = 2.0  # of a vector of results
 _RUN = 64.0  # factors after which sums are added to those in memory
 _FACTOR = 1.5  # of a factor, besides what can be done at the same time
-_NEAR, _FAR = 22.0, 10.0  # bytes per cycle from the second cache, and from the next
+_NEAR, _FAR = 22.0, 14.0  # bytes per cycle from the second cache, and from the next
 
 
 @dataclass(frozen=True)
