@@ -63,10 +63,10 @@ class Guarded:
             plain = original(shape, dtype=like.dtype, memory_format=memory_format)
             return self.empty(plain.numel(), like.dtype).as_strided(plain.shape, plain.stride())
 
-        def inner(count, *, dtype, **options):
-            return self.empty(count, dtype)
+        def scratch(count):
+            return self.empty(count, torch.uint8)
 
-        with patch.object(kernel_layer, "empty", output), patch.object(torch, "empty", inner):
+        with patch.object(kernel_layer, "empty", output), patch.object(kernel_layer, "scratch", scratch):
             yield
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ LAYERS = {
     "a long line": transposed((5000,), (4,), 2, 1, (16, 8)),
     "an image": transposed((30, 37), (4, 4), 2, 1, (16, 8)),
     "a small image": transposed((4, 5), (4, 4), 2, 1, (16, 8)),
-    "a small image of many channels": transposed((4, 4), (4, 4), 2, 1, (512, 24)),
+    "a small image of many channels": transposed((4, 4), (4, 4), 2, 1, (256, 256)),
     "phases that start apart": transposed((30, 37), (3, 3), 2, 1, (16, 8)),
     "stride 1": transposed((30, 37), (3, 3), 1, 1, (16, 8)),
     "no overlap": transposed((30, 37), (2, 2), 2, 0, (16, 8)),

@@ -69,7 +69,7 @@ def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int
         return 2 * _CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
     block = _BLOCK if geometry.ndim > 1 else 1
     blocks = [-(-count // block) * block for count in (channels, out_channels)]
-    products = batch * geometry.groups * prod(blocks) * prod(axis.most_entries() for axis in geometry.axes)
+    products = batch * geometry.groups * prod(blocks) * prod(axis.kernel * axis.outputs for axis in geometry.axes)
     per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
     arithmetic = products / (per_cycle * _CLOCK * _FALLBACK * threads)
     if channels_last:

@@ -16,7 +16,7 @@ from convmat.geometry.tiling import BoxTiling, Processor, RowTiling, box_tiling,
 from convmat.geometry.tiling.rows import AXES
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.pages import empty
+from convmat.kernel.pages import empty, scratch
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # packed at a time, as their weights are neighbours
@@ -126,7 +126,7 @@ class Layer:
         """The output, for weights that were packed; it lies in memory as the input does."""
         memory_format = memory_format_of(input)
         output = empty((self.batch, *self.geometry.out_shape), input, memory_format)
-        scratch = torch.empty(self.scratch_bytes * threads + _LINE, dtype=torch.uint8, device="cpu")
+        work = scratch(self.scratch_bytes * threads + _LINE)
         bias = None if bias is None else bias.detach().contiguous()
         self._run(
             kernel.convolve,
@@ -137,7 +137,7 @@ class Layer:
             OUTPUT_STRIDE=_five(output.stride()),
             PACKED=packed.data_ptr(),
             BIAS=0 if bias is None else bias.data_ptr(),
-            SCRATCH=-(-scratch.data_ptr() // _LINE) * _LINE,
+            SCRATCH=-(-work.data_ptr() // _LINE) * _LINE,
         )
         return output
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
+_MOST_SPARE = 4  # times what is needed may be kept
 
 
 def empty(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
@@ -28,6 +30,23 @@ def empty(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format
         stop = (output.data_ptr() + output.nbytes) // _PAGE * _PAGE
         advise(start, stop - start, _MADV_HUGEPAGE)  # advice: what comes of it changes no result
     return output
+
+
+class _Scratch(threading.local):
+    """Memory to work in, one for each thread of Python, kept: fresh memory would cost more than it is used for."""
+
+    held: Tensor | None = None
+
+
+_scratch = _Scratch()
+
+
+def scratch(count: int) -> Tensor:
+    """At least so many bytes, whatever they hold, until the next call in this thread."""
+    held = _scratch.held
+    if held is None or held.nbytes < count or held.nbytes > max(_MOST_SPARE * count, _PAGE):
+        held = _scratch.held = torch.empty(count, dtype=torch.uint8, device="cpu")
+    return held
 
 
 @cache

@@ -12,6 +12,7 @@ At its borders the input is extended by zeros, and zero times a weight that is i
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ def _is_in_memory(tensor: Tensor) -> bool:
     return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor())
 
 
+_RUN = 64  # products that are summed at a time
 _KEPT = 32  # plans of a geometry, for different batches and numbers of threads
 _PLAIN = (Tensor, nn.Parameter)
 
@@ -107,7 +109,10 @@ def _multiply(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | 
     """One matrix product, with the weight as it is."""
     for dim, axis in enumerate(geometry.axes, start=2):
         weight = weight.narrow(dim, axis.lo, axis.inputs)
-    output = (input.flatten(1) @ weight.flatten(1)).reshape(len(input), *geometry.out_shape)
+    output = input.new_zeros(len(input), prod(geometry.out_shape))
+    for numbers, rows in zip(input.flatten(1).split(_RUN, 1), weight.flatten(1).split(_RUN), strict=True):
+        output.addmm_(numbers, rows)
+    output = output.reshape(len(input), *geometry.out_shape)
     if bias is not None:
         output += bias.reshape(-1, *(1,) * geometry.ndim)
     return output.contiguous(memory_format=memory_format_of(input))

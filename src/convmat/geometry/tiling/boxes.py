@@ -75,14 +75,14 @@ class BoxTiling:
         """
         planes = np.arange(channels, dtype=np.int64)[:, None] * (self.copies * self.plane)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        offsets = []
-        for numbers in rows.tables.products:
-            steps = np.zeros(1, dtype=np.int64)
-            for a, number in enumerate(numbers):
-                deltas = np.array(rows.parts[a][number].deltas, dtype=np.int64)
-                steps = (steps[:, None] + (deltas + self.before[a + 1]) * apart[a]).reshape(-1)
-            offsets.append((planes + steps).reshape(-1))
-        return np.concatenate(offsets).astype(np.int32), np.cumsum([0, *map(len, offsets)])
+        steps = (rows.tables.deltas + self.before[1:]) @ np.array(apart)
+        counts = rows.tables.delta_counts
+        if len(set(counts.tolist())) == 1:  # mostly, and faster than one by one
+            offsets = (planes + steps.reshape(len(counts), 1, counts[0])).reshape(-1)
+        else:
+            parts = np.split(steps, np.cumsum(counts)[:-1])
+            offsets = np.concatenate([(planes + part).reshape(-1) for part in parts])
+        return offsets.astype(np.int32), np.cumsum([0, *(counts * channels)])
 
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
@@ -162,14 +162,16 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
         yield _tiling(problem, problem.cells, way)
     for a in way.order:
         cells, is_last = problem.cells[a], a == way.order[-1]
+        if cells == 1 and not is_last:
+            continue
         before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
         largest = _largest(lambda count: fits((*before, count, *after)), cells)  # noqa: B023
         fewest = -(-cells // largest)
         even = -(-fewest // processor.threads) * processor.threads
-        for count in sorted({fewest, fewest + 1, even}):
-            size = -(-cells // count)
-            if is_last and size < cells:
-                size = _whole_vectors(size, largest, cells, processor)
+        sizes = {-(-cells // count) for count in (fewest, fewest + 1, even)}
+        if is_last:
+            sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
+        for size in sorted(sizes, reverse=True):
             box = (*before, size, *after)
             if is_last or fits(box):
                 yield _tiling(problem, box, way)

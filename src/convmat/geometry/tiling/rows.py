@@ -177,6 +177,8 @@ class RowTables:
         places: (row in the stripe, depth start, height start, width start) of each line and width phase.
         taps: for each tile, delta and row: the place of the tap in the flattened (channels, *kernel).
         products: the number of the part along each axis, of each product.
+        deltas: the deltas along each axis, of each product one after the other.
+        delta_counts: how many of these a product has.
         most_rows: rows of the longest stripe.
         kinds: how many tiles there are of so many rows and deltas.
     """
@@ -187,6 +189,8 @@ class RowTables:
     places: IntArray
     taps: IntArray
     products: IntArray
+    deltas: IntArray
+    delta_counts: IntArray
     most_rows: int
     kinds: dict[tuple[int, int], int]
 
@@ -319,7 +323,15 @@ class _Builder:
         )
         kinds = Counter((rows, deltas) for rows, deltas, *_ in self.tiles)
         places, taps = np.concatenate(self.places), np.concatenate(self.taps)
-        return RowTables(stripes, tiles, lines, places, taps, products, self.most_rows, dict(kinds))
+        deltas = [self._deltas(numbers) for numbers in self.products]
+        counts = np.array([len(of_product) for of_product in deltas], dtype=np.int64)
+        together = np.concatenate(deltas)
+        return RowTables(stripes, tiles, lines, places, taps, products, together, counts, self.most_rows, dict(kinds))
+
+    def _deltas(self, numbers: tuple[int, ...]) -> IntArray:
+        """The deltas of a product, of shape (deltas, axes)."""
+        along = [self.tiling.parts[a][number].deltas for a, number in enumerate(numbers)]
+        return np.array(list(product(*along)), dtype=np.int64).reshape(-1, AXES)
 
 
 def _row_tables(tiling: RowTiling) -> RowTables:
