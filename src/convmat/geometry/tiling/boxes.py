@@ -221,7 +221,7 @@ def _shared_zeros(problem: _Problem, a: int) -> int:
 
 def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     layout, processor = _lay_out(problem, box, way), problem.processor
-    slack = processor.lanes * (max(processor.widest) + 1)  # vectors reach beyond the last cell
+    slack = processor.lanes  # the last vector of a run reaches less than one beyond its last cell
     computed = [box[a] + problem.starts[a] for a in way.order]
     pitches = [layout.pitches[a] for a in way.order]
     numbers = problem.channels * layout.used * layout.copies
