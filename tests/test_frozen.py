@@ -23,7 +23,7 @@ def layer_of(channels=(4, 3), kernel=4, dtype=torch.float32):
 
 
 def large():
-    """More numbers than are compared one by one."""
+    """More numbers than a thread digests at a time."""
     return layer_of((64, 32))
 
 
@@ -98,6 +98,10 @@ def through_data_by_copy(layer):
     layer.weight.data.copy_(layer.weight.data.flip(0))
 
 
+def one_number_through_data(layer):
+    layer.weight.data.view(-1)[-3] += 1
+
+
 def through_data_by_mul(layer):
     layer.weight.data.mul_(2)
 
@@ -163,6 +167,7 @@ CHANGES = [
     one_number_in_place,
     through_a_view,
     through_data_by_copy,
+    one_number_through_data,
     through_data_by_mul,
     other_data,
     other_data_twice,

@@ -2,6 +2,7 @@
 
 from convmat import draw, nn
 from convmat.accelerating import accelerate, restore
+from convmat.caches import empty_cache
 from convmat.comparing import compare_methods
 from convmat.functional import (
     conv1d,
@@ -39,6 +40,7 @@ __all__ = [
     "conv_transpose3d",
     "conv_transpose_matrix",
     "draw",
+    "empty_cache",
     "fold",
     "matrix",
     "nn",

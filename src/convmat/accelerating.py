@@ -52,12 +52,12 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
         conv: whether to swap ordinary convolutions too. Default: ``False``
         method: one of :func:`convmat.available_methods`. Default: ``"auto"``
         freeze: for inference: whether to keep the weights of transposed convolutions in the order in which our kernel
-            reads them, besides the parameters. It takes as much memory again, and weight norm or the like is computed
-            once. They are made when first needed, and anew after a change: ``load_state_dict``, an optimizer's step,
-            any write that PyTorch counts, and almost any through ``.data``, which it does not count and which are
-            noticed by comparing some numbers of each tensor (all of up to 4096, else 512). It has an effect where no
+            reads them, besides the parameters, as long as the layer lives. It takes as much memory again, and weight
+            norm or the like is computed once. They are made when first needed, and anew after any change: in every call
+            a digest of the parameters is compared, which takes the time of reading them once. It has an effect where no
             gradient of the weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it
-            back. Default: ``False``
+            back. Without it, sorted weights are kept as well, by the same digest, but at most 256 MB of all layers,
+            and weight norm is computed in every call. Default: ``False``
 
     Returns:
         A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.

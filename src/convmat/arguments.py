@@ -204,7 +204,7 @@ def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
         return _build_anew(build, *arguments, **options)
     options = {name: _hashable(value) for name, value in options.items()}
     arguments = tuple(map(_hashable, arguments))
-    known = _is_plain((*arguments, *options.values()))
+    known = is_plain((*arguments, *options.values()))
     return (_build if known else _build_anew)(build, *arguments, **options)
 
 
@@ -216,9 +216,15 @@ def _build_anew(build: Any, *arguments: Any, **options: Any) -> Geometry:
 _build = lru_cache(maxsize=256)(_build_anew)
 
 
-def _is_plain(value: Any) -> bool:
+def forget() -> None:
+    """Forget all geometries, and what was worked out for them."""
+    _build.cache_clear()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is an integer, a string or ``None``, or a tuple of such values: equal ones mean the same."""
     kind = type(value)
-    return kind in _PLAIN or (kind is tuple and all(type(item) in _PLAIN or _is_plain(item) for item in value))
+    return kind in _PLAIN or (kind is tuple and (_PLAIN.issuperset(map(type, value)) or all(map(is_plain, value))))
 
 
 _PLAIN = frozenset((int, str, NoneType))
@@ -226,7 +232,7 @@ _PLAIN = frozenset((int, str, NoneType))
 
 def _hashable(value: Any) -> Any:
     """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
-    if _is_plain(value):  # as it is, mostly
+    if is_plain(value):  # as it is, mostly
         return value
     if hasattr(value, "tolist"):
         value = value.tolist()

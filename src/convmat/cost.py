@@ -12,13 +12,13 @@ import torch
 
 from convmat.geometry import Geometry
 
-_CLOCK = 4.2e9  # cycles per second
+_CLOCK = 3.5e9  # cycles per second
 _CALL = 5e-6  # seconds for a call
-_FALLBACK = 0.9  # of the arithmetic units are used at best by PyTorch's kernels
+_USED, _USED_LAST = 0.78, 0.87  # of the arithmetic by PyTorch's kernels at best, contiguous or with the channels last
 _BLOCK = 16  # channels that PyTorch's kernels compute at least, over two axes and more
-# Seconds per byte: packing weights; reading what a matrix product needs; reordering tensors, in memory used before and
-# in fresh memory.
-_PACK = 0.25e-9
+# Seconds per byte: digesting weights; reading what a matrix product needs; reordering tensors, in memory used before
+# and in fresh memory.
+_DIGEST = 0.035e-9
 _READ = 0.05e-9
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
@@ -38,7 +38,7 @@ def estimate(
         dtype: type of the numbers.
         threads: how many compute.
         channels_last: whether input and output have their channels last in memory.
-        is_packed: whether the weight is packed already.
+        is_packed: whether the weight is frozen, so that nothing must be read to find its packed copy.
     """
     return (
         _by_kernel(geometry, batch, dtype, threads, channels_last, is_packed),
@@ -58,8 +58,8 @@ def _by_kernel(
     if channels_last:
         numbers = sum(prod(shape) for shape in (geometry.in_shape, geometry.out_shape) if shape[0] > 1)
         cycles += _APART * batch * numbers / threads
-    packing = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _PACK * 2 / threads
-    return _CALL + 1.1 * cycles / _CLOCK + packing
+    digest = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _DIGEST / threads
+    return _CALL + 1.1 * cycles / _CLOCK + digest
 
 
 def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool) -> float:
@@ -71,7 +71,7 @@ def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int
     blocks = [-(-count // block) * block for count in (channels, out_channels)]
     products = batch * geometry.groups * prod(blocks) * prod(axis.kernel * axis.outputs for axis in geometry.axes)
     per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
-    arithmetic = products / (per_cycle * _CLOCK * _FALLBACK * threads)
+    arithmetic = products / (per_cycle * _CLOCK * (_USED_LAST if channels_last else _USED) * threads)
     if channels_last:
         return 2 * _CALL + arithmetic
     sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))

@@ -10,10 +10,11 @@ from math import prod
 
 from torch import Tensor
 
+from convmat import shortcuts
 from convmat.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
 from convmat.columns import gather_columns, scatter_columns
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
-from convmat.planning import run
+from convmat.planning import computation, run
 
 
 def conv2d(
@@ -333,13 +334,20 @@ def _conv_transpose(
     padding_mode: str,
     method: str,
 ) -> Tensor:
+    arguments = (ndim, stride, padding, output_padding, groups, dilation, output_size, padding_mode, method)
+    key = shortcuts.key_of(input, weight, bias, arguments)
+    if key is not None and (known := shortcuts.find(key)):
+        return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = conv_transpose_geometry(
         weight, sizes, stride, padding, output_padding, groups, dilation, output_size, padding_mode, channels
     )
     check_bias(bias, geometry.out_channels)
-    return _with_batch(lambda batch: run(geometry, batch, weight, bias, method), input, ndim + 2)
+    output = _with_batch(lambda batch: run(geometry, batch, weight, bias, method), input, ndim + 2)
+    if key is not None and input.ndim == ndim + 2 and (computed := computation(geometry, input, weight, method)):
+        shortcuts.write_down(key, computed)
+    return output
 
 
 def _with_batch(compute: Callable[[Tensor], Tensor], input: Tensor, batched_ndim: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import cast
 
@@ -20,12 +21,14 @@ from convmat.geometry import Geometry, GeometryError
 from convmat.geometry.tiling.rows import AXES
 from convmat.kernel import compiled
 from convmat.kernel import operator as _  # noqa: F401  # registers torch.ops.convmat
-from convmat.kernel.frozen import FROZEN, packed_copies
+from convmat.kernel.frozen import FROZEN
 from convmat.kernel.layer import memory_format_of
 from convmat.kernel.threads import thread_count
-from convmat.methods import METHODS, Method, tiles
+from convmat.kernel.weights import is_frozen
+from convmat.methods import METHODS, Method, native, tiles
 from convmat.methods.common import add_bias
 from convmat.padding import pad, pad_transpose
+from convmat.shortcuts import Computation
 
 
 def available_methods() -> dict[str, str]:
@@ -67,6 +70,22 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
     else:
         output = chosen(pad(input, geometry), weight, unpadded, bias)
     return _in_layout_of(input, output)
+
+
+def computation(geometry: Geometry, input: Tensor, weight: Tensor, method: str) -> Computation | None:
+    """A function of input, weight and bias that does at once what :func:`run` did before, if there is one.
+
+    There is for a batch on the CPU, padded with zeros, without autocast, gradients and transforms.
+    """
+    if not geometry.transposed or _unpadded(geometry) is not geometry or not (input.numel() and weight.numel()):
+        return None
+    if method == "auto":
+        method = explain_for(geometry, input, weight).method
+    if method == "tiles" and compiled.kernel(input.dtype):
+        return partial(tiles.computation(geometry, len(input), input.dtype), keep=True)
+    if method == "native" and (computed := native.computation(geometry)):
+        return computed if input.is_contiguous() else lambda *tensors: _in_layout_of(tensors[0], computed(*tensors))
+    return None
 
 
 def _unpadded(geometry: Geometry) -> Geometry:
@@ -154,7 +173,7 @@ def explain(geometry: Geometry, dtype: torch.dtype) -> Plan:
 
 def explain_for(geometry: Geometry, input: Tensor, weight: Tensor) -> Plan:
     """What ``"auto"`` stands for with tensors that our kernel takes; looked up if it was asked before."""
-    is_packed = packed_copies(weight) is not None
+    is_packed = is_frozen(weight)
     memory_format = memory_format_of(input)
     key = ("auto", len(input), input.dtype, memory_format, thread_count(), is_packed)
     found: Plan | None = geometry.memo.get(key)

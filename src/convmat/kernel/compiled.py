@@ -25,9 +25,10 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Kernel:
-    """The two compiled functions; each takes the address of a task and a number of threads."""
+    """The compiled functions; each takes the address of a task and a number of threads."""
 
     pack: Callable[[int, int], None]
+    digest: Callable[[int, int], None]
     convolve: Callable[[int, int], None]
 
 
@@ -98,21 +99,21 @@ def _build(dtype: torch.dtype) -> Kernel:
     from convmat.kernel.threads import runner
 
     shape = processor(dtype, 1)
-    pack, convolve = program.build(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED, f"{dtype} {_DIGEST}")
-    _keep_alive.extend((pack, convolve))
-    return Kernel(runner(pack.address), runner(convolve.address))
+    functions = program.build(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED, f"{dtype} {_VERSION}")
+    _keep_alive.extend(functions)
+    return Kernel(*(runner(function.address) for function in functions))
 
 
 _keep_alive: list[Any] = []
 
 
-def _digest() -> str:
+def _version() -> str:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 # Of the kernel's source, as it is imported: Numba asks of one file only whether compiled code is up to date.
-_DIGEST = _digest()
+_VERSION = _version()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -17,6 +16,7 @@ from convmat.geometry.tiling.rows import AXES
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
 from convmat.kernel.pages import empty, scratch
+from convmat.kernel.task import run
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # packed at a time, as their weights are neighbours
@@ -34,11 +34,17 @@ class Layer:
 
     def __init__(self, geometry: Geometry, batch: int, processor: Processor) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
+        self._tasks: dict[Any, bytes] = {}
 
     @cached_property
     def rows(self) -> RowTiling:
         """How its rows are cut; packed weights of one such tiling serve all sizes of input."""
         return row_tiling(self.geometry, self.processor)
+
+    @cached_property
+    def packing(self) -> tuple[RowTiling, int, int]:
+        """All that the order of packed weights depends on."""
+        return self.rows, self.geometry.groups, self.geometry.in_channels
 
     @cached_property
     def cells(self) -> BoxTiling:
@@ -69,15 +75,18 @@ class Layer:
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
 
     @cached_property
-    def _task(self) -> tuple[Any, dict[str, Any]]:
-        """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to."""
+    def _tables(self) -> dict[str, Any]:
+        return self._make_tables()
+
+    @cached_property
+    def _known(self) -> Any:
+        """The task, but for the addresses of the tensors and how these lie in memory."""
         geometry, rows, cells = self.geometry, self.rows, self.cells
         inputs, outputs = _three(geometry.outputs), _three(geometry.inputs)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
         chunks = -(-out_channels // rows.together)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
-        tables = self._make_tables()
-        values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
+        values: dict[str, Any] = {name: table.ctypes.data for name, table in self._tables.items()}
         values |= {
             "STRIPE_COUNT": len(rows.tables.stripes) - 1,
             "TILE_COUNT": len(rows.tables.tiles),
@@ -113,42 +122,42 @@ class Layer:
         }
         numbers = np.zeros(task.FIELDS, dtype=np.int64)
         _put(numbers, values)
-        return numbers, tables
+        return numbers
+
+    def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> bytes:
+        """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
+        key = (input_strides, output_strides)
+        found = self._tasks.get(key)
+        if found is None:
+            numbers = self._known.copy()
+            _put(numbers, {"INPUT_STRIDE": _five(input_strides), "OUTPUT_STRIDE": _five(output_strides)})
+            found = self._tasks[key] = numbers.tobytes()
+        return found
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
-        """The weights in the order in which the kernel reads them."""
+        """A weight in the order in which the kernel reads it."""
         weight = weight.detach().contiguous()
         packed = empty((weight.numel(),), weight)
-        self._run(kernel.pack, threads, WEIGHT=weight.data_ptr(), PACKED=packed.data_ptr())
+        run(kernel.pack, self._known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
         return packed
 
     def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, bias: Tensor | None, threads: int) -> Tensor:
         """The output, for weights that were packed; it lies in memory as the input does."""
-        memory_format = memory_format_of(input)
-        output = empty((self.batch, *self.geometry.out_shape), input, memory_format)
+        output = empty((self.batch, *self.geometry.out_shape), input, memory_format_of(input))
         work = scratch(self.scratch_bytes * threads + _LINE)
-        bias = None if bias is None else bias.detach().contiguous()
-        self._run(
+        if bias is not None:
+            bias = bias.detach().contiguous()
+        run(
             kernel.convolve,
+            self._task(input.stride(), output.stride()),
             threads,
-            INPUT=input.data_ptr(),
-            INPUT_STRIDE=_five(input.stride()),
-            OUTPUT=output.data_ptr(),
-            OUTPUT_STRIDE=_five(output.stride()),
-            PACKED=packed.data_ptr(),
-            BIAS=0 if bias is None else bias.data_ptr(),
-            SCRATCH=-(-work.data_ptr() // _LINE) * _LINE,
+            input=input.data_ptr(),
+            packed=packed.data_ptr(),
+            bias=0 if bias is None else bias.data_ptr(),
+            output=output.data_ptr(),
+            scratch=-(-work.data_ptr() // _LINE) * _LINE,
         )
         return output
-
-    def _run(self, function: Any, threads: int, **values: Any) -> None:
-        known, tables = self._task  # another thread may replace what is kept: these tables stay until the end
-        numbers = known.copy()
-        counters = (ctypes.c_int64 * 2)()
-        _put(numbers, values)
-        numbers[task.COUNTERS] = ctypes.addressof(counters)
-        function(numbers.ctypes.data, threads)
-        del tables
 
 
 def _put(numbers: Any, values: dict[str, Any]) -> None:

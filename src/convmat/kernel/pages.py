@@ -1,7 +1,8 @@
-"""Outputs on large pages of memory.
+"""Memory for outputs: on large pages, and the largest used again.
 
 The system hands out memory page by page when it is first written, and a fresh output of 64 MB costs more for that than
-many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for.
+many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And memory of 32 MB and more, which the
+C library gives back to the system as soon as a tensor is deleted, is kept for the next output of its size.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
@@ -18,18 +20,93 @@ from torch import Tensor
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
+_LARGE = 32 << 20  # bytes, from which on the C library keeps nothing itself
+_MOST_HELD = 256 << 20  # bytes of large outputs held, in use or not
+_LONGEST = 32  # outputs; memory that none of these could use is let go
 _MOST_SPARE = 4  # times what is needed may be kept
 
 
 def empty(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
     """An uninitialised tensor, on large pages as far as these fit into it."""
-    output = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=memory_format)
-    advise = _advise()
-    if output.nbytes >= 2 * _PAGE and advise is not None:
+    if prod(shape) * like.element_size() >= _LARGE and _is_counted():
+        return _used.empty(shape, like.dtype, memory_format)
+    return _fresh(shape, like.dtype, memory_format)
+
+
+def _fresh(shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+    output = torch.empty(shape, dtype=dtype, device="cpu", memory_format=memory_format)
+    if output.nbytes >= 2 * _PAGE and (advise := _advise()) is not None:
         start = -(-output.data_ptr() // _PAGE) * _PAGE
         stop = (output.data_ptr() + output.nbytes) // _PAGE * _PAGE
         advise(start, stop - start, _MADV_HUGEPAGE)  # advice: what comes of it changes no result
     return output
+
+
+class _Used:
+    """Memory of large outputs, which is given out again when no tensor lies in it any more."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[torch.UntypedStorage, int, int]] = []  # with its size and when it was given out
+        self._turn = 0
+        self._lock = threading.Lock()
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+        """An uninitialised tensor."""
+        with self._lock:
+            self._turn += 1
+            place = self._find(prod(shape) * dtype.itemsize)
+            if place is None:
+                output = _fresh(shape, dtype, memory_format)
+                storage = output.untyped_storage()
+            else:
+                storage = self._held.pop(place)[0]
+                strides = torch.empty(shape, device="meta", memory_format=memory_format).stride()
+                output = torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape, strides)
+            self._held.append((storage, storage.nbytes(), self._turn))
+            self._let_go()
+        return output
+
+    def _find(self, size: int) -> int | None:
+        """The place of free memory of a size, the one used last."""
+        return next(
+            (n for n, (_, held, _) in reversed(list(enumerate(self._held))) if held == size and self._is_free(n)), None
+        )
+
+    def _is_free(self, place: int) -> bool:
+        """Whether nobody else holds the memory, neither a tensor nor the storage itself, and it is as it was made."""
+        holders = _use_count(self._held[place][0]._cdata), sys.getrefcount(self._held[place][0])
+        storage, size, _ = self._held[place]
+        return holders == (1, 2) and storage.nbytes() == size and storage.resizable() and not storage.is_shared()
+
+    def _let_go(self) -> None:
+        """Hold no more than the most, and nothing that was not wanted for a while."""
+        while self._held and self._held[0][2] <= self._turn - _LONGEST:
+            self._held.pop(0)
+        while sum(size for _, size, _ in self._held) > _MOST_HELD:
+            self._held.pop(0)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            self._held.clear()
+
+
+_used = _Used()
+
+
+def _is_counted() -> bool:
+    """Whether PyTorch tells how many tensors lie in a memory."""
+    return hasattr(torch._C, "_storage_Use_Count")
+
+
+def _use_count(storage: int) -> int:
+    return int(torch._C._storage_Use_Count(storage))
+
+
+def forget() -> None:
+    """Let go of memory that is kept for later."""
+    _used.clear()
+    _scratch.held = None
 
 
 class _Scratch(threading.local):

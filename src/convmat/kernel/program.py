@@ -31,6 +31,7 @@ from convmat.kernel.task import (
     LINE_COUNT,
     LINES,
     LOOPED,
+    NUMBERS,
     OFFSETS,
     OUT_SIZE,
     OUTPUT,
@@ -39,6 +40,7 @@ from convmat.kernel.task import (
     PACKED,
     PARTS,
     PHASES,
+    PIECES,
     PITCH,
     PLACES,
     PLANE,
@@ -66,11 +68,11 @@ from convmat.kernel.task import (
 _I8 = np.int64
 
 
-def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...], digest: str) -> tuple[Any, Any]:
-    """Compile the kernel, or load it: ``digest`` tells versions of the source apart.
+def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...], version: str) -> tuple[Any, ...]:
+    """Compile the kernel, or load it: ``version`` tells states of the source apart.
 
     Returns:
-        Two C functions of one address, that of a task: one packs weights, the other convolves.
+        Three C functions of one address, that of a task: they pack weights, digest them, and convolve.
     """
     vectors = microkernel.Vectors(dtype, lanes)
     tile_product = microkernel.tile_product(vectors, widest)
@@ -84,6 +86,7 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
     pointer, add_atomically = microkernel.pointer, microkernel.add_atomically
     clear_bytes, fence = microkernel.clear_bytes, microkernel.fence
     gather = microkernel.gathering(vectors)
+    digest, block = microkernel.digesting(vectors), microkernel.digest_block(vectors)
     move, move_some = microkernel.moves(vectors)
     most_columns = np.array([0, *widest])
     most_steps = steps[-1]
@@ -355,33 +358,47 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
                     for n in range(whole, count):
                         packed[to + n] = source[at + taps[first + n]]
 
-    return _compile(_pack_task(digest), pack_weights, dtype), _compile(_convolve_task(digest), convolve, dtype)
+    @compiled
+    def digest_weights(t):  # type: ignore[no-untyped-def]
+        """Digest the weight piece by piece, and what is left of it beyond whole blocks, with zeros after it."""
+        blocks, pieces = t[NUMBERS] // block, t[PIECES]
+        while True:
+            piece = add_atomically(t[COUNTERS], 1)
+            target = t[OUTPUT] + piece * lanes * size
+            if piece < pieces:
+                first, last = blocks * piece // pieces, blocks * (piece + 1) // pieces
+                if last > first:
+                    digest(target, t[WEIGHT] + first * block * size, last - first)
+            elif piece == pieces:
+                copy, rest = carray(pointer(t[SCRATCH]), (block,), number), t[NUMBERS] - blocks * block
+                numbers = carray(pointer(t[WEIGHT] + blocks * block * size), (rest,), number)
+                copy[:] = 0
+                for n in range(rest):
+                    copy[n] = numbers[n]
+                digest(target, t[SCRATCH], 1)
+            else:
+                break
+
+    works = {"pack": pack_weights, "digest": digest_weights, "convolve": convolve}
+    return tuple(_compile(_task_function(version), work, f"{name}_{dtype}") for name, work in works.items())
 
 
-# Numba finds compiled code again by what a function's own variables hold, so these are the digest alone; what the
-# function calls it looks up among the globals that it is given here.
+# Numba finds compiled code again by what a function's own variables hold, so this is the version alone; what the
+# function calls it looks up among the globals that it is given in _compile.
 
 
-def _pack_task(digest: str) -> Any:
-    def pack_task(task):  # type: ignore[no-untyped-def]
-        if len(digest) > 0:
-            compute(carray(task, (FIELDS,), _I8))  # type: ignore[name-defined]  # noqa: F821
+def _task_function(version: str) -> Any:
+    def task_function(task):  # type: ignore[no-untyped-def]
+        if len(version) > 0:
+            work(carray(task, (FIELDS,), _I8))  # type: ignore[name-defined]  # noqa: F821
 
-    return pack_task
-
-
-def _convolve_task(digest: str) -> Any:
-    def convolve_task(task):  # type: ignore[no-untyped-def]
-        if len(digest) > 0:
-            compute(carray(task, (FIELDS,), _I8))  # type: ignore[name-defined]  # noqa: F821
-
-    return convolve_task
+    return task_function
 
 
-def _compile(function: Any, compute: Any, dtype: str) -> Any:
-    names = {**function.__globals__, "compute": compute}
-    compiled = FunctionType(function.__code__, names, function.__name__, closure=function.__closure__)
-    compiled.__qualname__ = f"{function.__qualname__}_{dtype}"
+def _compile(function: Any, work: Any, name: str) -> Any:
+    names = {**function.__globals__, "work": work}
+    compiled = FunctionType(function.__code__, names, name, closure=function.__closure__)
+    compiled.__qualname__ = f"{function.__qualname__}_{name}"
     signature = types.void(types.voidptr)
     try:
         return cfunc(signature, cache=True)(compiled)

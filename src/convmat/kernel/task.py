@@ -1,11 +1,15 @@
-"""Where each number of a task stands.
+"""A task: where each of its numbers stands, and running it.
 
 Addresses are those of the first byte, lengths are numbers of the array's type.
 """
 
 from __future__ import annotations
 
-# Addresses of tensors, of memory to work in, and of two counters: of units of work and of threads.
+import ctypes
+import struct
+from collections.abc import Callable
+
+# Addresses of tensors, of memory to work in, and of two counters (the last numbers): of units of work and of threads.
 INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
 # Addresses of tables; see RowTables and BoxTiling in convmat.geometry.tiling.
 STRIPES, TILES, LINES, PLACES, OFFSETS, BEGINS, TAP_PLACES = range(7, 14)
@@ -21,4 +25,34 @@ SIZE, CELLS, BOX, BOXES, REACH, WINDOW, BEFORE, PITCH = range(35, 67, 4)
 STEP, OUT_SIZE = range(67, 73, 3)
 # Of batch, channels, depth, height and width: steps from one number of a tensor to the next.
 INPUT_STRIDE, OUTPUT_STRIDE = range(73, 83, 5)
-FIELDS = 83
+# For a digest: how many numbers the weight has, and in how many pieces they are read.
+NUMBERS, PIECES = range(83, 85)
+COUNTS = 85
+FIELDS = 87
+
+_Task = ctypes.c_int64 * FIELDS
+_ADDRESSES = struct.Struct(f"={COUNTERS + 1}q")
+
+
+def run(
+    function: Callable[[int, int], None],
+    known: bytes,
+    threads: int,
+    input: int = 0,
+    weight: int = 0,
+    packed: int = 0,
+    bias: int = 0,
+    output: int = 0,
+    scratch: int = 0,
+) -> None:
+    """Let a compiled function work on a task.
+
+    Args:
+        function: of the :class:`~convmat.kernel.compiled.Kernel`.
+        known: the task without the addresses that follow.
+        threads: how many work on it.
+    """
+    numbers = _Task.from_buffer_copy(known)
+    place = ctypes.addressof(numbers)
+    _ADDRESSES.pack_into(numbers, 0, input, weight, packed, bias, output, scratch, place + 8 * COUNTS)
+    function(place, threads)

@@ -7,7 +7,8 @@ after.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -33,10 +34,9 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
     """``conv_transpose(y)``."""
     convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
     is_compiling = torch.compiler.is_compiling()
-    known = None if is_compiling else geometry.memo.get("native")
+    known = None if is_compiling else computation(geometry)
     if known is not None:
-        both, output_padding = known
-        return convolve(input, weight, bias, geometry.stride, both, output_padding, geometry.groups, geometry.dilation)
+        return known(input, weight, bias)
     both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
     if is_compiling and any(map(operator.ge, output_padding, geometry.stride)):
         # ONNX Runtime refuses this, so what is exported appends the cells, which no tap reaches, by itself.
@@ -48,8 +48,21 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
         for (lo, hi), axis in zip(beyond, geometry.axes, strict=True)
     ]
     if not (is_compiling or any(kept)):
-        geometry.memo["native"] = both, output_padding  # all that PyTorch must be told
+        geometry.memo["native"] = partial(  # all that there is to do
+            convolve,
+            stride=geometry.stride,
+            padding=both,
+            output_padding=output_padding,
+            groups=geometry.groups,
+            dilation=geometry.dilation,
+        )
     return _crop(output, kept)
+
+
+def computation(geometry: Geometry) -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
+    """A function of input, weight and bias, if PyTorch's own is all that there is to it and was called before."""
+    known: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = geometry.memo.get("native")
+    return known
 
 
 def transposed_gradients(

@@ -12,6 +12,8 @@ At its borders the input is extended by zeros, and zero times a weight that is i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -21,8 +23,9 @@ from torch.autograd import forward_ad
 
 from convmat.geometry import Geometry
 from convmat.kernel import compiled, threads
-from convmat.kernel.frozen import packed_copies
+from convmat.kernel.compiled import Kernel
 from convmat.kernel.layer import Layer, memory_format_of
+from convmat.kernel.weights import packed_weight
 from convmat.methods import native
 
 direct = native.direct
@@ -37,7 +40,7 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
         from convmat.kernel.operator import conv_transpose
 
         return conv_transpose(input, weight, geometry, bias)
-    return compute(input, weight, geometry, bias)
+    return compute(input, weight, geometry, bias, keep=True)
 
 
 def takes(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -49,12 +52,12 @@ def is_plain(input: Tensor) -> bool:
     """Whether an input is a plain tensor of numbers that the kernel knows, and nothing watches the operations."""
     if _is_watched():  # the first question, as tracers do not take the others
         return False
-    return compiled.takes(input.dtype) and input.device.type == "cpu" and _is_in_memory(input)
+    return _is_in_memory(input) and compiled.takes(input.dtype)
 
 
 def _is_in_memory(tensor: Tensor) -> bool:
     """Whether a tensor's numbers lie in memory as they are, without a class or a layout that says otherwise."""
-    is_as_read = type(tensor) in _PLAIN and tensor.layout is torch.strided
+    is_as_read = type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
     return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor())
 
 
@@ -81,20 +84,24 @@ def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     )
 
 
-def compute(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
-    """The numbers alone, without gradients."""
+def compute(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None, keep: bool = False) -> Tensor:
+    """The numbers alone, without gradients; packed weights may be kept for later calls."""
+    return computation(geometry, len(input), input.dtype)(input, weight, bias, keep)
+
+
+def computation(geometry: Geometry, batch: int, dtype: torch.dtype) -> Callable[..., Tensor]:
+    """A function of input, weight, bias and whether to keep packed weights, for the number of threads here and now."""
     if is_one_window(geometry) and not threads.is_forked():
-        return _multiply(input, weight, geometry, bias)
-    kernel = compiled.kernel(input.dtype)
+        return partial(_multiply, geometry)
+    kernel, count = compiled.kernel(dtype), threads.thread_count()
     assert kernel is not None
-    count = threads.thread_count()
-    layer = layer_of(geometry, len(input), input.dtype, count)
-    copies = packed_copies(weight)
-    packed = None if copies is None else copies.get(layer.rows)
-    if packed is None:
-        packed = layer.pack(kernel, weight, count)
-        if copies is not None:
-            copies[layer.rows] = packed
+    return partial(_convolve, layer_of(geometry, batch, dtype, count), kernel, count)
+
+
+def _convolve(
+    layer: Layer, kernel: Kernel, count: int, input: Tensor, weight: Tensor, bias: Tensor | None, keep: bool
+) -> Tensor:
+    packed = packed_weight(layer, kernel, weight, count, keep)
     return layer.convolve(kernel, input, packed, bias, count)
 
 
@@ -105,7 +112,7 @@ def is_one_window(geometry: Geometry) -> bool:
     )
 
 
-def _multiply(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
+def _multiply(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, keep: bool) -> Tensor:
     """One matrix product, with the weight as it is."""
     for dim, axis in enumerate(geometry.axes, start=2):
         weight = weight.narrow(dim, axis.lo, axis.inputs)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints
+from convmat.kernel import compiled
 from convmat.kernel.frozen import FROZEN
 from convmat.methods import tiles
 from convmat.nn.arguments import (
@@ -173,7 +174,7 @@ class _Transposed(_Convolution):
     def _weight_of(self, input: Tensor) -> Tensor:
         """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
         frozen = vars(self).get(FROZEN)
-        if frozen is None or not tiles.is_plain(input):
+        if frozen is None or not (tiles.is_plain(input) and compiled.is_installed()):
             return self.weight
         if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, with nothing to compute
             return self.weight

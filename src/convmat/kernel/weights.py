@@ -1,0 +1,131 @@
+"""Packed weights, and where they are kept.
+
+Packing a weight takes time in every call, so what was packed is kept and found again by its *content*: a digest of the
+weight, which takes the time of reading it once, says whether it is the same. So no write to a weight, however it was
+done (``.data``, an optimizer, another process), makes an answer stale. Frozen weights have copies of their own, which
+are found without reading.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from convmat.kernel import task
+from convmat.kernel.compiled import Kernel
+from convmat.kernel.layer import Layer
+
+_COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies
+_MOST_BYTES = 256 << 20  # of packed weights that are kept
+_MOST_SEEN = 256  # digests that are remembered
+_PIECE = 64 << 10  # bytes that a thread reads at a time
+_MOST_PIECES = 16
+_SCRATCH = 1024  # bytes; a digest needs less
+_VECTOR = 64  # bytes of the widest vector there is
+
+
+def freeze(weight: Tensor) -> None:
+    """Let a weight keep packed copies of itself."""
+    setattr(weight, _COPIES, {})
+
+
+def is_frozen(weight: Tensor) -> bool:
+    """Whether a weight keeps packed copies of itself."""
+    return hasattr(weight, _COPIES)
+
+
+def packed_weight(layer: Layer, kernel: Kernel, weight: Tensor, threads: int, keep: bool) -> Tensor:
+    """A weight in the order in which the kernel reads it for a layer.
+
+    Args:
+        layer: the layer.
+        kernel: the kernel for the weight's type of numbers.
+        weight: its weight.
+        threads: how many compute.
+        keep: whether to look for it among those that are kept, and to keep it.
+    """
+    copies: dict[Any, Tensor] | None = getattr(weight, _COPIES, None)
+    if copies is None:
+        return _kept.find(layer, kernel, weight, threads) if keep else layer.pack(kernel, weight, threads)
+    packed = copies.get(layer.packing)
+    if packed is None:
+        packed = copies[layer.packing] = layer.pack(kernel, weight, threads)
+    return packed
+
+
+def forget() -> None:
+    """Forget all packed weights, but those that are frozen."""
+    _kept.clear()
+
+
+class _Kept:
+    """The packed weights used last, by what they were packed from.
+
+    A weight is kept when its content is seen a second time: one that is computed anew in every call, or trained, fills
+    no memory.
+    """
+
+    def __init__(self) -> None:
+        self._packed: OrderedDict[Any, Tensor] = OrderedDict()
+        self._seen: OrderedDict[Any, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, layer: Layer, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
+        """The packed weight: found, or packed now."""
+        weight = weight.detach().contiguous()
+        key = layer.packing, digest(kernel, weight, threads)
+        with self._lock:
+            packed = self._packed.get(key)
+            if packed is not None:
+                self._packed.move_to_end(key)
+                return packed
+        packed = layer.pack(kernel, weight, threads)
+        with self._lock:
+            if key in self._seen:
+                self._keep(key, packed)
+            else:
+                self._seen[key] = None
+                if len(self._seen) > _MOST_SEEN:
+                    self._seen.popitem(last=False)
+        return packed
+
+    def _keep(self, key: Any, packed: Tensor) -> None:
+        del self._seen[key]
+        self._packed[key] = packed
+        total = sum(kept.nbytes for kept in self._packed.values())
+        while total > _MOST_BYTES:
+            total -= self._packed.popitem(last=False)[1].nbytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._packed.clear()
+            self._seen.clear()
+
+
+_kept = _Kept()
+
+
+def digest(kernel: Kernel, weight: Tensor, threads: int) -> bytes:
+    """What the content of a contiguous weight is found by: two of different contents agree with a chance of 2^-64.
+
+    It is the same for any number of threads, as the pieces are.
+    """
+    pieces = max(1, min(weight.nbytes // _PIECE, _MOST_PIECES))
+    content = (ctypes.c_char * ((pieces + 1) * _VECTOR))()
+    rest = (ctypes.c_char * _SCRATCH)()
+    known = np.zeros(task.FIELDS, dtype=np.int64)
+    known[[task.NUMBERS, task.PIECES]] = weight.numel(), pieces
+    task.run(
+        kernel.digest,
+        known.tobytes(),
+        min(threads, pieces),
+        weight=weight.data_ptr(),
+        output=ctypes.addressof(content),
+        scratch=ctypes.addressof(rest),
+    )
+    return content.raw
