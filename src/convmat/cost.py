@@ -11,6 +11,7 @@ from math import prod
 import torch
 
 from convmat.geometry import Geometry
+from convmat.kernel.layer import Layer
 
 _CLOCK = 3.5e9  # cycles per second
 _CALL = 5e-6  # seconds for a call
@@ -24,7 +25,11 @@ _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
 # Seconds for a number of the output of a depthwise layer, contiguous or with the channels last.
 _DEPTHWISE, _DEPTHWISE_LAST = 1e-9, 0.15e-9
-_APART = 6  # cycles to move a number that is no neighbour of the next in memory
+# Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
+_BLOCK_WHOLE, _BLOCK_PART = 150, 350
+# Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
+_WEIGHT_LAST = 0.2e-9
+_PAGES, _LARGE = 0.24e-9, 32 << 20
 
 
 def estimate(
@@ -54,12 +59,30 @@ def _by_kernel(
     if is_one_window(geometry):
         sizes = batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
         return 2 * _CALL + sizes * dtype.itemsize * _READ
-    cycles = layer_of(geometry, batch, dtype, threads).cells.cycles
+    layer = layer_of(geometry, batch, dtype, threads)
+    cycles = layer.cells.cycles
     if channels_last:
-        numbers = sum(prod(shape) for shape in (geometry.in_shape, geometry.out_shape) if shape[0] > 1)
-        cycles += _APART * batch * numbers / threads
+        cycles += batch * geometry.groups * _transposing_cycles(geometry, layer) / threads
     digest = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _DIGEST / threads
     return _CALL + 1.1 * cycles / _CLOCK + digest
+
+
+def _transposing_cycles(geometry: Geometry, layer: Layer) -> float:
+    """Cycles for the channels of a group in one image, which are neighbours in memory and must be so no more."""
+    lanes, together = layer.processor.lanes, layer.rows.together
+    channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    stripes, rest = divmod(out_channels, together)
+    phases = len(layer.rows.axes[-1].phases)
+    lines, out_lines = prod(geometry.outputs[:-1]), prod(geometry.inputs[:-1]) * phases
+    cells, out_cells = geometry.outputs[-1], layer.cells.cells[-1]
+    of_output = stripes * _blocks(out_cells, together, lanes) + _blocks(out_cells, rest, lanes)
+    return lines * _blocks(cells, channels, lanes) + out_lines * of_output
+
+
+def _blocks(cells: int, channels: int, lanes: int) -> float:
+    """Cycles to transpose a line of cells with their channels, block by block."""
+    whole = (cells // lanes) * (channels // lanes)
+    return whole * _BLOCK_WHOLE + (-(-cells // lanes) * -(-channels // lanes) - whole) * _BLOCK_PART
 
 
 def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool) -> float:
@@ -73,7 +96,9 @@ def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int
     per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
     arithmetic = products / (per_cycle * _CLOCK * (_USED_LAST if channels_last else _USED) * threads)
     if channels_last:
-        return 2 * _CALL + arithmetic
+        size = outputs * dtype.itemsize
+        pages = size * _PAGES if size >= _LARGE else 0.0
+        return 2 * _CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
     sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
     moved = sum(
         size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes

@@ -57,7 +57,7 @@ class Layer:
         channels = self.geometry.in_channels // self.geometry.groups
         numbers = channels * self.cells.copies * self.cells.plane + self.cells.results * self.rows.tables.most_rows
         starts_of_rows = 16 * prod(self.cells.window[:-1])
-        return -(-(numbers * self.processor.itemsize + starts_of_rows) // _LINE) * _LINE
+        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.STEPS_BYTES) // _LINE) * _LINE
 
     def _make_tables(self) -> dict[str, Any]:
         """The arrays that a task points to."""

@@ -9,14 +9,15 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, cfunc, types
 
 from convmat.kernel import microkernel
+from convmat.kernel.outputs import build_writing
+from convmat.kernel.pieces import Pieces
 from convmat.kernel.task import (
     BATCH_INNER,
     BEFORE,
     BEGINS,
-    BIAS,
     BOX,
     BOXES,
     CELLS,
@@ -26,32 +27,23 @@ from convmat.kernel.task import (
     COUNTERS,
     FIELDS,
     GROUPS,
-    INPUT,
-    INPUT_STRIDE,
     LINE_COUNT,
     LINES,
     LOOPED,
     NUMBERS,
     OFFSETS,
-    OUT_SIZE,
     OUTPUT,
-    OUTPUT_STRIDE,
     PACK_UNITS,
     PACKED,
     PARTS,
-    PHASES,
     PIECES,
     PITCH,
-    PLACES,
     PLANE,
     REACH,
     RESULTS,
-    ROWS,
     SCRATCH,
     SCRATCH_BYTES,
-    SIZE,
-    STEP,
-    STREAM,
+    STEPS_BYTES,
     STRIPE_COUNT,
     STRIPES,
     TAP_PLACES,
@@ -60,10 +52,10 @@ from convmat.kernel.task import (
     TILES,
     UNDIVIDED,
     UNITS,
-    USED,
     WEIGHT,
     WINDOW,
 )
+from convmat.kernel.windows import build_packing
 
 _I8 = np.int64
 
@@ -74,84 +66,14 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
     Returns:
         Three C functions of one address, that of a task: they pack weights, digest them, and convolve.
     """
-    vectors = microkernel.Vectors(dtype, lanes)
+    pieces = Pieces(dtype, lanes, widest, steps)
+    vectors, number, size, compiled = pieces.vectors, pieces.number, pieces.vectors.size, pieces.compiled
+    pointer, add_atomically, fence = microkernel.pointer, microkernel.add_atomically, microkernel.fence
     tile_product = microkernel.tile_product(vectors, widest)
-    weave = microkernel.interleave(vectors, steps)
-    weave_some = microkernel.interleave_some(vectors, steps)
-    weave_past = microkernel.interleave(vectors, steps, past_caches=True)
-    weave_pieces = microkernel.interleave_pieces(vectors, [piece for piece in (1, 2, 4, 8) if piece <= lanes])
-    most_pieces = min(lanes, 8)
-    number = np.float32 if dtype == "float32" else np.float64
-    size = vectors.size
-    pointer, add_atomically = microkernel.pointer, microkernel.add_atomically
-    clear_bytes, fence = microkernel.clear_bytes, microkernel.fence
     gather = microkernel.gathering(vectors)
     digest, block = microkernel.digesting(vectors), microkernel.digest_block(vectors)
-    move, move_some = microkernel.moves(vectors)
+    pack_window, write = build_packing(pieces), build_writing(pieces)
     most_columns = np.array([0, *widest])
-    most_steps = steps[-1]
-
-    def compiled(function: Any) -> Any:
-        # Code loaded from a cache is linked by names, which must not be the same for both number types.
-        function.__qualname__ += f"_{dtype}"
-        return njit(nogil=True, error_model="numpy")(function)
-
-    @compiled
-    def pack_window(t, window, row_starts, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
-        """Copy the cells that a box reads, zeros around, to (channels, copies, cells)."""
-        channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
-        whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
-        apart, across = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size
-        starts = carray(pointer(row_starts), (2 * rows,), _I8)  # of the rows: in the window, and in the input or -1
-        row = 0
-        for b in range(t[WINDOW]):
-            for d in range(t[WINDOW + 1]):
-                for h in range(t[WINDOW + 2]):
-                    starts[2 * row] = (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
-                    at_b, at_d, at_h = batch + b, depth + d, height + h
-                    starts[2 * row + 1] = -1
-                    if at_b < t[SIZE] and 0 <= at_d < t[SIZE + 1] and 0 <= at_h < t[SIZE + 2]:
-                        at = at_b * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3]
-                        starts[2 * row + 1] = at * size
-                    row += 1
-        for channel in range(channels):
-            of_channel = t[INPUT] + (group * channels + channel) * apart
-            for copy in range(copies):
-                to_plane = window + (channel * copies + copy) * plane
-                first = width + copy
-                left = min(max(-first, 0), whole)
-                stop = max(min(t[SIZE + 3] - first, whole), left)  # cells from left to stop are inputs, others zeros
-                for row in range(rows):
-                    to = to_plane + starts[2 * row]
-                    source = of_channel + starts[2 * row + 1] + first * across
-                    last = stop if starts[2 * row + 1] >= 0 else left
-                    if pitch == 1 and across == size:
-                        copy_row(to, source, left, last, whole)
-                    else:
-                        gather_row(to, source, left, last, whole, pitch, across)
-                clear_bytes(to_plane + used, plane - used)  # vectors read beyond the last cell
-
-    @compiled
-    def copy_row(to, source, left, stop, whole):  # type: ignore[no-untyped-def]
-        """Vectors reach beyond the end of a row: the next one, or what clears the rest, writes over that."""
-        for cell in range(0, whole, lanes):
-            at = cell * size
-            if left <= cell and cell + lanes <= stop:
-                move(to + at, source + at)
-            else:
-                move_some(to + at, source + at, left - cell, stop - cell)
-
-    @compiled
-    def gather_row(to, source, left, stop, whole, pitch, across):  # type: ignore[no-untyped-def]
-        cells = carray(pointer(to), (whole * pitch,), number)
-        for cell in range(left):
-            cells[cell * pitch] = 0
-        for cell in range(stop, whole):
-            cells[cell * pitch] = 0
-        step = across // size
-        numbers = carray(pointer(source), (whole * step,), number)
-        for cell in range(left, stop):
-            cells[cell * pitch] = numbers[cell * step]
 
     @compiled
     def multiply(t, tile, tiles, begins, window, results, group, vectors):  # type: ignore[no-untyped-def]
@@ -178,76 +100,8 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
                 tiles[7 * tile + 6],
             )
 
-    @compiled
-    def write_row(to, count, source, table, step, stream, bias):  # type: ignore[no-untyped-def]
-        """Interleave the phases along width into ``count`` neighbouring outputs."""
-        whole = count // (step * lanes)
-        if step <= most_steps:
-            if stream and to % (lanes * size) == 0:
-                for n in range(whole):
-                    weave_past(step, to + n * step * lanes * size, source + n * lanes * size, table, bias)
-            else:
-                for n in range(whole):
-                    weave(step, to + n * step * lanes * size, source + n * lanes * size, table, bias)
-            rest = count - whole * step * lanes
-            if rest:
-                weave_some(step, to + (count - rest) * size, source + whole * lanes * size, table, bias, rest)
-            return
-        for n in range(whole):
-            first = 0
-            while first < step:
-                pieces = most_pieces
-                while pieces > step - first:
-                    pieces //= 2
-                at = to + (n * lanes * step + first) * size
-                weave_pieces(pieces, at, source + n * lanes * size, table + first * 8, bias, step)
-                first += pieces
-        scatter_row(to, count, source, table, step, step, 1, 1, bias, whole * lanes)
-
-    @compiled
-    def scatter_row(to, count, source, table, step, phases, pitch, across, bias, start):  # type: ignore[no-untyped-def]
-        """The same, number by number, for outputs and results that are no neighbours, from a cell on."""
-        output = carray(pointer(to), (count * across,), number)
-        places = carray(pointer(table), (phases,), _I8)
-        for e in range(phases):
-            sums = carray(pointer(source + places[e] * size), (count * pitch,), number)
-            for w in range(start, (count - e + step - 1) // step):
-                output[(w * step + e) * across] = sums[w * pitch] + bias
-
-    @compiled
-    def write(t, lines, first_line, last_line, results, group, corner, box):  # type: ignore[no-untyped-def]
-        """The lines of a stripe, over a box of cells; the results start at its corner."""
-        step, phases, across, pitch = t[STEP + 2], t[PHASES], t[OUTPUT_STRIDE + 4], t[PITCH + 3]
-        neighbours = across == 1 and pitch == 1 and phases == step
-        stream = t[STREAM] != 0
-        count = min(box[3] * step, t[OUT_SIZE + 2] - corner[3] * step)
-        of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * step * across) * size
-        apart_b, apart_d, apart_h = t[OUTPUT_STRIDE] * size, t[OUTPUT_STRIDE + 2] * size, t[OUTPUT_STRIDE + 3] * size
-        pitch_b, pitch_d, pitch_h = t[PITCH] * size, t[PITCH + 1] * size, t[PITCH + 2] * size
-        step_d, step_h = t[STEP], t[STEP + 1]
-        tables, biases = t[PLACES], t[BIAS]
-        for line in range(first_line, last_line):
-            channel = group * t[ROWS] + lines[3 * line]
-            bias = number(0)
-            if biases:
-                bias = carray(pointer(biases), (t[ROWS] * t[GROUPS],), number)[channel]
-            table = tables + line * phases * 8
-            first_d, first_h = corner[1] * step_d + lines[3 * line + 1], corner[2] * step_h + lines[3 * line + 2]
-            most_d = min(box[1], (t[OUT_SIZE] - first_d + step_d - 1) // step_d)
-            most_h = min(box[2], (t[OUT_SIZE + 1] - first_h + step_h - 1) // step_h)
-            of_line = of_box + channel * t[OUTPUT_STRIDE + 1] * size + first_d * apart_d + first_h * apart_h
-            for b in range(box[0]):
-                for d in range(most_d):
-                    for h in range(most_h):
-                        to = of_line + b * apart_b + d * step_d * apart_d + h * step_h * apart_h
-                        source = results + b * pitch_b + d * pitch_d + h * pitch_h
-                        if neighbours:
-                            write_row(to, count, source, table, step, stream, bias)
-                        else:
-                            scatter_row(to, count, source, table, step, phases, pitch, across, bias, 0)
-
-    @compiled
-    def compute_box(t, window, results, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
+    @pieces.inlined
+    def compute_box(t, window, results, steps, added, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
         """All stripes of a part over the cells of a box, run by run."""
         stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)
         tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
@@ -284,9 +138,10 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
                         else:
                             at = (corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
                             size_of = (one[0], min(one[1], box[1]), min(one[2], box[2]), box[3])
-                        write(t, lines, stripes[2 * stripe + 1], stripes[2 * stripe + 3], results, group, at, size_of)
+                        first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
+                        write(t, lines, first_line, last_line, results, steps, added, group, at, size_of)
 
-    @compiled
+    @pieces.inlined
     def work_of(t, unit):  # type: ignore[no-untyped-def]
         """The place (box and group) of a unit of work, and which part it is of how many."""
         rest = unit - t[UNDIVIDED]
@@ -295,7 +150,7 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
         divided = (t[UNITS] - t[UNDIVIDED]) // t[PARTS]
         return t[UNDIVIDED] + rest % divided, rest // divided, t[PARTS]
 
-    @compiled
+    @pieces.inlined
     def box_of(t, number):  # type: ignore[no-untyped-def]
         """First cell and size of a box."""
         w, rest = number % t[BOXES + 3], number // t[BOXES + 3]
@@ -309,12 +164,14 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
             min(t[BOX + 3], t[CELLS + 3] - corner[3]),
         )
 
-    @compiled
+    @pieces.inlined
     def convolve(t):  # type: ignore[no-untyped-def]
         thread = add_atomically(t[COUNTERS] + 8, 1)
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
         results = window + t[CHANNELS] * t[COPIES] * t[PLANE] * size
-        row_starts = window + t[SCRATCH_BYTES] - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
+        steps = window + t[SCRATCH_BYTES] - STEPS_BYTES
+        added = steps + STEPS_BYTES // 2
+        row_starts = steps - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
         packed = -1
         while True:
             unit = add_atomically(t[COUNTERS], 1)
@@ -325,12 +182,12 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
             corner, box = box_of(t, place // t[GROUPS])
             if place != packed:
                 depth, height, width = corner[1] - t[BEFORE + 1], corner[2] - t[BEFORE + 2], corner[3] - t[BEFORE + 3]
-                pack_window(t, window, row_starts, corner[0], depth, height, width, group)
+                pack_window(t, window, row_starts, steps, corner[0], depth, height, width, group)
                 packed = place
-            compute_box(t, window, results, group, corner, box, part, parts)
+            compute_box(t, window, results, steps, added, group, corner, box, part, parts)
         fence()
 
-    @compiled
+    @pieces.inlined
     def pack_weights(t):  # type: ignore[no-untyped-def]
         """Sort the weights by tile: (tiles, input channels, deltas, rows)."""
         channels, across = t[CHANNELS], t[TAPS]
@@ -358,7 +215,7 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
                     for n in range(whole, count):
                         packed[to + n] = source[at + taps[first + n]]
 
-    @compiled
+    @pieces.inlined
     def digest_weights(t):  # type: ignore[no-untyped-def]
         """Digest the weight piece by piece, and what is left of it beyond whole blocks, with zeros after it."""
         blocks, pieces = t[NUMBERS] // block, t[PIECES]

@@ -30,6 +30,8 @@ NUMBERS, PIECES = range(83, 85)
 COUNTS = 85
 FIELDS = 87
 
+STEPS_BYTES = 512  # at the end of a thread's memory: room for 32 integers, and as much for numbers
+
 _Task = ctypes.c_int64 * FIELDS
 _ADDRESSES = struct.Struct(f"={COUNTERS + 1}q")
 

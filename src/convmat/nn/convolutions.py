@@ -176,7 +176,7 @@ class _Transposed(_Convolution):
         frozen = vars(self).get(FROZEN)
         if frozen is None or not (tiles.is_plain(input) and compiled.is_installed()):
             return self.weight
-        if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, with nothing to compute
+        if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack
             return self.weight
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
             return self.weight

@@ -15,8 +15,9 @@ from convmat.geometry.tiling.processor import Processor
 from convmat.geometry.tiling.rows import AXES, RowTiling
 
 _UNITS = 8  # of work for each thread where a box is shared, so that none waits long for the others
-_COPY, _GATHER = 0.15, 4.0  # cycles for a number of a window, from neighbours or from apart
-_WEAVE, _SCATTER = 0.4, 4.0  # and for one of the output
+# Cycles for a number of a window and of the output, where neighbours stay neighbours, and where they are transposed.
+_COPY, _COPY_TRANSPOSED = 0.15, 0.7
+_WEAVE, _WEAVE_TRANSPOSED = 0.4, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +236,8 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
             break  # a line needs results of the next cell along this axis
     cycles, looped, run = min(levels)
     outputs = prod(box) * sum(count * rows for (rows, _), count in problem.rows.tables.kinds.items())
-    cycles += outputs * (_SCATTER if way.inner else _WEAVE)
-    packing = numbers * (_GATHER if way.inner else _COPY)
+    cycles += outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
+    packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
     each, divided = divmod(boxes, processor.threads)
     parts = min(len(problem.rows.tables.stripes) - 1, -(-_UNITS * processor.threads // divided)) if divided else 1

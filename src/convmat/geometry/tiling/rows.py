@@ -212,7 +212,7 @@ def _row_tiling(axes: tuple[AxisPhases, ...], channels: int, processor: Processo
     ways = [
         RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, together, len(processor.widest))
         for merged in range(AXES + 1)
-        for together in range(1, min(channels, _MOST_CHANNELS) + 1)
+        for together in range(min(channels, _MOST_CHANNELS), 0, -1)
     ]
     return min(ways, key=lambda way: _cost(way, processor))
 
