@@ -71,6 +71,7 @@ VARIANTS = {
     "images as neighbours": lambda plan: plan.cells.batch_inner,
     "copies": lambda plan: plan.cells.copies > 1,
     "parts": lambda plan: plan.cells.parts > 1,
+    "channels block by block": lambda plan: plan.cells.blocks > 1,
     "phases apart": lambda plan: not any(plan.rows.merge),
     "phases along width together": lambda plan: plan.rows.merge[2],
     "phases along height together": lambda plan: plan.rows.merge[1],
@@ -99,6 +100,18 @@ def test_each_variant_is_right(name):
         with watched_outputs():
             output = computed(plan, *operands, threads)
         assert_right(output, call.layer, *operands)
+
+
+def test_how_a_layer_is_cut_changes_no_bit():
+    """Each output is summed in the same order, also where channels are added block by block."""
+    layer = LAYERS["a small image of many channels"]
+    operands = Call(layer, 3, torch.float32).tensors()
+    cut = [
+        plan_for(layer, 3, torch.float32, threads, window) for threads in (1, 3) for window in (None, 1 << 13, 1 << 10)
+    ]
+    assert len({plan.cells.blocks for plan in cut}) > 1
+    outputs = [computed(plan, *operands, plan.processor.threads) for plan in cut]
+    assert all(torch.equal(output, outputs[0]) for output in outputs)
 
 
 # -- around the caches -------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from torch.utils import dlpack
 import convmat
 from convmat.kernel import pages
 
-SIZE = (1, 4, 1024, 1040)  # half of what is large
-LARGE = (4, *SIZE[1:])
+SMALL, LARGE = (1, 3, 256, 260), (4, 4, 256, 260)  # bytes: less than 4 MB, and more
+LARGER = (5, *LARGE[1:])
 LIKE = torch.empty(0)
 
 
@@ -86,7 +86,7 @@ def test_formats_types_and_modes():
 
 
 def test_small_and_largest_outputs_are_not_held(monkeypatch):
-    pages.empty(SIZE, LIKE)
+    pages.empty(SMALL, LIKE)
     assert not pages._used._held
     monkeypatch.setattr(pages, "_MOST_HELD", 1 << 20)
     assert pages.empty(LARGE, LIKE).shape == LARGE
@@ -97,8 +97,8 @@ def test_what_is_not_wanted_for_a_while_is_let_go(monkeypatch):
     monkeypatch.setattr(pages, "_LONGEST", 4)
     pages.empty(LARGE, LIKE)
     for _ in range(4):
-        pages.empty((5, *SIZE[1:]), LIKE)
-    assert [size for _, size, _ in pages._used._held] == [torch.Size((5, *SIZE[1:])).numel() * 4]
+        pages.empty(LARGER, LIKE)
+    assert [size for _, size, _ in pages._used._held] == [torch.Size(LARGER).numel() * 4]
 
 
 def test_without_counts_of_pytorch(monkeypatch):

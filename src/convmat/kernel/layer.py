@@ -55,7 +55,9 @@ class Layer:
     def scratch_bytes(self) -> int:
         """Memory for the window and the results of a thread."""
         channels = self.geometry.in_channels // self.geometry.groups
+        stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
         numbers = channels * self.cells.copies * self.cells.plane + self.cells.results * self.rows.tables.most_rows
+        numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(self.cells.window[:-1])
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.STEPS_BYTES) // _LINE) * _LINE
 
@@ -73,6 +75,11 @@ class Layer:
             "BEGINS": begins,
         }
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
+
+    @property
+    def _kept(self) -> int:
+        """How far apart the sums of stripes lie, where all of them are kept."""
+        return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
 
     @cached_property
     def _tables(self) -> dict[str, Any]:
@@ -111,6 +118,8 @@ class Layer:
             "COPIES": cells.copies,
             "BATCH_INNER": cells.batch_inner,
             "LOOPED": cells.looped,
+            "BLOCKS": cells.blocks,
+            "KEPT": self._kept,
             "RESULTS": cells.results,
             "PARTS": cells.parts,
             "UNDIVIDED": cells.undivided,

@@ -13,8 +13,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from convmat.geometry.tiling import RUN
+
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-RUN = 128
 
 _STATES = 8  # vectors of a digest that grow side by side, as one would wait for itself
 _TURN, _FACTOR = 27, 0x9E3779B97F4A7C15  # bits, and an odd number without pattern: that of the golden ratio
@@ -120,13 +121,13 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
         widest: the most vectors of a tile of 1, 2, ... rows.
 
     Returns:
-        ``product(rows, columns, weights, window, offsets, count, results, pitch, added)``: for so many rows and
+        ``product(rows, columns, weights, window, offsets, count, results, pitch, added, ahead)``: for so many rows and
         *vectors* of columns, ``count`` numbers to sum over, and rows of results ``pitch`` numbers apart, to which the
-        sums are added or not; all else are addresses.
+        sums are added or not; the weights so many numbers ahead will be wanted next; all else are addresses.
     """
 
     @intrinsic
-    def product(typing, rows, columns, weights, window, offsets, count, results, pitch, added):  # type: ignore[no-untyped-def]
+    def product(typing, rows, columns, weights, window, offsets, count, results, pitch, added, ahead):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             m, n, *operands = arguments
             shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, most + 1)]
@@ -134,7 +135,7 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
             _switch(builder, shape, shapes, lambda shape: _emit_tile(vectors, builder, *divmod(shape, 16), *operands))
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 9), emit
+        return types.void(*[types.int64] * 10), emit
 
     return product
 
@@ -151,6 +152,7 @@ def _emit_tile(
     results: Any,
     pitch: Any,
     added: Any,
+    ahead: Any,
 ) -> None:
     """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two."""
     before = builder.block
@@ -175,7 +177,7 @@ def _emit_tile(
     cell = v.address(builder, window, builder.sext(offset, _I64))
     inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
     taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, _I64(rows))])
-    v.prefetch(builder, builder.gep(taps, [builder.mul(count, _I64(rows))]))  # the weights of the next tile
+    v.prefetch(builder, builder.gep(taps, [ahead]))
     new = {}
     for m in range(rows):
         tap = v.spread(builder, builder.load(builder.gep(taps, [_I64(m)])))

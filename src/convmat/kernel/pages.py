@@ -1,8 +1,8 @@
 """Memory for outputs: on large pages, and the largest used again.
 
 The system hands out memory page by page when it is first written, and a fresh output of 64 MB costs more for that than
-many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And memory of 32 MB and more, which the
-C library gives back to the system as soon as a tensor is deleted, is kept for the next output of its size.
+many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And memory of 4 MB and more, which the
+C library may give back to the system as soon as a tensor is deleted, is kept for the next output of its size.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
-_LARGE = 32 << 20  # bytes, from which on the C library keeps nothing itself
+_LARGE = 2 * _PAGE  # bytes of an output that is held
 _MOST_HELD = 256 << 20  # bytes of large outputs held, in use or not
 _LONGEST = 32  # outputs; memory that none of these could use is let go
 _MOST_SPARE = 4  # times what is needed may be kept

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numba import carray, cfunc, types
 
+from convmat.geometry.tiling import RUN
 from convmat.kernel import microkernel
 from convmat.kernel.outputs import build_writing
 from convmat.kernel.pieces import Pieces
@@ -18,6 +19,7 @@ from convmat.kernel.task import (
     BATCH_INNER,
     BEFORE,
     BEGINS,
+    BLOCKS,
     BOX,
     BOXES,
     CELLS,
@@ -27,6 +29,7 @@ from convmat.kernel.task import (
     COUNTERS,
     FIELDS,
     GROUPS,
+    KEPT,
     LINE_COUNT,
     LINES,
     LOOPED,
@@ -76,33 +79,36 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
     most_columns = np.array([0, *widest])
 
     @compiled
-    def multiply(t, tile, tiles, begins, window, results, group, vectors):  # type: ignore[no-untyped-def]
-        """A tile of rows, over a run of cells."""
+    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last):  # type: ignore[no-untyped-def]
+        """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[TAPS] + tiles[7 * tile + 4]) * size
-        offsets = t[OFFSETS] + begins[product] * 4
+        weights += first * deltas * rows * size
+        offsets = t[OFFSETS] + (begins[product] + first * deltas) * 4
         into = results + tiles[7 * tile + 3] * t[RESULTS] * size
         pitch = tiles[7 * tile + 5] * t[RESULTS]
+        added = 1 if first > 0 else tiles[7 * tile + 6]
         parts = (vectors + most_columns[rows] - 1) // most_columns[rows]
         for part in range(parts):
-            first = vectors * part // parts
-            columns = vectors * (part + 1) // parts - first
-            at = first * lanes * size
+            vector = vectors * part // parts
+            columns = vectors * (part + 1) // parts - vector
+            at = vector * lanes * size
             tile_product(
                 rows,
                 columns,
                 weights,
                 window + at,
                 offsets,
-                t[CHANNELS] * deltas,
+                (last - first) * deltas,
                 into + at,
                 pitch,
-                tiles[7 * tile + 6],
+                added,
+                t[CHANNELS] * deltas * rows,
             )
 
     @pieces.inlined
     def compute_box(t, window, results, steps, added, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
-        """All stripes of a part over the cells of a box, run by run."""
+        """All stripes of a part over the cells of a box, run by run, and channels block by block."""
         stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)
         tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
         lines = carray(pointer(t[LINES]), (3 * t[LINE_COUNT],), _I8)
@@ -119,27 +125,36 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
             run += (counts[a] - 1) * pitches[a]
         vectors = (run + lanes - 1) // lanes
         outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
-        for stripe in range(t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts):
-            for i in range(outer[0]):
-                for j in range(outer[1]):
-                    for k in range(outer[2]):
-                        cell = i * pitches[0] + j * pitches[1] + k * pitches[2]
-                        for tile in range(stripes[2 * stripe], stripes[2 * stripe + 2]):
-                            multiply(t, tile, tiles, begins, window + cell * size, results, group, vectors)
-                        # The part of the box that was looped over is one cell.
-                        one = (
-                            1 if looped > 0 else counts[0],
-                            1 if looped > 1 else counts[1],
-                            1 if looped > 2 else counts[2],
-                        )
-                        if inner:
-                            at = (corner[0], corner[1] + i, corner[2] + j, corner[3] + k)
-                            size_of = (b, min(one[0], box[1]), min(one[1], box[2]), min(one[2], box[3]))
-                        else:
-                            at = (corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
-                            size_of = (one[0], min(one[1], box[1]), min(one[2], box[2]), box[3])
-                        first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
-                        write(t, lines, first_line, last_line, results, steps, added, group, at, size_of)
+        first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
+        for block in range(t[BLOCKS]):  # of channels; the sums of all stripes are kept until the last one is added
+            first = block * RUN
+            last = t[CHANNELS] if block == t[BLOCKS] - 1 else first + RUN
+            for stripe in range(first_stripe, last_stripe):
+                sums = results + (stripe - first_stripe) * t[KEPT] * size
+                for i in range(outer[0]):
+                    for j in range(outer[1]):
+                        for k in range(outer[2]):
+                            cell = i * pitches[0] + j * pitches[1] + k * pitches[2]
+                            for tile in range(stripes[2 * stripe], stripes[2 * stripe + 2]):
+                                multiply(
+                                    t, tile, tiles, begins, window + cell * size, sums, group, vectors, first, last
+                                )
+                            if block < t[BLOCKS] - 1:
+                                continue
+                            # The part of the box that was looped over is one cell.
+                            one = (
+                                1 if looped > 0 else counts[0],
+                                1 if looped > 1 else counts[1],
+                                1 if looped > 2 else counts[2],
+                            )
+                            if inner:
+                                at = (corner[0], corner[1] + i, corner[2] + j, corner[3] + k)
+                                size_of = (b, min(one[0], box[1]), min(one[1], box[2]), min(one[2], box[3]))
+                            else:
+                                at = (corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
+                                size_of = (one[0], min(one[1], box[1]), min(one[2], box[2]), box[3])
+                            first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
+                            write(t, lines, first_line, last_line, sums, steps, added, group, at, size_of)
 
     @pieces.inlined
     def work_of(t, unit):  # type: ignore[no-untyped-def]

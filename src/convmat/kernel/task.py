@@ -27,8 +27,10 @@ STEP, OUT_SIZE = range(67, 73, 3)
 INPUT_STRIDE, OUTPUT_STRIDE = range(73, 83, 5)
 # For a digest: how many numbers the weight has, and in how many pieces they are read.
 NUMBERS, PIECES = range(83, 85)
-COUNTS = 85
-FIELDS = 87
+# Into how many blocks the channels are divided, and how far apart the sums of stripes then lie; see BoxTiling.
+BLOCKS, KEPT = range(85, 87)
+COUNTS = 87
+FIELDS = 89
 
 STEPS_BYTES = 512  # at the end of a thread's memory: room for 32 integers, and as much for numbers
 

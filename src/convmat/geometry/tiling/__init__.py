@@ -10,7 +10,7 @@ weights depend on it. :class:`BoxTiling` cuts the cells into boxes, for one size
 """
 
 from convmat.geometry.tiling.boxes import BoxTiling, box_tiling
-from convmat.geometry.tiling.processor import Processor
+from convmat.geometry.tiling.processor import RUN, Processor
 from convmat.geometry.tiling.rows import RowTiling, row_tiling
 
-__all__ = ["BoxTiling", "Processor", "RowTiling", "box_tiling", "row_tiling"]
+__all__ = ["RUN", "BoxTiling", "Processor", "RowTiling", "box_tiling", "row_tiling"]

@@ -11,13 +11,15 @@ import numpy as np
 
 from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
-from convmat.geometry.tiling.processor import Processor
+from convmat.geometry.tiling.processor import FAR, RUN, Processor
 from convmat.geometry.tiling.rows import AXES, RowTiling
 
 _UNITS = 8  # of work for each thread where a box is shared, so that none waits long for the others
 # Cycles for a number of a window and of the output, where neighbours stay neighbours, and where they are transposed.
 _COPY, _COPY_TRANSPOSED = 0.15, 0.7
-_WEAVE, _WEAVE_TRANSPOSED = 0.4, 1.0
+_WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
+_COPIED = 1.05  # times as long, as each copy comes from the second cache
+_KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class BoxTiling:
         plane: how far apart the channels of a window, or copies of one, lie.
         copies: copies of a channel, each a cell of width further, for windows without cells beyond the box in a line.
         batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
+        blocks: into how many blocks of ``RUN`` channels a window that fits no cache is divided; the sums of all stripes
+            of a part are kept meanwhile.
         looped: how many outer axes are gone through one by one; the cells along the others are one run.
         results: how far apart the results of the rows lie.
         undivided: how many boxes of a group, or of several, are one thread's work.
@@ -58,6 +62,7 @@ class BoxTiling:
     plane: int
     copies: int
     batch_inner: bool
+    blocks: int
     looped: int
     results: int
     undivided: int
@@ -223,24 +228,16 @@ def _shared_zeros(problem: _Problem, a: int) -> int:
 def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     layout, processor = _lay_out(problem, box, way), problem.processor
     slack = processor.lanes  # the last vector of a run reaches less than one beyond its last cell
-    computed = [box[a] + problem.starts[a] for a in way.order]
-    pitches = [layout.pitches[a] for a in way.order]
-    numbers = problem.channels * layout.used * layout.copies
-    fits = numbers * processor.itemsize <= processor.window
-    levels = []
-    for looped in range(AXES + 1):
-        run = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
-        cycles = prod(computed[:looped]) * _run_cycles(problem, -(-run // processor.lanes), fits)
-        levels.append((cycles, -looped, run))
-        if looped < AXES and problem.starts[way.order[looped]]:
-            break  # a line needs results of the next cell along this axis
-    cycles, looped, run = min(levels)
-    outputs = prod(box) * sum(count * rows for (rows, _), count in problem.rows.tables.kinds.items())
-    cycles += outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
-    packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
+    run = _best_run(problem, box, way, layout)
+    results = _odd_lines(run.cells + slack, processor.lanes)
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
-    each, divided = divmod(boxes, processor.threads)
-    parts = min(len(problem.rows.tables.stripes) - 1, -(-_UNITS * processor.threads // divided)) if divided else 1
+    each, divided, parts = _share(problem, boxes, run.blocks, results)
+    numbers = problem.channels * layout.used * layout.copies
+    packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
+    outputs = prod(box) * sum(count * rows for (rows, _), count in problem.rows.tables.kinds.items())
+    cycles = run.cycles + outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
+    if run.blocks > 1:
+        cycles += parts * numbers * processor.itemsize / FAR
     rounds = -(-divided * parts // processor.threads)  # in which the threads share boxes, and each packs their windows
     return BoxTiling(
         cells=problem.cells,
@@ -253,12 +250,51 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         plane=_odd_lines(layout.used + slack, processor.lanes),
         copies=layout.copies,
         batch_inner=way.inner,
-        looped=-looped,
-        results=_odd_lines(run + slack, processor.lanes),
+        blocks=run.blocks,
+        looped=run.looped,
+        results=results,
         undivided=boxes - divided,
         parts=parts,
         cycles=each * (cycles + packing) + rounds * cycles / parts + divided * packing,
     )
+
+
+class _Run(NamedTuple):
+    """The cells of a box that are one run, while the outer axes are looped over."""
+
+    cycles: float
+    looped: int
+    cells: int
+    blocks: int
+
+
+def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layout) -> _Run:
+    processor = problem.processor
+    computed = [box[a] + problem.starts[a] for a in way.order]
+    pitches = [layout.pitches[a] for a in way.order]
+    fits = problem.channels * layout.used * layout.copies * processor.itemsize <= processor.window
+    runs = []
+    for looped in range(AXES + 1):
+        cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
+        vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
+        blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
+        cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (_COPIED if way.copied else 1)
+        cycles += (blocks - 1) * vectors * _KEPT * sum(n * rows for (rows, _), n in problem.rows.tables.kinds.items())
+        runs.append(_Run(cycles, looped, cells, blocks))
+        if looped < AXES and problem.starts[way.order[looped]]:
+            break  # a line needs results of the next cell along this axis
+    return min(runs, key=lambda run: (run.cycles, -run.looped))
+
+
+def _share(problem: _Problem, boxes: int, blocks: int, results: int) -> tuple[int, int, int]:
+    """How many boxes each thread computes by itself, how many are divided, and into how many parts."""
+    processor, stripes = problem.processor, len(problem.rows.tables.stripes) - 1
+    each, divided = (0, boxes) if blocks > 1 else divmod(boxes, processor.threads)
+    parts = -(-_UNITS * processor.threads // divided) if divided else 1
+    if blocks > 1:  # the sums of a part should stay in a cache, too
+        sums = stripes * problem.rows.tables.most_rows * results * processor.itemsize
+        parts = max(parts, -(-4 * sums // processor.window))
+    return each, divided, min(parts, stripes)
 
 
 def _run_cycles(problem: _Problem, vectors: int, fits: bool) -> float:
