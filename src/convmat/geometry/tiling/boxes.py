@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -79,21 +81,26 @@ class BoxTiling:
 
         They are (channels, deltas) numbers, product by product.
         """
-        planes = np.arange(channels, dtype=np.int64)[:, None] * (self.copies * self.plane)
+        of_channels, of_deltas, begins = _factors(rows, channels)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
         steps = (rows.tables.deltas + self.before[1:]) @ np.array(apart)
-        counts = rows.tables.delta_counts
-        if len(set(counts.tolist())) == 1:  # mostly, and faster than one by one
-            offsets = (planes + steps.reshape(len(counts), 1, counts[0])).reshape(-1)
-        else:
-            parts = np.split(steps, np.cumsum(counts)[:-1])
-            offsets = np.concatenate([(planes + part).reshape(-1) for part in parts])
-        return offsets.astype(np.int32), np.cumsum([0, *(counts * channels)])
+        return (of_channels * (self.copies * self.plane) + steps[of_deltas]).astype(np.int32), begins
 
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
         places = rows.tables.places
         return places[:, 0] * self.results + places[:, 1:] @ np.array(self.pitches[1:])
+
+
+@lru_cache(maxsize=64)
+def _factors(rows: RowTiling, channels: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
+    counts = rows.tables.delta_counts
+    ends = np.cumsum(counts)
+    deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
+    of_channels = [np.repeat(np.arange(channels), count) for count in counts]
+    of_deltas = [np.tile(numbers, channels) for numbers in deltas]
+    return np.concatenate(of_channels), np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
 
 
 class _Problem(NamedTuple):
@@ -109,6 +116,7 @@ class _Problem(NamedTuple):
     lows: tuple[int, ...]
     highs: tuple[int, ...]
     starts: tuple[int, ...]
+    widths: tuple[int, ...]  # cells of a window beyond those of its box
 
 
 class _Way(NamedTuple):
@@ -145,7 +153,8 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
     inputs = (batch, *ones, *geometry.outputs)
     channels = geometry.in_channels // geometry.groups
-    problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts)
+    widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
+    problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts, widths)
     ways = [_Way(False, False)]
     if not starts[AXES]:  # else a line needs cells beyond the box
         if highs[AXES] > lows[AXES]:
@@ -160,7 +169,7 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
     whole, processor = list(problem.cells), problem.processor
     most = processor.window // (problem.channels * processor.itemsize)
 
-    def fits(box: Sequence[int]) -> bool:
+    def fits(box: tuple[int, ...]) -> bool:
         layout = _lay_out(problem, box, way)
         return layout.used * layout.copies <= most
 
@@ -171,7 +180,7 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
         if cells == 1 and not is_last:
             continue
         before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
-        largest = _largest(lambda count: fits((*before, count, *after)), cells)  # noqa: B023
+        largest = _largest(problem, (before, after), way, most)
         fewest = -(-cells // largest)
         even = -(-fewest // processor.threads) * processor.threads
         sizes = {-(-cells // count) for count in (fewest, fewest + 1, even)}
@@ -195,28 +204,33 @@ def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) ->
     return min(rounded, cells)
 
 
-def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest number from 1 to ``most`` that fits, or 1."""
-    low, high = 1, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]], way: _Way, most: int) -> int:
+    """The most cells of a box along an axis, at least one; ``around`` are those along the axes before and after."""
+    before, after = around
+    cells = problem.cells[len(before)]
+
+    def numbers(count: int) -> int:
+        layout = _lay_out(problem, (*before, count, *after), way)
+        return layout.used * layout.copies
+
+    if cells < 3 or numbers(cells) <= most:
+        return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
+    one = numbers(1)
+    return min(max((most - one) // max(numbers(2) - one, 1) + 1, 1), cells - 1)  # each cell adds as many
 
 
-def _lay_out(problem: _Problem, box: Sequence[int], way: _Way) -> _Layout:
+def _lay_out(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
     """The window of a box."""
-    widths = [high - low + start for low, high, start in zip(problem.lows, problem.highs, problem.starts, strict=True)]
-    copies = 1
+    widths, copies = list(problem.widths), 1
     if way.copied:
         copies, widths[AXES] = widths[AXES] + 1, 0
-    window = tuple(b + width for b, width in zip(box, widths, strict=True))
-    pitches, pitch = [0] * (AXES + 1), 1
+    pitches, pitch, used = [0] * (AXES + 1), 1, 1
     for a in reversed(way.order):
         pitches[a] = pitch
-        pitch *= window[a] - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
-    used = sum((w - 1) * p for w, p in zip(window, pitches, strict=True)) + 1
-    return _Layout(window, tuple(pitches), used, copies)
+        cells = box[a] + widths[a]
+        used += (cells - 1) * pitch
+        pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
+    return _Layout(tuple(map(add, box, widths)), tuple(pitches), used, copies)
 
 
 def _shared_zeros(problem: _Problem, a: int) -> int:
@@ -234,7 +248,7 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.used * layout.copies
     packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
-    outputs = prod(box) * sum(count * rows for (rows, _), count in problem.rows.tables.kinds.items())
+    outputs = prod(box) * problem.rows.tables.all_rows
     cycles = run.cycles + outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
@@ -275,11 +289,13 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
     fits = problem.channels * layout.used * layout.copies * processor.itemsize <= processor.window
     runs = []
     for looped in range(AXES + 1):
+        if looped < AXES and computed[looped] == 1:
+            continue  # looping over one cell more makes no difference
         cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
         cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (_COPIED if way.copied else 1)
-        cycles += (blocks - 1) * vectors * _KEPT * sum(n * rows for (rows, _), n in problem.rows.tables.kinds.items())
+        cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
         runs.append(_Run(cycles, looped, cells, blocks))
         if looped < AXES and problem.starts[way.order[looped]]:
             break  # a line needs results of the next cell along this axis

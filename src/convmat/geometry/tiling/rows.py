@@ -194,6 +194,11 @@ class RowTables:
     most_rows: int
     kinds: dict[tuple[int, int], int]
 
+    @cached_property
+    def all_rows(self) -> int:
+        """Rows of all stripes."""
+        return sum(count * rows for (rows, _), count in self.kinds.items())
+
 
 def row_tiling(geometry: Geometry, processor: Processor) -> RowTiling:
     """Cut the rows of a transposed convolution: of some ways, the one that should take the fewest cycles.
