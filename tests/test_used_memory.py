@@ -16,6 +16,8 @@ LIKE = torch.empty(0)
 @pytest.fixture(autouse=True)
 def nothing_held():
     convmat.empty_cache()
+    pages.empty(LARGE, LIKE)  # memory is held from the second time on that an output of a size is asked for
+    assert not pages._used._held
     yield
     convmat.empty_cache()
 
@@ -68,6 +70,12 @@ def test_memory_that_was_changed_is_let_alone():
     assert pages.empty(LARGE, LIKE).data_ptr() != place
 
 
+def test_memory_of_one_use_is_not_held():
+    for length in range(1, 9):
+        pages.empty((length, *LARGER), LIKE)
+    assert not pages._used._held
+
+
 def test_formats_types_and_modes():
     for dtype, memory_format, inference in (
         (torch.float32, torch.channels_last, False),
@@ -96,7 +104,7 @@ def test_small_and_largest_outputs_are_not_held(monkeypatch):
 def test_what_is_not_wanted_for_a_while_is_let_go(monkeypatch):
     monkeypatch.setattr(pages, "_LONGEST", 4)
     pages.empty(LARGE, LIKE)
-    for _ in range(4):
+    for _ in range(5):
         pages.empty(LARGER, LIKE)
     assert [size for _, size, _ in pages._used._held] == [torch.Size(LARGER).numel() * 4]
 

@@ -43,18 +43,24 @@ def _fresh(shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory
 
 
 class _Used:
-    """Memory of large outputs, which is given out again when no tensor lies in it any more."""
+    """Memory of large outputs, which is given out again when no tensor lies in it any more.
+
+    It is held when an output of its size is asked for a second time: sizes that never come again fill no memory.
+    """
 
     def __init__(self) -> None:
         self._held: list[tuple[torch.UntypedStorage, int, int]] = []  # with its size and when it was given out
+        self._asked: dict[int, int] = {}  # when an output of a size was asked for last
         self._turn = 0
         self._lock = threading.Lock()
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
         """An uninitialised tensor."""
+        size = prod(shape) * dtype.itemsize
         with self._lock:
             self._turn += 1
-            place = self._find(prod(shape) * dtype.itemsize)
+            place, is_asked_again = self._find(size), size in self._asked
+            self._asked[size] = self._turn
             if place is None:
                 output = _fresh(shape, dtype, memory_format)
                 storage = output.untyped_storage()
@@ -62,7 +68,8 @@ class _Used:
                 storage = self._held.pop(place)[0]
                 strides = torch.empty(shape, device="meta", memory_format=memory_format).stride()
                 output = torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape, strides)
-            self._held.append((storage, storage.nbytes(), self._turn))
+            if is_asked_again:
+                self._held.append((storage, size, self._turn))
             self._let_go()
         return output
 
@@ -80,6 +87,7 @@ class _Used:
 
     def _let_go(self) -> None:
         """Hold no more than the most, and nothing that was not wanted for a while."""
+        self._asked = {size: turn for size, turn in self._asked.items() if turn > self._turn - _LONGEST}
         while self._held and self._held[0][2] <= self._turn - _LONGEST:
             self._held.pop(0)
         while sum(size for _, size, _ in self._held) > _MOST_HELD:
@@ -89,6 +97,7 @@ class _Used:
         """Let go of all."""
         with self._lock:
             self._held.clear()
+            self._asked.clear()
 
 
 _used = _Used()
