@@ -8,8 +8,8 @@ from torch.utils import dlpack
 import convmat
 from convmat.kernel import pages
 
-SMALL, LARGE = (1, 3, 256, 260), (4, 4, 256, 260)  # bytes: less than 4 MB, and more
-LARGER = (5, *LARGE[1:])
+SMALL, LARGE = (1, 3, 1024, 1040), (3, 3, 1024, 1040)  # bytes: less than 32 MB, and more
+LARGER = (4, *LARGE[1:])
 LIKE = torch.empty(0)
 
 

@@ -96,7 +96,10 @@ def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
 
 def _build(dtype: torch.dtype) -> Kernel:
     from convmat.kernel import program
+    from convmat.kernel.pages import let_memory_be_kept
     from convmat.kernel.threads import runner
+
+    let_memory_be_kept()
 
     shape = processor(dtype, 1)
     functions = program.build(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED, f"{dtype} {_VERSION}")

@@ -1,8 +1,9 @@
-"""Memory for outputs: on large pages, and the largest used again.
+"""Memory for outputs: on large pages, and used again.
 
 The system hands out memory page by page when it is first written, and a fresh output of 64 MB costs more for that than
-many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And memory of 4 MB and more, which the
-C library may give back to the system as soon as a tensor is deleted, is kept for the next output of its size.
+many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And it is better not to give memory back
+at all: the C library is led to keep more of it, and the memory of outputs of 32 MB and more, which it never keeps, is
+held here for the next output of its size.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
-_LARGE = 2 * _PAGE  # bytes of an output that is held
+_LARGE = 32 << 20  # bytes, from which on the C library keeps nothing itself
 _MOST_HELD = 256 << 20  # bytes of large outputs held, in use or not
 _LONGEST = 32  # outputs; memory that none of these could use is let go
 _MOST_SPARE = 4  # times what is needed may be kept
@@ -116,6 +117,17 @@ def forget() -> None:
     """Let go of memory that is kept for later."""
     _used.clear()
     _scratch.held = None
+
+
+def let_memory_be_kept() -> None:
+    """Lead the C library to keep freed memory for the next tensors, for the whole process.
+
+    That of GNU gives memory back whenever more than twice the largest block is free that was ever mapped for itself and
+    freed, and maps anew what is larger than that block. Vocoders and decoders, which make and free tensors of megabytes
+    in each layer, spend a fifth of their time on pages for it. So map a block of the largest size that counts, 32 MB,
+    and free it: that takes no memory, as nothing is written to it.
+    """
+    torch.empty(_LARGE - 2 * 4096, dtype=torch.uint8, device="cpu")
 
 
 class _Scratch(threading.local):
