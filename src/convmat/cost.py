@@ -64,7 +64,7 @@ def _by_kernel(
     if channels_last:
         cycles += batch * geometry.groups * _transposing_cycles(geometry, layer) / threads
     digest = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _DIGEST / threads
-    return _CALL + 1.1 * cycles / _CLOCK + digest
+    return _CALL + 1.05 * cycles / _CLOCK + digest
 
 
 def _transposing_cycles(geometry: Geometry, layer: Layer) -> float:

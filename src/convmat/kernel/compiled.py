@@ -178,4 +178,4 @@ def _window_bytes() -> int:
         cache_bytes = int(size.removesuffix("K")) << 10
     except (OSError, ValueError):
         cache_bytes = 1 << 20
-    return min(max(cache_bytes, 256 << 10), 2 << 20) * 5 // 8
+    return min(max(cache_bytes, 256 << 10), 1 << 20) * 5 // 8  # more would be slower, even where there is more

@@ -1,9 +1,9 @@
 """Memory for outputs: on large pages, and used again.
 
 The system hands out memory page by page when it is first written, and a fresh output of 64 MB costs more for that than
-many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And it is better not to give memory back
-at all: the C library is led to keep more of it, and the memory of outputs of 32 MB and more, which it never keeps, is
-held here for the next output of its size.
+many a layer computes. On Linux, pages of 2 MB instead of 4 KB can be asked for. And it is better not to give memory
+back at all: the C library is led to keep more of it, and the memory of outputs of 32 MB and more, which it never keeps,
+is held here for the next output of its size.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _UNITS = 8  # of work for each thread where a box is shared, so that none waits 
 # Cycles for a number of a window and of the output, where neighbours stay neighbours, and where they are transposed.
 _COPY, _COPY_TRANSPOSED = 0.15, 0.7
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-_COPIED = 1.05  # times as long, as each copy comes from the second cache
+_ACROSS = 1.07  # times as long, where vectors of a window lie across lines of the cache
 _KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
 
 
@@ -294,7 +294,7 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
         cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
-        cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (_COPIED if way.copied else 1)
+        cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)
         cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
         runs.append(_Run(cycles, looped, cells, blocks))
         if looped < AXES and problem.starts[way.order[looped]]:
