@@ -24,7 +24,7 @@ _READ = 0.05e-9
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
 # Seconds for a number of the output of a depthwise layer, contiguous or with the channels last.
-_DEPTHWISE, _DEPTHWISE_LAST = 1e-9, 0.15e-9
+_DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
 # Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
 _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 # Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.

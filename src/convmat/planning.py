@@ -84,8 +84,16 @@ def computation(geometry: Geometry, input: Tensor, weight: Tensor, method: str) 
     if method == "tiles" and compiled.kernel(input.dtype):
         return partial(tiles.computation(geometry, len(input), input.dtype), keep=True)
     if method == "native" and (computed := native.computation(geometry)):
-        return computed if input.is_contiguous() else lambda *tensors: _in_layout_of(tensors[0], computed(*tensors))
+        return computed if input.is_contiguous() else partial(_compute_in_layout_of, computed, geometry.out_shape)
     return None
+
+
+def _compute_in_layout_of(
+    computed: Computation, out_shape: tuple[int, ...], input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    output = computed(input, weight, bias)
+    is_channels_last = output.stride(1) == 1 and output.stride(-1) == out_shape[0] > 1  # mostly, and quickly seen
+    return output if is_channels_last else _in_layout_of(input, output)
 
 
 def _unpadded(geometry: Geometry) -> Geometry:

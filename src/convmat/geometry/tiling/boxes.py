@@ -21,6 +21,7 @@ _UNITS = 8  # of work for each thread where a box is shared, so that none waits 
 _COPY, _COPY_TRANSPOSED = 0.15, 0.7
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
 _ACROSS = 1.07  # times as long, where vectors of a window lie across lines of the cache
+_BOX = 1000.0  # cycles for what else there is to do for a box or a part of one
 _KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
 
 
@@ -269,7 +270,7 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         results=results,
         undivided=boxes - divided,
         parts=parts,
-        cycles=each * (cycles + packing) + rounds * cycles / parts + divided * packing,
+        cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing,
     )
 
 
