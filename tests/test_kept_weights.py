@@ -1,6 +1,7 @@
 """Packed weights that are kept and found again by content: never a stale one, and no more of them than promised."""
 
 import gc
+import os
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import convmat
-from convmat.kernel import compiled, weights
+from convmat.kernel import compiled, pages, weights
 from convmat.kernel.layer import Layer
 from tests.kernels import DTYPES
 
@@ -89,8 +90,8 @@ def test_a_digest_is_the_same_for_any_number_of_threads_and_place(shape):
     weight = torch.randn(shape)
     expected = digest(weight)
     assert all(digest(weight, threads) == expected for threads in (1, 2, 3, 8))
-    shifted = torch.empty(weight.numel() + 1)[1:]
-    shifted.copy_(weight.view(-1))
+    shifted = torch.empty(weight.numel() + 1)[1:].view(shape)
+    shifted.copy_(weight)
     assert digest(shifted) == expected
 
 
@@ -143,6 +144,33 @@ def test_other_groups_are_other_weights():
     for _ in range(3):
         for groups in (1, 2, 3):
             compute(torch.randn(2, 12, 5, 7), weight, groups=groups)
+
+
+def test_weights_with_their_channels_last_are_found_as_they_lie(packed):
+    weight = torch.randn(8, 12, 4, 4)
+    memory = weight.view(8, 4, 4, 12).movedim(-1, 1)  # the same bytes, in another order
+    assert memory.is_contiguous(memory_format=torch.channels_last)
+    for _ in range(3):
+        compute(torch.randn(2, 8, 5, 7), weight)
+        compute(torch.randn(2, 8, 5, 7), memory)
+    assert packed[weight.numel()] == 4
+    memory[-1, -1, -1, -1] += 1
+    compute(torch.randn(2, 8, 5, 7), memory)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_finds_no_lock_that_its_parent_holds():
+    with weights._kept._lock, pages._used._lock:
+        child = os.fork()
+        if not child:
+            try:
+                compute(torch.randn(2, 8, 5, 7), torch.randn(8, 12, 4, 4))
+                pages.empty((1 << 20, 9), torch.empty(0))
+                os._exit(0)
+            finally:
+                os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_layer_in_training_keeps_nothing(packed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -51,14 +52,14 @@ class ConvmatUnfrozen(Convmat):
 
 
 class ConvmatChannelsLast(Convmat):
-    """convmat, input and output with their channels last."""
+    """convmat, input, weight and output with their channels last."""
 
     name = "convmat-channels-last"
     channels_last = True
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
-        self._format = memory_format(self.layer)
+        self._format = memory_format(problem.layer)
+        super().__init__(replace(problem, weight=problem.weight.contiguous(memory_format=self._format)))
 
     def prepare(self, input: Tensor) -> Tensor:
         """With the channels last."""

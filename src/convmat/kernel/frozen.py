@@ -21,7 +21,7 @@ class FrozenWeight:
     """
 
     def __init__(self) -> None:
-        self._known: tuple[tuple[bytes, ...], Tensor] | None = None
+        self._known: tuple[tuple[Any, ...], Tensor] | None = None
 
     def of(self, layer: nn.Module) -> Tensor:
         """The weight of a layer, with its packed copies; it knows nothing of gradients."""
@@ -47,9 +47,9 @@ def _made_of(layer: nn.Module) -> list[Tensor]:
     return [*layer.parameters(), *layer.buffers()] if stored is None else [stored]
 
 
-def _content(tensor: Tensor) -> bytes:
+def _content(tensor: Tensor) -> Any:
     """What the content of a tensor is found by."""
     tensor = tensor.detach()
     if tensor.device.type == "cpu" and compiled.takes(tensor.dtype) and (kernel := compiled.kernel(tensor.dtype)):
-        return weights.digest(kernel, tensor.contiguous(), thread_count())
+        return weights.digest(kernel, tensor, thread_count())
     return tensor.reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()

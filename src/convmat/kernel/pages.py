@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convmat.kernel.threads import in_forked_child
+
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
 _LARGE = 32 << 20  # bytes, from which on the C library keeps nothing itself
@@ -53,6 +55,11 @@ class _Used:
         self._held: list[tuple[torch.UntypedStorage, int, int]] = []  # with its size and when it was given out
         self._asked: dict[int, int] = {}  # when an output of a size was asked for last
         self._turn = 0
+        self._renew_lock()
+        in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        """One that no thread holds: those of a parent that did are not there in its child."""
         self._lock = threading.Lock()
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:

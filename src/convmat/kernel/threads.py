@@ -22,13 +22,16 @@ _function_type = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _state = {"forked": False}
 
 
+def in_forked_child(do: Callable[[], None]) -> None:
+    """Have something done first in every forked child, which has none of the threads of its parent."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=do)
+
+
+@in_forked_child
 def _note_fork() -> None:
-    """A forked child has none of the threads of its parent: entering their pool would wait for them forever."""
+    """Entering the pool of the parent's threads would wait for them forever."""
     _state["forked"] = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 def is_forked() -> bool:

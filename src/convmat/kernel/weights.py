@@ -2,8 +2,8 @@
 
 Packing a weight takes time in every call, so what was packed is kept and found again by its *content*: a digest of the
 weight, which takes the time of reading it once, says whether it is the same. So no write to a weight, however it was
-done (``.data``, an optimizer, another process), makes an answer stale. Frozen weights have copies of their own, which
-are found without reading.
+done (``.data``, an optimizer, another process), makes an answer stale. Frozen weights have copies of their own, as long
+as they live.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
 from convmat.kernel.layer import Layer
+from convmat.kernel.threads import in_forked_child
 
 _COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies
 _MOST_BYTES = 256 << 20  # of packed weights that are kept
@@ -73,11 +74,15 @@ class _Kept:
     def __init__(self) -> None:
         self._packed: OrderedDict[Any, Tensor] = OrderedDict()
         self._seen: OrderedDict[Any, None] = OrderedDict()
+        self._renew_lock()
+        in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        """One that no thread holds: those of a parent that did are not there in its child."""
         self._lock = threading.Lock()
 
     def find(self, layer: Layer, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """The packed weight: found, or packed now."""
-        weight = weight.detach().contiguous()
         key = layer.packing, digest(kernel, weight, threads)
         with self._lock:
             packed = self._packed.get(key)
@@ -102,6 +107,7 @@ class _Kept:
             total -= self._packed.popitem(last=False)[1].nbytes
 
     def clear(self) -> None:
+        """Forget all of it."""
         with self._lock:
             self._packed.clear()
             self._seen.clear()
@@ -110,11 +116,12 @@ class _Kept:
 _kept = _Kept()
 
 
-def digest(kernel: Kernel, weight: Tensor, threads: int) -> bytes:
-    """What the content of a contiguous weight is found by: two of different contents agree with a chance of 2^-64.
+def digest(kernel: Kernel, weight: Tensor, threads: int) -> tuple[bytes, tuple[int, ...]]:
+    """What the content of a weight is found by, and how it lies: two that differ agree with a chance of 2^-64.
 
     It is the same for any number of threads, as the pieces are.
     """
+    strides, weight = weight.stride(), _as_it_lies(weight.detach())
     pieces = max(1, min(weight.nbytes // _PIECE, _MOST_PIECES))
     content = (ctypes.c_char * ((pieces + 1) * _VECTOR))()
     rest = (ctypes.c_char * _SCRATCH)()
@@ -128,4 +135,12 @@ def digest(kernel: Kernel, weight: Tensor, threads: int) -> bytes:
         output=ctypes.addressof(content),
         scratch=ctypes.addressof(rest),
     )
-    return content.raw
+    return content.raw, strides
+
+
+def _as_it_lies(tensor: Tensor) -> Tensor:
+    """A tensor as a contiguous one, without a copy if it has its channels last."""
+    if tensor.is_contiguous() or tensor.ndim < 3:
+        return tensor.contiguous()
+    channels_last = tensor.movedim(1, -1)
+    return channels_last if channels_last.is_contiguous() else tensor.contiguous()
