@@ -21,6 +21,7 @@ _UNITS = 8  # of work for each thread where a box is shared, so that none waits 
 _COPY, _COPY_TRANSPOSED = 0.15, 0.7
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
 _ACROSS = 1.07  # times as long, where vectors of a window lie across lines of the cache
+_WAIT = 0.02  # of a unit of work, for which the others wait on average
 _BOX = 1000.0  # cycles for what else there is to do for a box or a part of one
 _KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
 
@@ -184,7 +185,8 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
         largest = _largest(problem, (before, after), way, most)
         fewest = -(-cells // largest)
         even = -(-fewest // processor.threads) * processor.threads
-        sizes = {-(-cells // count) for count in (fewest, fewest + 1, even)}
+        counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
+        sizes = {-(-cells // min(count, cells)) for count in counts}
         if is_last:
             sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
         for size in sorted(sizes, reverse=True):
@@ -254,6 +256,7 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
     rounds = -(-divided * parts // processor.threads)  # in which the threads share boxes, and each packs their windows
+    last = (cycles + packing) / (parts if divided else 1)  # the unit that the other threads may have to wait for
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -270,7 +273,7 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         results=results,
         undivided=boxes - divided,
         parts=parts,
-        cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing,
+        cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing + _WAIT * last,
     )
 
 
