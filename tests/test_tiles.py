@@ -106,9 +106,8 @@ def test_how_a_layer_is_cut_changes_no_bit():
     """Each output is summed in the same order, also where channels are added block by block."""
     layer = LAYERS["a small image of many channels"]
     operands = Call(layer, 3, torch.float32).tensors()
-    cut = [
-        plan_for(layer, 3, torch.float32, threads, window) for threads in (1, 3) for window in (None, 1 << 13, 1 << 10)
-    ]
+    ways = product((1, 3), (None, 1 << 13, 1 << 10), (None, 1, 2, 3, 4))  # threads, window, whim
+    cut = [plan_for(layer, 3, torch.float32, *way) for way in ways]
     assert len({plan.cells.blocks for plan in cut}) > 1
     outputs = [computed(plan, *operands, plan.processor.threads) for plan in cut]
     assert all(torch.equal(output, outputs[0]) for output in outputs)
