@@ -14,12 +14,12 @@ from convmat.geometry import Geometry
 from convmat.kernel.layer import Layer
 
 _CLOCK = 3.5e9  # cycles per second
-_CALL = 5e-6  # seconds for a call
+_CALL, _OPERATOR = 5e-6, 0.4e-3  # seconds for a call, and for one of our operator and its gradients, which are Python
 _USED, _USED_LAST = 0.78, 0.87  # of the arithmetic by PyTorch's kernels at best, contiguous or with the channels last
 _BLOCK = 16  # channels that PyTorch's kernels compute at least, over two axes and more
-# Seconds per byte: digesting weights; reading what a matrix product needs; reordering tensors, in memory used before
-# and in fresh memory.
-_DIGEST = 0.035e-9
+# Seconds per byte: digesting and packing weights; reading what a matrix product needs; reordering tensors, in memory
+# used before and in fresh memory.
+_DIGEST, _PACK = 0.035e-9, 0.2e-9
 _READ = 0.05e-9
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
@@ -33,7 +33,7 @@ _PAGES, _LARGE = 0.24e-9, 32 << 20
 
 
 def estimate(
-    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_packed: bool
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
 ) -> tuple[float, float]:
     """Seconds by our kernel and by PyTorch's own function.
 
@@ -43,16 +43,17 @@ def estimate(
         dtype: type of the numbers.
         threads: how many compute.
         channels_last: whether input and output have their channels last in memory.
-        is_packed: whether the weight is frozen, so that nothing must be read to find its packed copy.
+        is_trained: whether gradients are asked for: then the weight is packed in each call, and else only read, to find
+            its packed copy.
     """
     return (
-        _by_kernel(geometry, batch, dtype, threads, channels_last, is_packed),
+        _by_kernel(geometry, batch, dtype, threads, channels_last, is_trained),
         _by_pytorch(geometry, batch, dtype, threads, channels_last),
     )
 
 
 def _by_kernel(
-    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_packed: bool
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
 ) -> float:
     from convmat.methods.tiles import is_one_window, layer_of
 
@@ -63,8 +64,8 @@ def _by_kernel(
     cycles = layer.cells.cycles
     if channels_last:
         cycles += batch * geometry.groups * _transposing_cycles(geometry, layer) / threads
-    digest = 0.0 if is_packed else prod(geometry.weight_shape) * dtype.itemsize * _DIGEST / threads
-    return _CALL + 1.05 * cycles / _CLOCK + digest
+    weight = prod(geometry.weight_shape) * dtype.itemsize * (_PACK if is_trained else _DIGEST) / threads
+    return (_OPERATOR if is_trained else _CALL) + 1.05 * cycles / _CLOCK + weight
 
 
 def _transposing_cycles(geometry: Geometry, layer: Layer) -> float:

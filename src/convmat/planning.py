@@ -21,10 +21,8 @@ from convmat.geometry import Geometry, GeometryError
 from convmat.geometry.tiling.rows import AXES
 from convmat.kernel import compiled
 from convmat.kernel import operator as _  # noqa: F401  # registers torch.ops.convmat
-from convmat.kernel.frozen import FROZEN
 from convmat.kernel.layer import memory_format_of
 from convmat.kernel.threads import thread_count
-from convmat.kernel.weights import is_frozen
 from convmat.methods import METHODS, Method, native, tiles
 from convmat.methods.common import add_bias
 from convmat.padding import pad, pad_transpose
@@ -59,7 +57,7 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
             return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method)
     unpadded = _unpadded(geometry)
     if method == "auto" and geometry.transposed and tiles.takes(input, weight, bias):
-        method = explain_for(unpadded, input, weight).method
+        method = explain_for(unpadded, input, tiles.needs_gradient(input, weight, bias)).method
     chosen = choose(unpadded, input.dtype, method)
     if not (input.numel() and weight.numel()):
         return add_bias(_sum_of_nothing(geometry, input, weight), bias)
@@ -80,7 +78,7 @@ def computation(geometry: Geometry, input: Tensor, weight: Tensor, method: str) 
     if not geometry.transposed or _unpadded(geometry) is not geometry or not (input.numel() and weight.numel()):
         return None
     if method == "auto":
-        method = explain_for(geometry, input, weight).method
+        method = explain_for(geometry, input).method
     if method == "tiles" and compiled.kernel(input.dtype):
         return partial(tiles.computation(geometry, len(input), input.dtype), keep=True)
     if method == "native" and (computed := native.computation(geometry)):
@@ -179,28 +177,27 @@ def explain(geometry: Geometry, dtype: torch.dtype) -> Plan:
     return Plan("native", refusal)
 
 
-def explain_for(geometry: Geometry, input: Tensor, weight: Tensor) -> Plan:
-    """What ``"auto"`` stands for with tensors that our kernel takes; looked up if it was asked before."""
-    is_packed = is_frozen(weight)
+def explain_for(geometry: Geometry, input: Tensor, is_trained: bool = False) -> Plan:
+    """What ``"auto"`` stands for with an input that our kernel takes; looked up if it was asked before."""
     memory_format = memory_format_of(input)
-    key = ("auto", len(input), input.dtype, memory_format, thread_count(), is_packed)
+    key = ("auto", len(input), input.dtype, memory_format, thread_count(), is_trained)
     found: Plan | None = geometry.memo.get(key)
     if found is None:
         channels_last = memory_format is not torch.contiguous_format
-        found = explain_kernel(geometry, input.dtype, len(input), channels_last, is_packed)
+        found = explain_kernel(geometry, input.dtype, len(input), channels_last, is_trained)
         geometry.memo[key] = found
     return found
 
 
 def explain_kernel(
-    geometry: Geometry, dtype: torch.dtype, batch: int, channels_last: bool = False, is_packed: bool = False
+    geometry: Geometry, dtype: torch.dtype, batch: int, channels_last: bool = False, is_trained: bool = False
 ) -> Plan:
-    """What ``"auto"`` stands for on the CPU, where nothing but the numbers is asked for."""
+    """What ``"auto"`` stands for on the CPU, where nothing but numbers is asked for, or their gradients as well."""
     if not (geometry.transposed and geometry.ndim <= AXES and compiled.takes(dtype) and compiled.is_worthwhile()):
         return explain(geometry, dtype)
     if METHODS["tiles"].refuses(geometry, dtype) is not None or not batch * prod(geometry.in_shape):
         return explain(geometry, dtype)
-    ours, theirs = estimate(geometry, batch, dtype, thread_count(), channels_last, is_packed)
+    ours, theirs = estimate(geometry, batch, dtype, thread_count(), channels_last, is_trained)
     name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
     first, second = sorted((ours, theirs))
     return Plan(name, f"about {_duration(first)}, {than} about {_duration(second)}, by estimate")
@@ -243,7 +240,7 @@ def plan(layer: nn.Module, in_shape: Sequence[int], batch: int = 1) -> Plan:
         return Plan(method, f"the layer says method={method!r}")
     if device != "cpu":
         return explain(geometry, dtype)
-    return explain_kernel(geometry, dtype, batch, is_packed=FROZEN in vars(layer))
+    return explain_kernel(geometry, dtype, batch)
 
 
 def weight_of(layer: nn.Module) -> Tensor:
