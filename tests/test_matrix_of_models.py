@@ -149,6 +149,15 @@ def test_average_pooling(data, ndim, ceil_mode, count_include_pad, divisor_overr
     check(getattr(nn, f"AvgPool{ndim}d")(kernel, **options), (1, *sizes))
 
 
+@pytest.mark.parametrize(("mode", "ndim"), [("linear", 1), ("bilinear", 2), ("trilinear", 3), ("bicubic", 2)])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_upsampling_by_factors_that_leave_a_size_as_it_is(mode, ndim, aligned):
+    """PyTorch copies along such an axis, but for bicubic, whatever the factor."""
+    shape, factors = (1, 2, 3, 4)[: ndim + 1], (1.25, 1.3, 2.0)[-ndim:]
+    check(nn.Upsample(scale_factor=factors, mode=mode, align_corners=aligned), shape, columns)
+    check(nn.Upsample(scale_factor=1.2, mode=mode, align_corners=aligned), shape, columns)
+
+
 @settings(max_examples=40)
 @given(
     st.integers(1, 12),

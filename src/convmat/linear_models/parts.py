@@ -184,6 +184,8 @@ def _upsampling(module: nn.Upsample, in_shape: Shape) -> tuple[Shape, Entries]:
     reach, ndim = int(support), len(in_shape) - 1
 
     def axis(inputs: int, outputs: int, scale: float | None) -> Entries1d:
+        if inputs == outputs and module.mode != "bicubic":
+            scale = None  # PyTorch copies then, whatever the factor
         step = _step(inputs, outputs, scale, bool(module.align_corners))
         rows, columns, distances = interpolation(inputs, outputs, step, bool(module.align_corners), reach)
         weights = profile(torch.from_numpy(distances)).numpy()
