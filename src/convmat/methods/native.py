@@ -17,7 +17,7 @@ from torch import Tensor
 from convmat.geometry import Axis, Geometry
 from convmat.methods.common import CONVOLUTIONS, add_bias, no_bool, no_small_integers
 from convmat.padding import pad_or_crop, pad_zeros
-from convmat.tracing import is_symbolic
+from convmat.tracing import is_symbolic, is_traced_by_jit
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
@@ -34,7 +34,8 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
     """``conv_transpose(y)``."""
     convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
     is_compiling = torch.compiler.is_compiling()
-    known = None if is_compiling else computation(geometry)
+    # torch.jit traces twice and compares line by line: it must not find the second time what the first worked out.
+    known = None if is_compiling or is_traced_by_jit() else computation(geometry)
     if known is not None:
         return known(input, weight, bias)
     both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
