@@ -14,7 +14,6 @@ from torch import Tensor
 
 from convmat.arguments import has_autocast, is_plain
 from convmat.kernel.threads import thread_count
-from convmat.kernel.weights import is_frozen
 from convmat.methods import tiles
 
 Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -36,7 +35,7 @@ def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[
         return None
     kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype)
     shapes = (input.shape, input.stride(), weight.shape, None if bias is None else bias.shape)
-    return arguments, kinds, shapes, is_frozen(weight), thread_count()
+    return arguments, kinds, shapes, thread_count()
 
 
 def find(key: Any) -> Computation | None:

@@ -34,7 +34,7 @@ class Layer:
 
     def __init__(self, geometry: Geometry, batch: int, processor: Processor) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
-        self._tasks: dict[Any, bytes] = {}
+        self._tasks: dict[Any, tuple[bytes, dict[str, Any]]] = {}
 
     @cached_property
     def rows(self) -> RowTiling:
@@ -82,18 +82,18 @@ class Layer:
         return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
 
     @cached_property
-    def _tables(self) -> dict[str, Any]:
-        return self._make_tables()
+    def _known(self) -> tuple[Any, dict[str, Any]]:
+        """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to.
 
-    @cached_property
-    def _known(self) -> Any:
-        """The task, but for the addresses of the tensors and how these lie in memory."""
+        Another thread may replace what is kept here: whoever runs the task holds its tables until the end.
+        """
         geometry, rows, cells = self.geometry, self.rows, self.cells
         inputs, outputs = _three(geometry.outputs), _three(geometry.inputs)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
         chunks = -(-out_channels // rows.together)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
-        values: dict[str, Any] = {name: table.ctypes.data for name, table in self._tables.items()}
+        tables = self._make_tables()
+        values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
         values |= {
             "STRIPE_COUNT": len(rows.tables.stripes) - 1,
             "TILE_COUNT": len(rows.tables.tiles),
@@ -131,23 +131,26 @@ class Layer:
         }
         numbers = np.zeros(task.FIELDS, dtype=np.int64)
         _put(numbers, values)
-        return numbers
+        return numbers, tables
 
-    def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> bytes:
+    def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> tuple[bytes, dict[str, Any]]:
         """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
         key = (input_strides, output_strides)
         found = self._tasks.get(key)
         if found is None:
-            numbers = self._known.copy()
+            known, tables = self._known
+            numbers = known.copy()
             _put(numbers, {"INPUT_STRIDE": _five(input_strides), "OUTPUT_STRIDE": _five(output_strides)})
-            found = self._tasks[key] = numbers.tobytes()
+            found = self._tasks[key] = numbers.tobytes(), tables
         return found
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """A weight in the order in which the kernel reads it."""
         weight = weight.detach().contiguous()
         packed = empty((weight.numel(),), weight)
-        run(kernel.pack, self._known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
+        known, tables = self._known
+        run(kernel.pack, known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
+        del tables  # not before
         return packed
 
     def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, bias: Tensor | None, threads: int) -> Tensor:
@@ -156,9 +159,10 @@ class Layer:
         work = scratch(self.scratch_bytes * threads + _LINE)
         if bias is not None:
             bias = bias.detach().contiguous()
+        known, tables = self._task(input.stride(), output.stride())
         run(
             kernel.convolve,
-            self._task(input.stride(), output.stride()),
+            known,
             threads,
             input=input.data_ptr(),
             packed=packed.data_ptr(),
@@ -166,6 +170,7 @@ class Layer:
             output=output.data_ptr(),
             scratch=-(-work.data_ptr() // _LINE) * _LINE,
         )
+        del tables  # not before
         return output
 
 

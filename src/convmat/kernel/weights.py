@@ -35,11 +35,6 @@ def freeze(weight: Tensor) -> None:
     setattr(weight, _COPIES, {})
 
 
-def is_frozen(weight: Tensor) -> bool:
-    """Whether a weight keeps packed copies of itself."""
-    return hasattr(weight, _COPIES)
-
-
 def packed_weight(layer: Layer, kernel: Kernel, weight: Tensor, threads: int, keep: bool) -> Tensor:
     """A weight in the order in which the kernel reads it for a layer.
 
