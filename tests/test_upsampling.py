@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convmat import GeometryError
-from convmat.picture_files import read_picture, write_picture
-from convmat.upsampling import upsample, upsample_file, upsampling_kernel
+from convmat.terminal.picture_files import read_picture, upsample_file, write_picture
+from convmat.upsampling import upsample, upsampling_kernel
 
 KERNELS = ("nearest", "bilinear", "bicubic")
 

@@ -20,7 +20,7 @@ from benchmarks.bench import Bench, Row
 from benchmarks.fresh import run_fresh
 from benchmarks.layers import Layer
 from benchmarks.tables import new_table, number
-from convmat.measure import peak_bytes
+from convmat.checking.measure import peak_bytes
 
 _LIBRARIES = {"torch": F, "convmat": convmat}
 _BOUND = 1.5  # times input and weight: what convmat may use

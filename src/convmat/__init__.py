@@ -1,9 +1,8 @@
 """A convolution is a matrix, and a transposed convolution is that matrix transposed."""
 
 from convmat import draw, nn
-from convmat.accelerating import accelerate, restore
 from convmat.caches import empty_cache
-from convmat.comparing import compare_methods
+from convmat.checking.comparing import compare_methods
 from convmat.functional import (
     conv1d,
     conv2d,
@@ -16,9 +15,10 @@ from convmat.functional import (
 )
 from convmat.geometry import Axis, Geometry, GeometryError
 from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
+from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
+from convmat.models.accelerating import accelerate, restore
 from convmat.planning import available_methods, plan
-from convmat.symbols import symbolic_matrix
 from convmat.upsampling import upsample
 
 __version__ = "0.1.0"

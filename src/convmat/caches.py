@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from convmat import arguments, shortcuts
 from convmat.kernel import pages, weights
+from convmat.planning import shortcuts
+from convmat.tensors import arguments
 
 
 def empty_cache() -> None:

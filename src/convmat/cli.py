@@ -102,7 +102,7 @@ def matrix(
 
     `convmat matrix --input 64x48 --kernel 3 --padding 1 --out C.npz` saves a larger one, for `scipy.sparse.load_npz`.
     """
-    from convmat.cli_matrix import print_matrix, save_matrix
+    from convmat.terminal.matrices import print_matrix, save_matrix
 
     geometry = _geometry(
         input,
@@ -146,7 +146,7 @@ def check(
     """
     import torch
 
-    from convmat.tables import print_comparison
+    from convmat.terminal.tables import print_comparison
 
     geometry = _geometry(
         input,
@@ -181,7 +181,7 @@ def upsample(
 
     `convmat upsample photo.jpg --scale 2 --out larger.png`
     """
-    from convmat.upsampling import upsample_file
+    from convmat.terminal.picture_files import upsample_file
 
     height, width = upsample_file(photo, out, scale, kernel, method=method)
     Console().print(f"{out}: {width} x {height} pixels", highlight=False)

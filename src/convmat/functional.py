@@ -10,11 +10,10 @@ from math import prod
 
 from torch import Tensor
 
-from convmat import shortcuts
-from convmat.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
-from convmat.columns import gather_columns, scatter_columns
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
-from convmat.planning import computation, run
+from convmat.planning import computation, run, shortcuts
+from convmat.tensors.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
+from convmat.tensors.im2col import col2im, im2col
 
 
 def conv2d(
@@ -246,7 +245,7 @@ def unfold(
     check_input(input, ndim + 2, f"unfold over {ndim} axes", "(batch, channels, sizes)")
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation, in_channels=channels)
-    return _with_batch(lambda batch: gather_columns(batch, geometry), input, ndim + 2)
+    return _with_batch(lambda batch: im2col(batch, geometry), input, ndim + 2)
 
 
 def fold(
@@ -293,7 +292,7 @@ def fold(
             f"input of shape {tuple(input.shape)} has {windows} columns, but a kernel of {geometry.kernel_size} has "
             f"{' x '.join(map(str, geometry.outputs))} = {expected} places in output_size={sizes}"
         )
-    return _with_batch(lambda batch: scatter_columns(batch, geometry), input, 3)
+    return _with_batch(lambda batch: col2im(batch, geometry), input, 3)
 
 
 def axes_of(sizes: PerAxis) -> int:

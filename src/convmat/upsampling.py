@@ -7,37 +7,14 @@ picture of ones would give (Cᵀ1, the weight that reaches each pixel) makes the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
 from convmat.geometry import GeometryError, an_int
-
-
-def _box(distance: Tensor) -> Tensor:
-    return (distance < 0.5).to(distance.dtype)
-
-
-def _triangle(distance: Tensor) -> Tensor:
-    return (1 - distance).clamp(min=0)
-
-
-def _cubic(distance: Tensor, a: float = -0.75) -> Tensor:
-    """Keys (1981), "Cubic convolution interpolation for digital image processing", eq. 15; a as in PyTorch."""
-    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-    far = ((distance - 5) * distance + 8) * a * distance - 4 * a
-    return torch.where(distance <= 1, near, torch.where(distance < 2, far, torch.zeros_like(distance)))
-
-
-# name: (weight at a distance in input pixels, distance from which on it is zero)
-PROFILES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
-    "nearest": (_box, 0.5),
-    "bilinear": (_triangle, 1.0),
-    "bicubic": (_cubic, 2.0),
-}
+from convmat.geometry.resampling import PROFILES
 
 
 def upsampling_kernel(scale: int, kernel: str = "bicubic", dtype: torch.dtype = torch.float32) -> tuple[Tensor, int]:
@@ -62,8 +39,8 @@ def upsampling_kernel(scale: int, kernel: str = "bicubic", dtype: torch.dtype = 
         raise GeometryError(f"scale={scale} must be at least 2")
     profile, support = PROFILES[kernel]
     padding = math.ceil((support - 0.5) * scale + 0.5) - 1
-    offsets = torch.arange(-padding, scale + padding, dtype=torch.float64) + 0.5 - scale / 2
-    return profile(offsets.abs() / scale).to(dtype), padding
+    offsets = np.arange(-padding, scale + padding) + 0.5 - scale / 2
+    return torch.from_numpy(profile(np.abs(offsets) / scale)).to(dtype), padding
 
 
 def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str = "auto") -> Tensor:
@@ -106,36 +83,3 @@ def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str 
     pixels = image.reshape(-1, 1, *image.shape[-2:])
     summed = transposed(pixels) / transposed(torch.ones_like(pixels[:1]))
     return summed.reshape(*image.shape[:-2], *summed.shape[-2:])
-
-
-def upsample_file(
-    photo: Path, out: Path, scale: int, kernel: str = "bicubic", *, method: str = "auto"
-) -> tuple[int, int]:
-    """Upsample a picture file into another, channel by channel; see :func:`upsample`.
-
-    Args:
-        photo: a picture in any format that Pillow reads: grey, RGB or RGBA.
-        out: the file to write; its ending says the format.
-        scale, kernel, method: as in :func:`upsample`.
-
-    Returns:
-        Height and width of what was written.
-
-    Raises:
-        GeometryError: if the photo is no picture, ``out`` is the photo itself or cannot hold it, or the scale or the
-            kernel will not do.
-        OSError: if a file cannot be read or written.
-    """
-    from convmat.picture_files import check_writable, read_picture, write_picture
-    from convmat.progress import bar
-
-    upsampling_kernel(scale, kernel)  # what is wrong with these should not wait for the picture
-    picture = read_picture(photo)
-    if out.exists() and out.samefile(photo):
-        raise GeometryError(f"{out} is the picture to read: write to another file")
-    check_writable(out, len(picture))
-    larger = torch.stack(
-        [upsample(channel, scale, kernel, method=method) for channel in bar(picture.unbind(), "upsampling")]
-    )
-    write_picture(larger, out)
-    return larger.shape[-2], larger.shape[-1]

@@ -10,14 +10,14 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from convmat.comparing import Comparison, compare_methods
+from convmat.checking.comparing import Comparison, compare_methods
 from convmat.geometry import Geometry
-from convmat.memory import human
 from convmat.methods import METHODS
-from convmat.picture_files import read_picture
 from convmat.planning import run
-from convmat.progress import bar
-from convmat.tables import comparison_table, describe
+from convmat.tensors.memory import human
+from convmat.terminal.picture_files import read_picture
+from convmat.terminal.progress import bar
+from convmat.terminal.tables import comparison_table, describe
 from convmat.upsampling import upsample, upsampling_kernel
 
 SCALE = 2

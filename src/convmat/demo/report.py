@@ -12,8 +12,8 @@ from convmat import draw
 from convmat.demo.photograph import PhotographResults, Step
 from convmat.functional import conv_transpose2d
 from convmat.geometry import Geometry
-from convmat.picture_files import write_picture
-from convmat.tables import figures
+from convmat.terminal.picture_files import write_picture
+from convmat.terminal.tables import figures
 
 _STYLE = """
 :root { color-scheme: light dark; }

@@ -11,9 +11,9 @@ from rich.text import Text
 from torch import Tensor
 
 import convmat
-from convmat.cli_matrix import matrix_text
 from convmat.geometry import Geometry
-from convmat.symbols import symbolic_matrix
+from convmat.matrices.symbols import symbolic_matrix
+from convmat.terminal.matrices import matrix_text
 
 
 def tell(console: Console) -> None:

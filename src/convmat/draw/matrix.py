@@ -9,7 +9,7 @@ import numpy as np
 
 from convmat import matrices
 from convmat.geometry import Geometry, GeometryError, IntArray
-from convmat.symbols import symbolic_matrix
+from convmat.matrices.symbols import symbolic_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -174,9 +174,8 @@ class Axis:
 
     def source(self) -> IntArray:
         """The tap table, of shape (outputs, kernel): the input that output o reads through tap t, or -1 for a zero."""
-        return self.source_of(
-            np.arange(self.outputs, dtype=np.int64)[:, None], np.arange(self.kernel, dtype=np.int64)[None, :]
-        )
+        outputs, taps = np.arange(self.outputs, dtype=np.int64), np.arange(self.kernel, dtype=np.int64)
+        return np.asarray(self.source_of(outputs[:, None], taps[None, :]), dtype=np.int64)
 
     def source_of(self, output: Any, tap: Any) -> Any:
         """The entry of the table at ``[output, tap]``, by formula; integers or arrays of them."""

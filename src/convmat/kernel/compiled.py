@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from convmat.geometry.tiling import Processor
+from convmat.kernel.tiling import Processor
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
 _INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -110,13 +110,14 @@ def _build(dtype: torch.dtype) -> Kernel:
 _keep_alive: list[Any] = []
 
 
-def _version() -> str:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+def version_of(folder: Path) -> str:
+    """A digest of all source files in a folder and below."""
+    sources = sorted(folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-# Of the kernel's source, as it is imported: Numba asks of one file only whether compiled code is up to date.
-_VERSION = _version()
+# Of all that is compiled or compiled in, the tiling's constants included: Numba compares the time of one file only.
+_VERSION = version_of(Path(__file__).parent)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convmat.geometry.tiling import RUN
+from convmat.kernel.tiling import RUN
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numba import carray, cfunc, types
 
-from convmat.geometry.tiling import RUN
 from convmat.kernel import microkernel
-from convmat.kernel.outputs import build_writing
+from convmat.kernel.packing import build_packing
 from convmat.kernel.pieces import Pieces
 from convmat.kernel.task import (
     BATCH_INNER,
@@ -58,7 +57,8 @@ from convmat.kernel.task import (
     WEIGHT,
     WINDOW,
 )
-from convmat.kernel.windows import build_packing
+from convmat.kernel.tiling import RUN
+from convmat.kernel.writing import build_writing
 
 _I8 = np.int64
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 # Addresses of tensors, of memory to work in, and of two counters (the last numbers): of units of work and of threads.
 INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
-# Addresses of tables; see RowTables and BoxTiling in convmat.geometry.tiling.
+# Addresses of tables; see RowTables and BoxTiling in convmat.kernel.tiling.
 STRIPES, TILES, LINES, PLACES, OFFSETS, BEGINS, TAP_PLACES = range(7, 14)
 # How many stripes, tiles, lines, chunks (stripes of the same output channels) and units of packing there are.
 STRIPE_COUNT, TILE_COUNT, LINE_COUNT, CHUNKS, PACK_UNITS = range(14, 19)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.layer import Layer
+from convmat.kernel.schedule import Layer
 from convmat.kernel.threads import in_forked_child
 
 _COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies

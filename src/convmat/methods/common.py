@@ -39,7 +39,7 @@ def runs_eagerly(compute: Compute) -> Compute:
 
 
 def take_every(input: Tensor, steps: Sequence[int], counts: Sequence[int]) -> Tensor:
-    """The transpose of :func:`~convmat.padding.insert_zeros`: along the last axes, ``count`` of every ``step``-th."""
+    """The transpose of inserting zeros: along the last axes, ``count`` of every ``step``-th."""
     for dim, (step, count) in enumerate(zip(steps, counts, strict=True), start=input.ndim - len(steps)):
         input = input[(slice(None),) * dim + (slice(None, None, step),)].narrow(dim, 0, count)
     return input

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from convmat.columns import crop_padding, zero_padding
 from convmat.geometry import Geometry
 from convmat.methods.common import take_every
-from convmat.padding import insert_zeros, pad_zeros
+from convmat.tensors.im2col import crop_padding, zero_padding
+from convmat.tensors.padding import insert_zeros, pad_zeros
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

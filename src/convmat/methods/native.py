@@ -16,8 +16,8 @@ from torch import Tensor
 
 from convmat.geometry import Axis, Geometry
 from convmat.methods.common import CONVOLUTIONS, add_bias, no_bool, no_small_integers
-from convmat.padding import pad_or_crop, pad_zeros
-from convmat.tracing import is_symbolic, is_traced_by_jit
+from convmat.tensors.padding import pad_or_crop, pad_zeros
+from convmat.tensors.watching import is_symbolic, is_traced_by_jit
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods.common import convolve, no_bool
-from convmat.padding import pad_or_crop
+from convmat.tensors.padding import pad_or_crop
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from convmat import matrices
-from convmat.autograd import TrilinearMaps, trilinear
 from convmat.geometry import Geometry
 from convmat.methods.common import no_bool, runs_eagerly
+from convmat.tensors.derivatives import TrilinearMaps, trilinear
 
 _FAST_CSR = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 

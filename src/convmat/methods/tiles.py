@@ -24,7 +24,7 @@ from torch.autograd import forward_ad
 from convmat.geometry import Geometry
 from convmat.kernel import compiled, threads
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.layer import Layer, memory_format_of
+from convmat.kernel.schedule import Layer, memory_format_of
 from convmat.kernel.weights import packed_weight
 from convmat.methods import native
 
@@ -37,7 +37,7 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor |
     if not (takes(input, weight, bias) and compiled.kernel(input.dtype)):
         return native.transposed(input, weight, geometry, bias)
     if needs_gradient(input, weight, bias):
-        from convmat.kernel.operator import conv_transpose
+        from convmat.methods.operator import conv_transpose
 
         return conv_transpose(input, weight, geometry, bias)
     return compute(input, weight, geometry, bias, keep=True)

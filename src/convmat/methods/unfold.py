@@ -14,11 +14,11 @@ from math import prod
 import torch
 from torch import Tensor
 
-from convmat.autograd import TrilinearMaps, trilinear
-from convmat.columns import add_columns, crop_padding, padded_sizes, windows, zero_padding
 from convmat.geometry import Geometry, GeometryError, an_int, check_positive
 from convmat.methods.common import no_bool, runs_eagerly
-from convmat.padding import pad_zeros
+from convmat.tensors.derivatives import TrilinearMaps, trilinear
+from convmat.tensors.im2col import add_columns, crop_padding, padded_sizes, window_view, zero_padding
+from convmat.tensors.padding import pad_zeros
 
 _column_memory: ContextVar[int] = ContextVar("column_memory", default=2**28)
 
@@ -111,7 +111,7 @@ def _by_group(tensor: Tensor, geometry: Geometry) -> Tensor:
 
 def _grouped_windows(padded: Tensor, geometry: Geometry) -> Tensor:
     """A view of shape (batch, groups, channels, *outputs, *kernel)."""
-    return _by_group(windows(padded, geometry), geometry)
+    return _by_group(window_view(padded, geometry), geometry)
 
 
 def _weight_matrix(w: Tensor, geometry: Geometry) -> Tensor:

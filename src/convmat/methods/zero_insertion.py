@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from convmat.columns import zero_padding
 from convmat.geometry import Geometry
 from convmat.methods.common import convolve, no_bool, no_small_integers, take_every
-from convmat.padding import insert_zeros, pad_or_crop, pad_zeros
+from convmat.tensors.im2col import zero_padding
+from convmat.tensors.padding import insert_zeros, pad_or_crop, pad_zeros
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

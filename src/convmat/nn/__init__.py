@@ -5,7 +5,6 @@ Parameters, initialisation and ``state_dict`` are PyTorch's, and so are the attr
 convmat.nn.ConvTranspose2d``, and goes back the same way.
 """
 
-from convmat.nn.columns import Fold, Unfold
 from convmat.nn.convolutions import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from convmat.nn.lazy import (
     LazyConv1d,
@@ -15,6 +14,7 @@ from convmat.nn.lazy import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from convmat.nn.unfolding import Fold, Unfold
 
 __all__ = [
     "Conv1d",

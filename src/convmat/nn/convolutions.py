@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints
 from convmat.kernel import compiled
-from convmat.kernel.frozen import FROZEN
 from convmat.methods import tiles
 from convmat.nn.arguments import (
     LayerPadding,
@@ -26,6 +25,7 @@ from convmat.nn.arguments import (
     layer_padding,
     positive_per_axis,
 )
+from convmat.nn.frozen import FROZEN
 
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)

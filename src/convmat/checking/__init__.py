@@ -1,0 +1,1 @@
+"""Every method against PyTorch: error, time, memory."""

@@ -1,0 +1,84 @@
+"""Every method against PyTorch: error, time, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from convmat.checking.measure import median_seconds, peak_bytes
+from convmat.checking.reference import reference
+from convmat.geometry import Geometry, GeometryError, check_positive
+from convmat.methods import METHODS
+from convmat.planning import available_methods, run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one method did on one layer.
+
+    Attributes:
+        method: its name.
+        max_error: the largest difference from PyTorch's answer in float64.
+        seconds: the median time of a call.
+        peak: the most bytes held during a call beyond its input and weight, output included.
+        refused: why the method cannot take the layer; then the figures are NaN and 0.
+    """
+
+    method: str
+    max_error: float = float("nan")
+    seconds: float = float("nan")
+    peak: int = 0
+    refused: str | None = None
+
+
+def compare_methods(
+    geometry: Geometry,
+    input: Tensor | None = None,
+    weight: Tensor | None = None,
+    *,
+    methods: Iterable[str] = tuple(METHODS),
+    repeats: int = 3,
+) -> Iterator[Comparison]:
+    """Run every method on a layer, one by one, and compare with PyTorch.
+
+    Args:
+        geometry: the layer, direct or transposed.
+        input: of shape (batch, *geometry.in_shape). Default: random numbers, a batch of one, float32
+        weight: of shape ``geometry.weight_shape``. Default: random numbers
+        methods: names from :func:`convmat.available_methods`. Default: all but ``"auto"``
+        repeats: how often to time each. Default: 3
+
+    Yields:
+        One :class:`Comparison` per method, as soon as it is done.
+
+    >>> results = compare_methods(Geometry.conv((8, 9), (3, 3), padding=1))
+    >>> all(result.max_error < 1e-5 for result in results)
+    True
+    """
+    names = [methods] if isinstance(methods, str) else list(methods)
+    for name in names:
+        if name not in available_methods():
+            raise GeometryError(f"method={name!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+    check_positive(repeats=repeats)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, *geometry.in_shape, generator=generator) if input is None else input
+    w = torch.randn(geometry.weight_shape, generator=generator) if weight is None else weight
+    if x.ndim != geometry.ndim + 2 or not len(x) or tuple(x.shape[1:]) != geometry.in_shape:
+        raise GeometryError(f"input of shape {tuple(x.shape)}: need (batch of at least 1, *{geometry.in_shape})")
+    if tuple(w.shape) != geometry.weight_shape:
+        raise GeometryError(f"weight of shape {tuple(w.shape)}: need {geometry.weight_shape}")
+    expected = reference(geometry, x.double(), w.double())
+    for method in names:
+        yield _compare(method, lambda name: run(geometry, x, w, None, name), expected, repeats)
+
+
+def _compare(method: str, compute: Callable[[str], Tensor], expected: Tensor, repeats: int) -> Comparison:
+    try:
+        error = (compute(method) - expected).abs().max().item()
+    except GeometryError as refusal:
+        return Comparison(method, refused=str(refusal))
+    peak = peak_bytes(lambda: compute(method))
+    return Comparison(method, error, median_seconds(lambda: compute(method), repeats), peak)

@@ -1,0 +1,203 @@
+"""A transposed convolution of given sizes as a task for the kernel."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convmat.geometry import Geometry
+from convmat.kernel import task
+from convmat.kernel.compiled import Kernel
+from convmat.kernel.pages import empty, scratch
+from convmat.kernel.task import run
+from convmat.kernel.tiling import BoxTiling, Processor, RowTiling, box_tiling, row_tiling
+from convmat.kernel.tiling.rows import AXES
+
+_LINE = 64  # bytes of a cache line
+_CHUNKS = 4  # packed at a time, as their weights are neighbours
+_STREAMED = 4 << 20  # an output of so many bytes outlives no cache: write it around them
+
+
+class Layer:
+    """What the kernel does for a geometry, a batch size and a number of threads.
+
+    Args:
+        geometry: transposed, padded with zeros.
+        batch: number of inputs.
+        processor: what it runs on.
+    """
+
+    def __init__(self, geometry: Geometry, batch: int, processor: Processor) -> None:
+        self.geometry, self.batch, self.processor = geometry, batch, processor
+        self._tasks: dict[Any, tuple[bytes, dict[str, Any]]] = {}
+
+    @cached_property
+    def rows(self) -> RowTiling:
+        """How its rows are cut; packed weights of one such tiling serve all sizes of input."""
+        return row_tiling(self.geometry, self.processor)
+
+    @cached_property
+    def packing(self) -> tuple[RowTiling, int, int]:
+        """All that the order of packed weights depends on."""
+        return self.rows, self.geometry.groups, self.geometry.in_channels
+
+    @cached_property
+    def cells(self) -> BoxTiling:
+        """How its cells are cut."""
+        return box_tiling(self.rows, self.geometry, self.batch, self.processor)
+
+    @cached_property
+    def scratch_bytes(self) -> int:
+        """Memory for the window and the results of a thread."""
+        channels = self.geometry.in_channels // self.geometry.groups
+        stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
+        numbers = channels * self.cells.copies * self.cells.plane + self.cells.results * self.rows.tables.most_rows
+        numbers += self._kept * (stripes_of_part - 1)
+        starts_of_rows = 16 * prod(self.cells.window[:-1])
+        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.STEPS_BYTES) // _LINE) * _LINE
+
+    def _make_tables(self) -> dict[str, Any]:
+        """The arrays that a task points to."""
+        rows = self.rows.tables
+        offsets, begins = self.cells.offsets(self.rows, self.geometry.in_channels // self.geometry.groups)
+        tables = {
+            "STRIPES": rows.stripes,
+            "TILES": rows.tiles,
+            "LINES": rows.lines,
+            "TAP_PLACES": rows.taps,
+            "PLACES": self.cells.places(self.rows),
+            "OFFSETS": offsets,
+            "BEGINS": begins,
+        }
+        return {name: np.ascontiguousarray(table) for name, table in tables.items()}
+
+    @property
+    def _kept(self) -> int:
+        """How far apart the sums of stripes lie, where all of them are kept."""
+        return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
+
+    @cached_property
+    def _known(self) -> tuple[Any, dict[str, Any]]:
+        """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to.
+
+        Another thread may replace what is kept here: whoever runs the task holds its tables until the end.
+        """
+        geometry, rows, cells = self.geometry, self.rows, self.cells
+        inputs, outputs = _three(geometry.outputs), _three(geometry.inputs)
+        channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+        chunks = -(-out_channels // rows.together)
+        out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
+        tables = self._make_tables()
+        values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
+        values |= {
+            "STRIPE_COUNT": len(rows.tables.stripes) - 1,
+            "TILE_COUNT": len(rows.tables.tiles),
+            "LINE_COUNT": len(rows.tables.lines),
+            "GROUPS": geometry.groups,
+            "CHANNELS": channels,
+            "ROWS": out_channels,
+            "TAPS": out_channels * prod(geometry.kernel_size),
+            "PHASES": len(rows.axes[-1].phases),
+            "SIZE": (self.batch, *inputs),
+            "CELLS": cells.cells,
+            "BOX": cells.box,
+            "BOXES": cells.boxes,
+            "REACH": cells.reach,
+            "WINDOW": cells.window,
+            "BEFORE": cells.before,
+            "PITCH": cells.pitches,
+            "STEP": tuple(axis.stride for axis in rows.axes),
+            "OUT_SIZE": outputs,
+            "USED": cells.used,
+            "PLANE": cells.plane,
+            "COPIES": cells.copies,
+            "BATCH_INNER": cells.batch_inner,
+            "LOOPED": cells.looped,
+            "BLOCKS": cells.blocks,
+            "KEPT": self._kept,
+            "RESULTS": cells.results,
+            "PARTS": cells.parts,
+            "UNDIVIDED": cells.undivided,
+            "UNITS": cells.undivided + (prod(cells.boxes) * geometry.groups - cells.undivided) * cells.parts,
+            "CHUNKS": chunks,
+            "PACK_UNITS": min(chunks, max(chunks // _CHUNKS, 4 * self.processor.threads)),
+            "STREAM": out_bytes >= _STREAMED,
+            "SCRATCH_BYTES": self.scratch_bytes,
+        }
+        numbers = np.zeros(task.FIELDS, dtype=np.int64)
+        _put(numbers, values)
+        return numbers, tables
+
+    def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> tuple[bytes, dict[str, Any]]:
+        """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
+        key = (input_strides, output_strides)
+        found = self._tasks.get(key)
+        if found is None:
+            known, tables = self._known
+            numbers = known.copy()
+            _put(numbers, {"INPUT_STRIDE": _five(input_strides), "OUTPUT_STRIDE": _five(output_strides)})
+            found = self._tasks[key] = numbers.tobytes(), tables
+        return found
+
+    def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
+        """A weight in the order in which the kernel reads it."""
+        weight = weight.detach().contiguous()
+        packed = empty((weight.numel(),), weight)
+        known, tables = self._known
+        run(kernel.pack, known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
+        del tables  # not before
+        return packed
+
+    def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, bias: Tensor | None, threads: int) -> Tensor:
+        """The output, for weights that were packed; it lies in memory as the input does."""
+        output = empty((self.batch, *self.geometry.out_shape), input, memory_format_of(input))
+        work = scratch(self.scratch_bytes * threads + _LINE)
+        if bias is not None:
+            bias = bias.detach().contiguous()
+        known, tables = self._task(input.stride(), output.stride())
+        run(
+            kernel.convolve,
+            known,
+            threads,
+            input=input.data_ptr(),
+            packed=packed.data_ptr(),
+            bias=0 if bias is None else bias.data_ptr(),
+            output=output.data_ptr(),
+            scratch=-(-work.data_ptr() // _LINE) * _LINE,
+        )
+        del tables  # not before
+        return output
+
+
+def _put(numbers: Any, values: dict[str, Any]) -> None:
+    """Write values, by name, to their places in a task."""
+    for name, value in values.items():
+        place = getattr(task, name)
+        if isinstance(value, tuple):
+            numbers[place : place + len(value)] = value
+        else:
+            numbers[place] = value
+
+
+def _three(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (AXES - len(sizes)) + sizes
+
+
+def _five(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of batch, channels, depth, height and width."""
+    return (*strides[:2], *(0,) * (AXES + 2 - len(strides)), *strides[2:])
+
+
+def memory_format_of(input: Tensor) -> torch.memory_format:
+    """How a tensor lies in memory, and so what is made of it: channels last, or contiguous."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    channels_last = formats.get(input.ndim)
+    if channels_last is None or not input.is_contiguous(memory_format=channels_last):
+        return torch.contiguous_format
+    # Images of one cell are both; their strides tell, as they do for PyTorch.
+    return torch.contiguous_format if input.stride(-1) == 1 else channels_last

@@ -1,0 +1,330 @@
+"""How the cells of the products are cut into boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from operator import add
+from typing import NamedTuple
+
+import numpy as np
+
+from convmat.geometry.axis import IntArray
+from convmat.geometry.product import Geometry
+from convmat.kernel.tiling.processor import FAR, RUN, Processor
+from convmat.kernel.tiling.rows import AXES, RowTiling
+
+_UNITS = 8  # of work for each thread where a box is shared, so that none waits long for the others
+# Cycles for a number of a window and of the output, where neighbours stay neighbours, and where they are transposed.
+_COPY, _COPY_TRANSPOSED = 0.15, 0.7
+_WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
+_ACROSS = 1.07  # times as long, where vectors of a window lie across lines of the cache
+_WAIT = 0.02  # of a unit of work, for which the others wait on average
+_BOX = 1000.0  # cycles for what else there is to do for a box or a part of one
+_KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
+
+
+@dataclass(frozen=True, eq=False)
+class BoxTiling:
+    """How the cells of the products are cut into boxes, for one size of the input.
+
+    Along batch, depth, height and width:
+
+    Args:
+        cells: cells there are.
+        box: cells of a box; the last ones may have fewer.
+        reach: cells computed beyond these, because the phases of a class start apart.
+        window: cells of the input that a box reads.
+        before: cells that the first window starts before the first input.
+        pitches: how far apart neighbours lie in the flattened window.
+
+    And for all together:
+
+    Args:
+        used: cells of a flattened window.
+        plane: how far apart the channels of a window, or copies of one, lie.
+        copies: copies of a channel, each a cell of width further, for windows without cells beyond the box in a line.
+        batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
+        blocks: into how many blocks of ``RUN`` channels a window that fits no cache is divided; the sums of all stripes
+            of a part are kept meanwhile.
+        looped: how many outer axes are gone through one by one; the cells along the others are one run.
+        results: how far apart the results of the rows lie.
+        undivided: how many boxes of a group, or of several, are one thread's work.
+        parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
+        cycles: about how many cycles it takes, of each thread.
+    """
+
+    cells: tuple[int, ...]
+    box: tuple[int, ...]
+    reach: tuple[int, ...]
+    window: tuple[int, ...]
+    before: tuple[int, ...]
+    pitches: tuple[int, ...]
+    used: int
+    plane: int
+    copies: int
+    batch_inner: bool
+    blocks: int
+    looped: int
+    results: int
+    undivided: int
+    parts: int
+    cycles: float
+
+    @property
+    def boxes(self) -> tuple[int, ...]:
+        """How many boxes there are along each axis."""
+        return tuple(-(-cells // box) for cells, box in zip(self.cells, self.box, strict=True))
+
+    def offsets(self, rows: RowTiling, channels: int) -> tuple[IntArray, IntArray]:
+        """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
+
+        They are (channels, deltas) numbers, product by product.
+        """
+        of_channels, of_deltas, begins = _factors(rows, channels)
+        apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
+        steps = (rows.tables.deltas + self.before[1:]) @ np.array(apart)
+        return (of_channels * (self.copies * self.plane) + steps[of_deltas]).astype(np.int32), begins
+
+    def places(self, rows: RowTiling) -> IntArray:
+        """Where the results of each line and width phase lie, among those of a stripe."""
+        places = rows.tables.places
+        return places[:, 0] * self.results + places[:, 1:] @ np.array(self.pitches[1:])
+
+
+@lru_cache(maxsize=64)
+def _factors(rows: RowTiling, channels: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
+    counts = rows.tables.delta_counts
+    ends = np.cumsum(counts)
+    deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
+    of_channels = [np.repeat(np.arange(channels), count) for count in counts]
+    of_deltas = [np.tile(numbers, channels) for numbers in deltas]
+    return np.concatenate(of_channels), np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
+
+
+class _Problem(NamedTuple):
+    """What is to be cut."""
+
+    rows: RowTiling
+    processor: Processor
+    channels: int
+    groups: int
+    # Along batch, depth, height and width:
+    cells: tuple[int, ...]
+    inputs: tuple[int, ...]
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+    starts: tuple[int, ...]
+    widths: tuple[int, ...]  # cells of a window beyond those of its box
+
+
+class _Way(NamedTuple):
+    """One way to lay a window out: with the images of a batch as neighbours, or with copies."""
+
+    inner: bool
+    copied: bool
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes from the outermost to that of neighbours."""
+        return (1, 2, 3, 0) if self.inner else (0, 1, 2, 3)
+
+
+class _Layout(NamedTuple):
+    window: tuple[int, ...]
+    pitches: tuple[int, ...]
+    used: int
+    copies: int
+
+
+def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+    """Cut the cells of a transposed convolution into boxes: of some ways, the one that should take the fewest cycles.
+
+    Args:
+        rows: how its rows are cut.
+        geometry: the convolution.
+        batch: number of inputs.
+        processor: what it runs on.
+    """
+    ones = (1,) * (AXES - geometry.ndim)
+    strides = (axis.stride for axis in rows.axes)
+    cells = (batch, *(-(-m // s) for m, s in zip(ones + geometry.inputs, strides, strict=True)))
+    lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
+    inputs = (batch, *ones, *geometry.outputs)
+    channels = geometry.in_channels // geometry.groups
+    widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
+    problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts, widths)
+    ways = [_Way(False, False)]
+    if not starts[AXES]:  # else a line needs cells beyond the box
+        if highs[AXES] > lows[AXES]:
+            ways.append(_Way(False, True))
+        if batch > 1:
+            ways.append(_Way(True, False))
+    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+
+
+def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
+    """Boxes whose window fits the cache, as large as can be or of an even number."""
+    whole, processor = list(problem.cells), problem.processor
+    most = processor.window // (problem.channels * processor.itemsize)
+
+    def fits(box: tuple[int, ...]) -> bool:
+        layout = _lay_out(problem, box, way)
+        return layout.used * layout.copies <= most
+
+    if not fits(problem.cells):  # from a cache further away, perhaps better than piece by piece
+        yield _tiling(problem, problem.cells, way)
+    for a in way.order:
+        cells, is_last = problem.cells[a], a == way.order[-1]
+        if cells == 1 and not is_last:
+            continue
+        before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
+        largest = _largest(problem, (before, after), way, most)
+        fewest = -(-cells // largest)
+        even = -(-fewest // processor.threads) * processor.threads
+        counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
+        sizes = {-(-cells // min(count, cells)) for count in counts}
+        if is_last:
+            sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
+        for size in sorted(sizes, reverse=True):
+            box = (*before, size, *after)
+            if is_last or fits(box):
+                yield _tiling(problem, box, way)
+        if fits((*before, largest, *after)):
+            return
+        whole[a] = 1
+
+
+def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
+    """A size near another, of whole vectors."""
+    rounded = -(-size // processor.lanes) * processor.lanes
+    if rounded > largest:
+        tile = processor.lanes * processor.widest[-1]
+        rounded = max(largest // tile * tile, min(tile, rounded))
+    return min(rounded, cells)
+
+
+def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]], way: _Way, most: int) -> int:
+    """The most cells of a box along an axis, at least one; ``around`` are those along the axes before and after."""
+    before, after = around
+    cells = problem.cells[len(before)]
+
+    def numbers(count: int) -> int:
+        layout = _lay_out(problem, (*before, count, *after), way)
+        return layout.used * layout.copies
+
+    if cells < 3 or numbers(cells) <= most:
+        return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
+    one = numbers(1)
+    return min(max((most - one) // max(numbers(2) - one, 1) + 1, 1), cells - 1)  # each cell adds as many
+
+
+def _lay_out(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
+    """The window of a box."""
+    widths, copies = list(problem.widths), 1
+    if way.copied:
+        copies, widths[AXES] = widths[AXES] + 1, 0
+    pitches, pitch, used = [0] * (AXES + 1), 1, 1
+    for a in reversed(way.order):
+        pitches[a] = pitch
+        cells = box[a] + widths[a]
+        used += (cells - 1) * pitch
+        pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
+    return _Layout(tuple(map(add, box, widths)), tuple(pitches), used, copies)
+
+
+def _shared_zeros(problem: _Problem, a: int) -> int:
+    """The zeros at both ends of a whole line, which lie in a window once, after one line and before the next."""
+    after = problem.cells[a] + problem.highs[a] + problem.starts[a] - problem.inputs[a]
+    return max(min(-problem.lows[a], after), 0)
+
+
+def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
+    layout, processor = _lay_out(problem, box, way), problem.processor
+    slack = processor.lanes  # the last vector of a run reaches less than one beyond its last cell
+    run = _best_run(problem, box, way, layout)
+    results = _odd_lines(run.cells + slack, processor.lanes)
+    boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
+    each, divided, parts = _share(problem, boxes, run.blocks, results)
+    numbers = problem.channels * layout.used * layout.copies
+    packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
+    outputs = prod(box) * problem.rows.tables.all_rows
+    cycles = run.cycles + outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
+    if run.blocks > 1:
+        cycles += parts * numbers * processor.itemsize / FAR
+    rounds = -(-divided * parts // processor.threads)  # in which the threads share boxes, and each packs their windows
+    last = (cycles + packing) / (parts if divided else 1)  # the unit that the other threads may have to wait for
+    return BoxTiling(
+        cells=problem.cells,
+        box=box,
+        reach=problem.starts,
+        window=layout.window,
+        before=tuple(-low for low in problem.lows),
+        pitches=layout.pitches,
+        used=layout.used,
+        plane=_odd_lines(layout.used + slack, processor.lanes),
+        copies=layout.copies,
+        batch_inner=way.inner,
+        blocks=run.blocks,
+        looped=run.looped,
+        results=results,
+        undivided=boxes - divided,
+        parts=parts,
+        cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing + _WAIT * last,
+    )
+
+
+class _Run(NamedTuple):
+    """The cells of a box that are one run, while the outer axes are looped over."""
+
+    cycles: float
+    looped: int
+    cells: int
+    blocks: int
+
+
+def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layout) -> _Run:
+    processor = problem.processor
+    computed = [box[a] + problem.starts[a] for a in way.order]
+    pitches = [layout.pitches[a] for a in way.order]
+    fits = problem.channels * layout.used * layout.copies * processor.itemsize <= processor.window
+    runs = []
+    for looped in range(AXES + 1):
+        if looped < AXES and computed[looped] == 1:
+            continue  # looping over one cell more makes no difference
+        cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
+        vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
+        blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
+        cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)
+        cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
+        runs.append(_Run(cycles, looped, cells, blocks))
+        if looped < AXES and problem.starts[way.order[looped]]:
+            break  # a line needs results of the next cell along this axis
+    return min(runs, key=lambda run: (run.cycles, -run.looped))
+
+
+def _share(problem: _Problem, boxes: int, blocks: int, results: int) -> tuple[int, int, int]:
+    """How many boxes each thread computes by itself, how many are divided, and into how many parts."""
+    processor, stripes = problem.processor, len(problem.rows.tables.stripes) - 1
+    each, divided = (0, boxes) if blocks > 1 else divmod(boxes, processor.threads)
+    parts = -(-_UNITS * processor.threads // divided) if divided else 1
+    if blocks > 1:  # the sums of a part should stay in a cache, too
+        sums = stripes * problem.rows.tables.most_rows * results * processor.itemsize
+        parts = max(parts, -(-4 * sums // processor.window))
+    return each, divided, min(parts, stripes)
+
+
+def _run_cycles(problem: _Problem, vectors: int, fits: bool) -> float:
+    """Cycles for all stripes over a run of cells."""
+    return sum(
+        count * problem.processor.run_cycles(rows, vectors, deltas * problem.channels, fits)
+        for (rows, deltas), count in problem.rows.tables.kinds.items()
+    )
+
+
+def _odd_lines(cells: int, lanes: int) -> int:
+    """Round up to an odd number of vectors: a power of two would send all channels to the same lines of a cache."""
+    return (-(-cells // lanes) | 1) * lanes

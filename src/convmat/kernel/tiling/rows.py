@@ -1,0 +1,372 @@
+"""How the rows of the products are cut into tiles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import accumulate, product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from convmat.geometry.axis import Axis, IntArray
+from convmat.geometry.product import Geometry
+from convmat.kernel.tiling.processor import Processor
+
+AXES = 3  # depth, height, width; those that a geometry lacks come first and have one cell
+_MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
+_MOST_CHANNELS = 16  # of a stripe
+
+
+class OutputPhase(NamedTuple):
+    """The outputs ``a*stride + e``: each is the sum over ``taps`` of the inputs ``a + first - shift``."""
+
+    first: int
+    taps: tuple[int, ...]
+    shifts: tuple[int, ...]
+
+
+class AxisPhases(NamedTuple):
+    """An axis of Cᵀ as its output phases, e = 0, 1, ..."""
+
+    stride: int
+    kernel: int
+    phases: tuple[OutputPhase, ...]
+
+
+def axis_phases(axis: Axis) -> AxisPhases:
+    """The output phases of an axis of Cᵀ.
+
+    >>> axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1)).phases
+    (OutputPhase(first=0, taps=(1,), shifts=(0,)), OutputPhase(first=1, taps=(0, 2), shifts=(0, 1)))
+    """
+    # One input is never stepped on from: with a stride beyond all taps, every output has at most one.
+    stride = axis.stride if axis.outputs > 1 else axis.padded
+    return _axis_phases(axis.kernel, stride, axis.dilation, axis.lo, min(stride, axis.inputs))
+
+
+@lru_cache(maxsize=1024)
+def _axis_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -> AxisPhases:
+    by_residue: dict[int, list[tuple[int, int]]] = {}
+    for tap in range(kernel):
+        shift, residue = divmod(tap * dilation, stride)
+        by_residue.setdefault(residue, []).append((tap, shift))
+    phases = []
+    for e in range(count):
+        first, residue = divmod(e + lo, stride)
+        pairs = by_residue.get(residue, [])
+        phases.append(OutputPhase(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
+    return AxisPhases(stride, kernel, tuple(phases))
+
+
+class PhasePart(NamedTuple):
+    """Deltas that some phases of a class read and the others do not.
+
+    Args:
+        members: which phases, as places in the class.
+        deltas: the inputs they read, relative to their cell and start.
+        taps: for each member, the tap of each delta.
+    """
+
+    members: tuple[int, ...]
+    deltas: tuple[int, ...]
+    taps: tuple[tuple[int, ...], ...]
+
+
+class PhaseClass(NamedTuple):
+    """Output phases that are computed together, each relative to a start of its own.
+
+    Phase ``members[n]`` at cell a reads the inputs ``a + starts[n] + delta``. The first part holds what all read, which
+    may be nothing.
+    """
+
+    members: tuple[int, ...]
+    starts: tuple[int, ...]
+    parts: tuple[PhasePart, ...]
+
+
+def phase_classes(phases: Sequence[OutputPhase], merge: bool) -> tuple[PhaseClass, ...]:
+    """The phases each by itself, or all together.
+
+    >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1))
+    >>> [part.members for part in phase_classes(axis.phases, merge=True)[0].parts]
+    [(0, 1), (1,)]
+    """
+    everyone = range(len(phases))
+    together = [tuple(everyone)] if merge else [(e,) for e in everyone]
+    return tuple(_phase_class(members, phases) for members in together)
+
+
+def _phase_class(members: tuple[int, ...], phases: Sequence[OutputPhase]) -> PhaseClass:
+    first = min(phases[e].first for e in members)
+    readers: dict[tuple[int, ...], list[int]] = {tuple(range(len(members))): []}
+    for shift in sorted({shift for e in members for shift in phases[e].shifts}):
+        readers.setdefault(tuple(n for n, e in enumerate(members) if shift in phases[e].shifts), []).append(shift)
+    parts = tuple(
+        PhasePart(
+            places,
+            tuple(first - shift for shift in shifts),
+            tuple(tuple(_tap_of(phases[members[n]], shift) for shift in shifts) for n in places),
+        )
+        for places, shifts in readers.items()
+    )
+    return PhaseClass(members, tuple(phases[e].first - first for e in members), parts)
+
+
+def _tap_of(phase: OutputPhase, shift: int) -> int:
+    return phase.taps[phase.shifts.index(shift)]
+
+
+@dataclass(frozen=True, eq=False)
+class RowTiling:
+    """How the rows of the products are cut into tiles: what packed weights depend on.
+
+    A *stripe* is the rows that make whole lines of the output: a few channels, one class of phases along depth and
+    height, all along width. It holds matrix products for each class along width, one for each combination of parts, cut
+    into tiles of rows. The first one of each class makes all rows; what the others make is added.
+
+    Args:
+        axes: the output phases along depth, height and width.
+        merge: for each axis, whether its phases are one class.
+        channels: output channels of a group.
+        together: how many of these a stripe takes.
+        most: the most rows of a tile.
+    """
+
+    axes: tuple[AxisPhases, ...]
+    merge: tuple[bool, ...]
+    channels: int
+    together: int
+    most: int
+
+    @cached_property
+    def classes(self) -> tuple[tuple[PhaseClass, ...], ...]:
+        """The classes of phases along each axis."""
+        return tuple(phase_classes(axis.phases, merge) for axis, merge in zip(self.axes, self.merge, strict=True))
+
+    @cached_property
+    def parts(self) -> tuple[tuple[PhasePart, ...], ...]:
+        """The parts of all classes along each axis."""
+        return tuple(tuple(part for c in classes for part in c.parts) for classes in self.classes)
+
+    @cached_property
+    def reaches(self) -> tuple[tuple[int, int, int], ...]:
+        """Lowest and highest delta along each axis, and how many cells a phase may start beyond its class."""
+        deltas = [[d for part in parts for d in part.deltas] or [0] for parts in self.parts]
+        starts = [max(start for c in classes for start in c.starts) for classes in self.classes]
+        return tuple((min(d), max(d), start) for d, start in zip(deltas, starts, strict=True))
+
+    @cached_property
+    def tables(self) -> RowTables:
+        """The tiles, lines and taps of one group, as arrays."""
+        return _row_tables(self)
+
+
+@dataclass(frozen=True, eq=False)
+class RowTables:
+    """The rows of one group, stripe by stripe.
+
+    Args:
+        stripes: (first tile, first line) of each stripe, and of the one after the last.
+        tiles: (rows, deltas, number of its product, first row in the stripe, first of ``taps``, step from row to row,
+            whether it is added to what is there) of each tile.
+        lines: (channel, depth phase, height phase) of each line of the output.
+        places: (row in the stripe, depth start, height start, width start) of each line and width phase.
+        taps: for each tile, delta and row: the place of the tap in the flattened (channels, *kernel).
+        products: the number of the part along each axis, of each product.
+        deltas: the deltas along each axis, of each product one after the other.
+        delta_counts: how many of these a product has.
+        most_rows: rows of the longest stripe.
+        kinds: how many tiles there are of so many rows and deltas.
+    """
+
+    stripes: IntArray
+    tiles: IntArray
+    lines: IntArray
+    places: IntArray
+    taps: IntArray
+    products: IntArray
+    deltas: IntArray
+    delta_counts: IntArray
+    most_rows: int
+    kinds: dict[tuple[int, int], int]
+
+    @cached_property
+    def all_rows(self) -> int:
+        """Rows of all stripes."""
+        return sum(count * rows for (rows, _), count in self.kinds.items())
+
+
+def row_tiling(geometry: Geometry, processor: Processor) -> RowTiling:
+    """Cut the rows of a transposed convolution: of some ways, the one that should take the fewest cycles.
+
+    It depends on channels, kernel, stride, dilation and padding, not on the sizes (where there is more than one input).
+    """
+    axes = (_POINT,) * (AXES - geometry.ndim) + tuple(map(axis_phases, geometry.axes))
+    return _row_tiling(axes, geometry.out_channels // geometry.groups, processor)
+
+
+_POINT = AxisPhases(1, 1, (OutputPhase(0, (0,), (0,)),))
+
+
+@lru_cache(maxsize=256)
+def _row_tiling(axes: tuple[AxisPhases, ...], channels: int, processor: Processor) -> RowTiling:
+    ways = [
+        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, together, len(processor.widest))
+        for merged in range(AXES + 1)
+        for together in range(min(channels, _MOST_CHANNELS), 0, -1)
+    ]
+    return min(ways, key=lambda way: _cost(way, processor))
+
+
+def _cost(tiling: RowTiling, processor: Processor) -> float:
+    """Cycles for a cell and input channel, about."""
+    stripes, rest = divmod(tiling.channels, tiling.together)
+    cost, longest = 0.0, 0
+    kinds = [Counter(map(_outline, classes)) for classes in tiling.classes]
+    for channels, count in ((tiling.together, stripes), (rest, 1)):
+        if not channels:
+            continue
+        for outer in product(*(kind.items() for kind in kinds[:2])):
+            rows_of_stripe = 0
+            for inner in kinds[2].items():
+                axes = (*outer, inner)
+                rows_of_stripe += channels * prod(members for ((members, _), _) in axes) * inner[1]
+                cycles = _class_cycles(channels, [parts for ((_, parts), _) in axes], tiling.most, processor)
+                cost += count * prod(number for _, number in axes) * cycles
+            longest = max(longest, rows_of_stripe)
+    merged = sum(tiling.merge)  # cells more along each such axis
+    return cost * (1 + 0.02 * merged) * (1 + max(0, longest - _MOST_ROWS) / 512)
+
+
+def _outline(phase_class: PhaseClass) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """What the cost of a class depends on: its members, and members and deltas of its parts."""
+    return len(phase_class.members), tuple((len(part.members), len(part.deltas)) for part in phase_class.parts)
+
+
+def _class_cycles(channels: int, axes: list[tuple[tuple[int, int], ...]], most: int, processor: Processor) -> float:
+    cycles = 0.0
+    for parts in product(*axes):
+        rows = channels * prod(members for members, _ in parts)
+        for start, stop in _evenly(rows, most):
+            widest = processor.widest[stop - start - 1]
+            cycles += prod(d for _, d in parts) * processor.factor_cycles(stop - start, widest) / widest
+    return cycles
+
+
+def _evenly(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into as few parts as may be, of about the same length."""
+    parts = -(-count // most)
+    for part in range(parts):
+        yield count * part // parts, count * (part + 1) // parts
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Builder:
+    """Collects the rows of one stripe after the other."""
+
+    tiling: RowTiling
+    parts_before: tuple[tuple[int, ...], ...]  # the class, along each axis
+    products: dict[tuple[int, ...], int] = field(default_factory=dict)
+    stripes: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    tiles: list[tuple[int, ...]] = field(default_factory=list)
+    lines: list[tuple[int, int, int]] = field(default_factory=list)
+    places: list[IntArray] = field(default_factory=list)
+    taps: list[IntArray] = field(default_factory=list)
+    taps_so_far: int = 0
+    most_rows: int = 0
+
+    def add_stripe(self, channels: range, depth: int, height: int) -> None:
+        """All phases along width of some channels and of one class along depth and height."""
+        c1, c2 = self.tiling.classes[0][depth], self.tiling.classes[1][height]
+        outer = list(product(channels, range(len(c1.members)), range(len(c2.members))))
+        places = np.empty((len(outer), len(self.tiling.axes[2].phases), 4), dtype=np.int64)
+        places[:, :, 1] = np.array([c1.starts[a] for _, a, _ in outer])[:, None]
+        places[:, :, 2] = np.array([c2.starts[b] for _, _, b in outer])[:, None]
+        row = 0
+        for c3, before in zip(self.tiling.classes[2], self.parts_before[2], strict=True):
+            rows = row + np.arange(len(outer) * len(c3.members)).reshape(
+                len(channels), len(c1.members), len(c2.members), len(c3.members)
+            )
+            classes, firsts = (c1, c2, c3), (self.parts_before[0][depth], self.parts_before[1][height], before)
+            for numbers in product(*(range(len(c.parts)) for c in classes)):
+                parts = tuple(c.parts[number] for c, number in zip(classes, numbers, strict=True))
+                of_product = tuple(first + number for first, number in zip(firsts, numbers, strict=True))
+                self._add_tiles(of_product, channels, parts, rows, any(numbers))
+            places[:, c3.members, 0] = rows.reshape(len(outer), -1)
+            places[:, c3.members, 3] = c3.starts
+            row += rows.size
+        self.places.append(places.reshape(-1, 4))
+        self.lines += [(channel, c1.members[a], c2.members[b]) for channel, a, b in outer]
+        self.stripes.append((len(self.tiles), len(self.lines)))
+        self.most_rows = max(self.most_rows, row)
+
+    def _add_tiles(
+        self, numbers: tuple[int, ...], channels: range, parts: tuple[PhasePart, ...], rows: IntArray, added: bool
+    ) -> None:
+        taps = _tap_places(self.tiling, channels, parts)
+        if added and not taps.shape[1]:
+            return
+        product_number = self.products.setdefault(numbers, len(self.products))
+        of_rows = rows[np.ix_(range(len(channels)), *(part.members for part in parts))].reshape(-1)
+        for start, stop, step in _progressions(of_rows.tolist(), self.tiling.most):
+            count, deltas = stop - start, taps.shape[1]
+            self.tiles.append((count, deltas, product_number, int(of_rows[start]), self.taps_so_far, step, int(added)))
+            self.taps.append(taps[start:stop].T.reshape(-1))
+            self.taps_so_far += count * deltas
+
+    def tables(self) -> RowTables:
+        """All of it."""
+        stripes, tiles, lines, products = (
+            np.array(rows, dtype=np.int64) for rows in (self.stripes, self.tiles, self.lines, list(self.products))
+        )
+        kinds = Counter((rows, deltas) for rows, deltas, *_ in self.tiles)
+        places, taps = np.concatenate(self.places), np.concatenate(self.taps)
+        deltas = [self._deltas(numbers) for numbers in self.products]
+        counts = np.array([len(of_product) for of_product in deltas], dtype=np.int64)
+        together = np.concatenate(deltas)
+        return RowTables(stripes, tiles, lines, places, taps, products, together, counts, self.most_rows, dict(kinds))
+
+    def _deltas(self, numbers: tuple[int, ...]) -> IntArray:
+        """The deltas of a product, of shape (deltas, axes)."""
+        along = [self.tiling.parts[a][number].deltas for a, number in enumerate(numbers)]
+        return np.array(list(product(*along)), dtype=np.int64).reshape(-1, AXES)
+
+
+def _row_tables(tiling: RowTiling) -> RowTables:
+    counts = ([len(c.parts) for c in classes] for classes in tiling.classes)
+    builder = _Builder(tiling, tuple(tuple(accumulate(count, initial=0))[:-1] for count in counts))
+    for first in range(0, tiling.channels, tiling.together):
+        channels = range(first, min(first + tiling.together, tiling.channels))
+        for depth, height in product(*map(range, map(len, tiling.classes[:2]))):
+            builder.add_stripe(channels, depth, height)
+    return builder.tables()
+
+
+def _progressions(rows: Sequence[int], most: int) -> Iterator[tuple[int, int, int]]:
+    """Cut rows into tiles of at most so many, evenly spaced: (start, stop, step from row to row)."""
+    start = 0
+    while start < len(rows):
+        step = rows[start + 1] - rows[start] if start + 1 < len(rows) else 1
+        stop = start + 1
+        while stop < len(rows) and rows[stop] - rows[stop - 1] == step:
+            stop += 1
+        for first, last in _evenly(stop - start, most):
+            yield start + first, start + last, step
+        start = stop
+
+
+def _tap_places(tiling: RowTiling, channels: range, parts: Sequence[PhasePart]) -> IntArray:
+    """Of shape (rows, deltas): where the tap of each lies in the flattened (channels, *kernel)."""
+    place = np.arange(channels.start, channels.stop, dtype=np.int64).reshape(-1, *(1,) * 2 * AXES)
+    for a, (part, axis) in enumerate(zip(parts, tiling.axes, strict=True)):
+        shape = [1] * (1 + 2 * AXES)  # channels, members, deltas
+        shape[1 + a], shape[1 + AXES + a] = len(part.members), len(part.deltas)
+        place = place * axis.kernel + np.array(part.taps, dtype=np.int64).reshape(shape)
+    return place.reshape(prod(place.shape[: 1 + AXES]), prod(place.shape[1 + AXES :]))

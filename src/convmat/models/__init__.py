@@ -1,0 +1,1 @@
+"""The layers of a model, swapped for ours and back."""

@@ -1,0 +1,304 @@
+"""Swap the convolutions of a model for ours, in place, and back.
+
+A layer becomes ours by another ``__class__``: it stays the same object, with its parameters, hooks and flags, and keeps
+its place in the model. What it was is written down in the layer itself, so that it survives copying and saving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from convmat import nn as layers
+from convmat.geometry import Geometry, GeometryError
+from convmat.models.layer_classes import own_class, set_class, swapped_class
+from convmat.models.reports import LayerReport, ModelReport
+from convmat.nn.frozen import FROZEN, FrozenWeight
+from convmat.planning import available_methods, choose, run, weight_of
+
+_TRANSPOSED: dict[type, type] = {
+    nn.ConvTranspose1d: layers.ConvTranspose1d,
+    nn.ConvTranspose2d: layers.ConvTranspose2d,
+    nn.ConvTranspose3d: layers.ConvTranspose3d,
+}
+_DIRECT: dict[type, type] = {nn.Conv1d: layers.Conv1d, nn.Conv2d: layers.Conv2d, nn.Conv3d: layers.Conv3d}
+_OURS = {**_TRANSPOSED, **_DIRECT}
+_ORIGINAL = "_accelerated_from"  # the attribute of a layer that names the class it had
+_COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
+
+
+def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", freeze: bool = False) -> ModelReport:
+    """Let the transposed convolutions of a model compute with convmat, in place.
+
+    The layers stay the same objects: parameters, ``state_dict``, hooks, parametrizations (weight norm, spectral norm),
+    pruning masks, optimizers that hold the parameters, train or eval mode, all is as before. So is what the model
+    computes, to rounding, as our kernel sums in another order (exactly, with ``method="native"``). :func:`restore`
+    takes it back.
+
+    Left alone, and said so in the report: layers with a ``forward`` of their own, lazy ones without a weight, those
+    whose dtype or device the method does not take, and those that are :mod:`convmat.nn` layers already. Calling it
+    again is harmless, and with another method changes the method.
+
+    A model saved whole (``torch.save(model, ...)``) needs convmat where it is loaded; one restored before, or saved as
+    ``state_dict``, does not. Restore before ``torch.jit.script``, which cannot compile these layers.
+
+    Args:
+        model: any module, such a layer itself included; layers are found wherever ``model.modules()`` finds them.
+        conv: whether to swap ordinary convolutions too. Default: ``False``
+        method: one of :func:`convmat.available_methods`. Default: ``"auto"``
+        freeze: for inference: whether to keep the weights of transposed convolutions in the order in which our kernel
+            reads them, besides the parameters, as long as the layer lives. It takes as much memory again, and weight
+            norm or the like is computed once. They are made when first needed, and anew after any change: in every call
+            a digest of the parameters is compared, which takes the time of reading them once. It has an effect where no
+            gradient of the weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it
+            back. Without it, sorted weights are kept as well, by the same digest, but at most 256 MB of all layers,
+            and weight norm is computed in every call. Default: ``False``
+
+    Returns:
+        A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.
+
+    Raises:
+        GeometryError: if there is no such method.
+        TypeError: if the model is no module.
+
+    >>> model = nn.Sequential(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2, padding=1), nn.ReLU())
+    >>> report = accelerate(model, method="phases")
+    >>> print(report)
+    accelerate(Sequential): 1 swapped
+    <BLANKLINE>
+    layer  kind             shape                                  done     method  why
+    -----  ---------------  -------------------------------------  -------  ------  ------------
+    0      ConvTranspose2d  8 -> 4, kernel 4, stride 2, padding 1  swapped  phases  asked by you
+    >>> restore(model).restored
+    ('0',)
+    """
+    _check_is_module(model)
+    if not isinstance(method, str) or method not in available_methods():
+        raise GeometryError(f"method={method!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+    kinds = {**_TRANSPOSED, **_DIRECT} if conv else _TRANSPOSED
+    found = [
+        (layer, _look_at(layer, names, kinds, method))
+        for layer, names in _places(model)
+        if _kind(layer) in {kind.__name__ for kind in kinds}
+    ]
+    for layer, report in found:  # after all have been looked at: an error has changed nothing
+        if report.done == "swapped":
+            original = own_class(layer)
+            set_class(layer, _our_class(original))
+            setattr(layer, _ORIGINAL, original)
+        if report.done in ("swapped", "method changed"):
+            layer.method = method  # type: ignore[assignment]  # a module takes any attribute
+        if report.done != "left alone":
+            _freeze(layer, freeze)
+    reports = [report for _, report in found]
+    nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
+    return ModelReport(_title("accelerate", model), tuple(reports), nothing, _note(reports))
+
+
+def _freeze(layer: nn.Module, freeze: bool) -> None:
+    vars(layer).pop(FROZEN, None)
+    if freeze and isinstance(layer, tuple(_TRANSPOSED.values())):
+        vars(layer)[FROZEN] = FrozenWeight()
+
+
+def restore(model: nn.Module) -> ModelReport:
+    """Undo :func:`accelerate`, in place: every layer gets back exactly the class it had.
+
+    Layers that were :mod:`convmat.nn` layers to begin with stay so. A model that was not accelerated stays as it is.
+
+    Args:
+        model: any module.
+
+    Returns:
+        A :class:`ModelReport` that prints as a table.
+
+    Raises:
+        TypeError: if the model is no module.
+
+    >>> print(restore(nn.ConvTranspose1d(8, 4, kernel_size=4)))
+    restore(ConvTranspose1d): no accelerated layer in it, nothing to restore
+    """
+    _check_is_module(model)
+    reports = [_restore(layer, names) for layer, names in _places(model) if _ORIGINAL in vars(layer)]
+    return ModelReport(_title("restore", model), tuple(reports), "no accelerated layer in it, nothing to restore")
+
+
+def _restore(layer: Any, names: list[str]) -> LayerReport:
+    obstacle = _was_changed(layer)
+    if obstacle:
+        return _report(layer, names, "left alone", layer.method, obstacle)
+    set_class(layer, vars(layer)[_ORIGINAL])
+    delattr(layer, _ORIGINAL)
+    _freeze(layer, False)
+    del layer.method
+    return _report(layer, names, "restored", "", "PyTorch's own again")
+
+
+# -- which layers there are --------------------------------------------------------------------------------------------
+
+
+def _places(model: nn.Module) -> Iterator[tuple[nn.Module, list[str]]]:
+    """Every module once, with the name that PyTorch gives it, and with others that it goes by."""
+    names = {module: [name] for name, module in model.named_modules()}
+    for parent, (prefix, *_) in names.items():
+        for child_name, child in parent._modules.items():
+            name = f"{prefix}.{child_name}" if prefix else child_name
+            if child is not None and name not in names[child]:
+                names[child].append(name)
+    yield from names.items()
+
+
+def _kind(layer: nn.Module) -> str | None:
+    """The name of PyTorch's convolution that a layer is one of, or is named after, as quantized ones are."""
+    if not isinstance(layer, tuple(_OURS)) and layer._modules:
+        return None  # a module that wraps a layer, which is found by itself
+    known = {torch_class.__name__ for torch_class in _OURS}
+    return next((cls.__name__ for cls in type(layer).__mro__ if cls.__name__ in known), None)
+
+
+# -- what to do with each ----------------------------------------------------------------------------------------------
+
+
+def _look_at(layer: Any, names: list[str], kinds: dict[type, type], method: str) -> LayerReport:
+    """What to do with a layer; nothing is done yet."""
+    obstacle = _is_no_layer_of_pytorch(layer, kinds) or _is_not_to_be_swapped(layer) or _refuses(layer, method)
+    if obstacle:
+        now = str(getattr(layer, "method", "")) if isinstance(layer, tuple(_OURS.values())) else ""
+        return _report(layer, names, "left alone", now, obstacle)
+    why = "chosen for each input" if method == "auto" else "asked by you"
+    if _ORIGINAL not in vars(layer):
+        return _report(layer, names, "swapped", method, why)
+    if layer.method == method:
+        return _report(layer, names, "unchanged", method, "accelerated before")
+    return _report(layer, names, "method changed", method, f"{why}; it was {layer.method!r}")
+
+
+def _is_no_layer_of_pytorch(layer: Any, kinds: dict[type, type]) -> str | None:
+    if isinstance(layer, tuple(kinds)):
+        return None
+    cls = type(layer)
+    return f"{cls.__module__}.{cls.__qualname__} is no torch.nn.{_kind(layer)}"
+
+
+def _is_not_to_be_swapped(layer: Any) -> str | None:
+    """The reason why a layer must keep its class, if there is one."""
+    if _ORIGINAL in vars(layer):
+        return _was_changed(layer)
+    if isinstance(layer, tuple(_OURS.values())):
+        return "it is a convmat layer already, with a method of its own"
+    if isinstance(layer, LazyModuleMixin):
+        return "it has no weight yet: run the model once before"
+    cls, torch_class = type(layer), _torch_class(type(layer))
+    for name in _COMPUTES:
+        if getattr(cls, name, None) is not getattr(torch_class, name, None):
+            return f"{cls.__name__} has a {name} of its own"
+        if name in vars(layer):
+            return f"its {name} was replaced"
+    if hasattr(layer, "method"):
+        return "it has an attribute 'method' of its own"
+    return None
+
+
+def _was_changed(layer: Any) -> str | None:
+    """What others did since to an accelerated layer, that would be lost or left over if its class changed again."""
+    if own_class(layer) is not _our_class(vars(layer)[_ORIGINAL]):
+        return f"it has become a {type(layer).__name__} since"
+    replaced = [name for name in _COMPUTES if name in vars(layer)]
+    return f"its {replaced[0]} was replaced since" if replaced else None
+
+
+def _refuses(layer: Any, method: str) -> str | None:
+    """The reason why a method cannot compute a layer, whatever its input, if there is one."""
+    stored = weight_of(layer)
+    if is_traceable_wrapper_subclass(stored):
+        return f"its weight is a {type(stored).__name__}"
+    try:
+        geometry = _smallest_geometry(layer)
+        chosen = choose(geometry, stored.dtype, method)
+    except (ValueError, TypeError) as error:  # PyTorch checks some arguments only when it computes
+        return str(error)
+    return None if stored.is_meta else _fails(chosen.name, geometry, stored)
+
+
+def _smallest_geometry(layer: Any) -> Geometry:
+    """The geometry of a layer on an input that is large enough for it."""
+    paddings = [0] if isinstance(layer.padding, str) else layer.padding
+    sizes = [d * (k - 1) + 1 + 3 * max(paddings) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+    options = {
+        "groups": layer.groups,
+        "dilation": layer.dilation,
+        "in_channels": layer.in_channels,
+        "out_channels": layer.out_channels,
+    }
+    if layer.transposed:
+        return Geometry.conv_transpose(
+            sizes, layer.kernel_size, layer.stride, layer.padding, layer.output_padding, **options
+        )
+    return Geometry.conv(sizes, layer.kernel_size, layer.stride, layer.padding, **options)
+
+
+def _fails(method: str, geometry: Geometry, weight: torch.Tensor) -> str | None:
+    """Try a method on one number of a layer's dtype and device: what runs there, PyTorch itself does not say."""
+    sizes = (1,) * geometry.ndim
+    one = Geometry.conv_transpose(sizes, 1) if geometry.transposed else Geometry.conv(sizes, 1)
+    with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
+        try:
+            zero = torch.zeros(1, 1, *sizes, dtype=weight.dtype, device=weight.device)
+            run(one, zero, zero, None, method)
+        except Exception as error:  # of whatever type: kernels that are missing raise several
+            reason = str(error).partition("\n")[0]
+            return f"method={method!r} fails on {weight.dtype} on {weight.device}: {reason}"
+    return None
+
+
+# -- the classes -------------------------------------------------------------------------------------------------------
+
+
+def _torch_class(cls: type) -> type:
+    return next(torch_class for torch_class in cls.__mro__ if torch_class in _OURS)
+
+
+def _our_class(cls: type) -> type:
+    torch_class = _torch_class(cls)
+    return swapped_class(cls, torch_class, _OURS[torch_class])
+
+
+# -- what to tell ------------------------------------------------------------------------------------------------------
+
+
+def _report(layer: Any, names: list[str], done: str, method: str, reason: str) -> LayerReport:
+    return LayerReport(names[0], _kind(layer) or "", _shape(layer), done, method, reason, tuple(names[1:]))
+
+
+def _shape(layer: Any) -> str:
+    """Channels and kernel of a layer, and what of the rest is not as usual."""
+    shape = f"{getattr(layer, 'in_channels', '?')} -> {getattr(layer, 'out_channels', '?')}"
+    usual = {"kernel_size": None, "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+    for name, default in usual.items():
+        value: Any = getattr(layer, name, default)
+        values = set(value) if isinstance(value, tuple) else {value}
+        if values != {default}:
+            number = values.pop() if len(values) == 1 else "x".join(map(str, value))
+            shape += f", {name.removesuffix('_size').replace('_', ' ')} {number}"
+    return shape
+
+
+def _title(call: str, model: nn.Module) -> str:
+    return f"{call}({own_class(model).__name__})"
+
+
+def _note(reports: list[LayerReport]) -> str:
+    if not any(report.method == "auto" for report in reports):
+        return ""
+    return f"auto: {available_methods()['auto']} convmat.plan(layer, in_shape) says which."
+
+
+def _check_is_module(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"model must be a torch.nn.Module, not {kind}")

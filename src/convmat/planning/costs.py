@@ -1,0 +1,107 @@
+"""How long a transposed convolution takes by our kernel and by PyTorch's own function, about.
+
+The estimates are formulas of sizes, number type and threads: nothing is measured when they are made, so the same layer
+is always computed in the same way. What they are compared with decides, so only their ratio matters.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+from convmat.geometry import Geometry
+from convmat.kernel.schedule import Layer
+
+_CLOCK = 3.5e9  # cycles per second
+_CALL, _OPERATOR = 5e-6, 0.4e-3  # seconds for a call, and for one of our operator and its gradients, which are Python
+_USED, _USED_LAST = 0.78, 0.87  # of the arithmetic by PyTorch's kernels at best, contiguous or with the channels last
+_BLOCK = 16  # channels that PyTorch's kernels compute at least, over two axes and more
+# Seconds per byte: digesting and packing weights; reading what a matrix product needs; reordering tensors, in memory
+# used before and in fresh memory.
+_DIGEST, _PACK = 0.035e-9, 0.2e-9
+_READ = 0.05e-9
+_REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
+_FRESH = 16 << 20
+# Seconds for a number of the output of a depthwise layer, contiguous or with the channels last.
+_DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
+# Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
+_BLOCK_WHOLE, _BLOCK_PART = 150, 350
+# Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
+_WEIGHT_LAST = 0.2e-9
+_PAGES, _LARGE = 0.24e-9, 32 << 20
+
+
+def estimate(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
+) -> tuple[float, float]:
+    """Seconds by our kernel and by PyTorch's own function.
+
+    Args:
+        geometry: transposed, over at most three axes.
+        batch: number of inputs.
+        dtype: type of the numbers.
+        threads: how many compute.
+        channels_last: whether input and output have their channels last in memory.
+        is_trained: whether gradients are asked for: then the weight is packed in each call, and else only read, to find
+            its packed copy.
+    """
+    return (
+        _by_kernel(geometry, batch, dtype, threads, channels_last, is_trained),
+        _by_pytorch(geometry, batch, dtype, threads, channels_last),
+    )
+
+
+def _by_kernel(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
+) -> float:
+    from convmat.methods.tiles import is_one_window, layer_of
+
+    if is_one_window(geometry):
+        sizes = batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
+        return 2 * _CALL + sizes * dtype.itemsize * _READ
+    layer = layer_of(geometry, batch, dtype, threads)
+    cycles = layer.cells.cycles
+    if channels_last:
+        cycles += batch * geometry.groups * _transposing_cycles(geometry, layer) / threads
+    weight = prod(geometry.weight_shape) * dtype.itemsize * (_PACK if is_trained else _DIGEST) / threads
+    return (_OPERATOR if is_trained else _CALL) + 1.05 * cycles / _CLOCK + weight
+
+
+def _transposing_cycles(geometry: Geometry, layer: Layer) -> float:
+    """Cycles for the channels of a group in one image, which are neighbours in memory and must be so no more."""
+    lanes, together = layer.processor.lanes, layer.rows.together
+    channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    stripes, rest = divmod(out_channels, together)
+    phases = len(layer.rows.axes[-1].phases)
+    lines, out_lines = prod(geometry.outputs[:-1]), prod(geometry.inputs[:-1]) * phases
+    cells, out_cells = geometry.outputs[-1], layer.cells.cells[-1]
+    of_output = stripes * _blocks(out_cells, together, lanes) + _blocks(out_cells, rest, lanes)
+    return lines * _blocks(cells, channels, lanes) + out_lines * of_output
+
+
+def _blocks(cells: int, channels: int, lanes: int) -> float:
+    """Cycles to transpose a line of cells with their channels, block by block."""
+    whole = (cells // lanes) * (channels // lanes)
+    return whole * _BLOCK_WHOLE + (-(-cells // lanes) * -(-channels // lanes) - whole) * _BLOCK_PART
+
+
+def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool) -> float:
+    outputs = batch * prod(geometry.out_shape)
+    channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    if channels == out_channels == 1:
+        return 2 * _CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+    block = _BLOCK if geometry.ndim > 1 else 1
+    blocks = [-(-count // block) * block for count in (channels, out_channels)]
+    products = batch * geometry.groups * prod(blocks) * prod(axis.kernel * axis.outputs for axis in geometry.axes)
+    per_cycle = 128 / dtype.itemsize  # products of two units of 64 bytes
+    arithmetic = products / (per_cycle * _CLOCK * (_USED_LAST if channels_last else _USED) * threads)
+    if channels_last:
+        size = outputs * dtype.itemsize
+        pages = size * _PAGES if size >= _LARGE else 0.0
+        return 2 * _CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
+    sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
+    moved = sum(
+        size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
+    )
+    return 2 * _CALL + arithmetic + moved

@@ -1,0 +1,237 @@
+"""Layers for the compiled kernel: sizes around its borders, tensors in every place, and what its answers may differ by.
+
+The oracle is PyTorch in float64.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from hypothesis import strategies as st
+
+from convmat import Geometry
+from convmat.kernel import compiled
+from convmat.kernel import schedule as kernel_schedule
+from convmat.kernel.tiling import Processor
+from tests.layers import Layer, random_tensor, transposed_reference
+
+# Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).
+SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 33, 47, 48, 49, 64, 65, 97, 129)
+STRIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32)
+CHANNELS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17, 20)
+DTYPES = (torch.float32, torch.float64)
+
+
+@st.composite
+def transposed_layers(draw, ndim=None) -> Layer:
+    """A transposed layer over 1 to 3 axes, padded with zeros; the axis of neighbours is the longest."""
+    ndim = draw(st.integers(1, 3)) if ndim is None else ndim
+    axes = [draw(_axes(1 if ndim == 1 else 3, outer=a < ndim - 1)) for a in range(ndim)]
+    sizes, kernel, stride, dilation, padding, output_padding = zip(*axes, strict=True)
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    most = {1: 20, 2: 17, 3: 9}[ndim]
+    channels = st.sampled_from([count for count in CHANNELS if count <= most])
+    return Layer(
+        transposed=True,
+        sizes=sizes,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        channels=(groups * draw(channels), groups * draw(channels)),
+    )
+
+
+@st.composite
+def _axes(draw, largest, outer):
+    """Size, kernel, stride, dilation, padding and output padding of an axis."""
+    size = draw(st.integers(1, 4) if outer else st.sampled_from(SIZES))
+    kernel = draw(st.integers(1, 3 if outer else 7))
+    stride = draw(st.integers(1, 3) if outer else st.sampled_from(STRIDES))
+    dilation = draw(st.integers(1, 3))
+    slack = draw(st.integers(0, max(stride, dilation) - 1))
+    extent = dilation * (kernel - 1) + 1
+    full = (size - 1) * stride + extent + slack
+    lo = draw(st.integers(0, min(extent + 2, full - 1)))
+    hi = lo if draw(st.booleans()) and 2 * lo < full else draw(st.integers(0, min(extent + 2, full - 1 - lo)))
+    return size, kernel, stride, dilation, (lo, hi), slack
+
+
+# -- where tensors lie in memory ---------------------------------------------------------------------------------------
+
+
+def _apart(tensor):
+    """Every third number of a larger one, along the last axis."""
+    larger = tensor.new_full((*tensor.shape[:-1], 3 * tensor.shape[-1]), torch.nan)
+    larger[..., 1::3] = tensor
+    return larger[..., 1::3]
+
+
+def _island(tensor):
+    """In the middle of a larger one, whose other numbers are not to be read."""
+    larger = tensor.new_full([size + 2 for size in tensor.shape], torch.nan)
+    inner = larger[tuple(slice(1, -1) for _ in tensor.shape)]
+    return inner.copy_(tensor)
+
+
+def _reversed_axes(tensor):
+    return tensor.permute(*reversed(range(tensor.ndim))).contiguous().permute(*reversed(range(tensor.ndim)))
+
+
+def _channels_last(tensor):
+    return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def _offset(tensor):
+    """One number further than memory is aligned to."""
+    flat = torch.cat([tensor.new_full((1,), torch.nan), tensor.reshape(-1)])
+    return flat[1:].view(tensor.shape)
+
+
+PLACES = {
+    "contiguous": lambda tensor: tensor,
+    "offset": _offset,
+    "apart": _apart,
+    "island": _island,
+    "reversed axes": _reversed_axes,
+    "channels last": _channels_last,
+    "one image": lambda tensor: tensor[:1].expand_as(tensor),
+    "one channel": lambda tensor: tensor[:, :1].expand_as(tensor),
+    "one number of a line": lambda tensor: tensor[..., :1].expand_as(tensor),
+}
+INPUTS = st.sampled_from(list(PLACES))
+WEIGHTS = st.sampled_from(["contiguous", "contiguous", "offset", "apart", "island", "reversed axes"])
+BIASES = st.sampled_from([None, "contiguous", "apart"])
+
+
+@dataclass(frozen=True)
+class Call:
+    """A layer, a batch size and how the tensors lie."""
+
+    layer: Layer
+    batch: int
+    dtype: torch.dtype
+    input: str = "contiguous"
+    weight: str = "contiguous"
+    bias: str | None = "contiguous"
+
+    def tensors(self):
+        """An input, a weight and a bias or ``None``."""
+        input, weight, bias = self.layer.tensors(self.batch, dtype=self.dtype)
+        placed_bias = None if self.bias is None else PLACES[self.bias](bias)
+        return PLACES[self.input](input), PLACES[self.weight](weight), placed_bias
+
+
+def calls(batches=(1, 1, 2, 3, 5), ndim=None):
+    """Calls of every kind."""
+    return st.builds(
+        Call, transposed_layers(ndim), st.sampled_from(batches), st.sampled_from(DTYPES), INPUTS, WEIGHTS, BIASES
+    )
+
+
+# -- what is right -----------------------------------------------------------------------------------------------------
+
+
+def assert_right(output, layer: Layer, input, weight, bias) -> None:
+    """Compare with PyTorch in float64: each output to some roundings of the largest sum that its terms could have."""
+    operands = [operand.double() for operand in (input, weight)]
+    expected = transposed_reference(layer, *operands)
+    possible = transposed_reference(layer, *(operand.abs() for operand in operands))
+    if bias is not None:
+        of_channels = bias.double().reshape(-1, *(1,) * layer.ndim)
+        expected, possible = expected + of_channels, possible + of_channels.abs()
+    assert output.shape == expected.shape
+    assert output.dtype == input.dtype
+    wrong = ~((output.double() - expected).abs() <= 16 * torch.finfo(input.dtype).eps * possible)
+    assert not wrong.any(), f"{int(wrong.sum())} of {wrong.numel()} are wrong, the first at {wrong.nonzero()[0]}"
+
+
+# -- the kernel by itself ----------------------------------------------------------------------------------------------
+
+
+def geometry_of(layer: Layer) -> Geometry:
+    """The geometry of a layer."""
+    ins, outs = layer.channels
+    return Geometry.conv_transpose(
+        layer.sizes,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        layer.output_padding,
+        layer.groups,
+        layer.dilation,
+        in_channels=ins,
+        out_channels=outs,
+    )
+
+
+@dataclass(frozen=True)
+class Whimsical(Processor):
+    """A processor that takes its time as it likes, so that any way to cut a layer may seem the fastest."""
+
+    whim: int = 0
+
+    def factor_cycles(self, *arguments: Any) -> float:
+        return random.Random(repr((self.whim, arguments))).random()
+
+    def run_cycles(self, *arguments: Any) -> float:
+        return 10.0 ** random.Random(repr((self.whim, arguments))).uniform(3, 12)
+
+
+def plan_for(layer: Layer, batch: int, dtype, threads: int = 1, window: int | None = None, whim: int | None = None):
+    """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all."""
+    processor = compiled.processor(dtype, threads)
+    if window is not None:
+        processor = replace(processor, window=window)
+    if whim is not None:
+        processor = Whimsical(**asdict(processor), whim=whim)
+    return kernel_schedule.Layer(geometry_of(layer), batch, processor)
+
+
+def computed(plan, input, weight, bias, threads: int = 1):
+    """What the kernel makes of tensors."""
+    kernel = compiled.kernel(input.dtype)
+    assert kernel is not None
+    return plan.convolve(kernel, input, plan.pack(kernel, weight, threads), bias, threads)
+
+
+# -- outputs that are watched ------------------------------------------------------------------------------------------
+
+_INTEGERS = {torch.float32: (torch.int32, 0x7FC0BEEF), torch.float64: (torch.int64, 0x7FF80000DEADBEEF)}
+_MARGIN = 192  # numbers: a multiple of all cache lines, and more than a tile
+
+
+@contextmanager
+def watched_outputs(shift: int = 0):
+    """Outputs lie in the middle of a larger buffer, filled with one certain NaN; packed weights, too.
+
+    When it ends, none of it has been written but these, and of the outputs all.
+    """
+    buffers = []
+
+    def empty(shape, like: Any, memory_format=torch.contiguous_format):
+        integer, pattern = _INTEGERS[like.dtype]
+        plain = torch.empty(shape, dtype=like.dtype, memory_format=memory_format)
+        buffer = torch.full((2 * _MARGIN + shift + plain.numel(),), pattern, dtype=integer)
+        buffers.append((buffer, _MARGIN + shift, plain, pattern))
+        return buffer.view(like.dtype)[_MARGIN + shift :].as_strided(plain.shape, plain.stride())
+
+    with patch.object(kernel_schedule, "empty", empty):
+        yield
+    for buffer, first, plain, pattern in buffers:
+        count, is_output = plain.numel(), plain.ndim > 1
+        assert bool((buffer[:first] == pattern).all()), "written before the output"
+        assert bool((buffer[first + count :] == pattern).all()), "written beyond the output"
+        assert not (is_output and bool((buffer[first : first + count] == pattern).any())), "left unwritten"
+
+
+def random_numbers(*shape: int, dtype=torch.float64, seed: int = 0):
+    """Standard normal numbers, the same each time."""
+    return random_tensor(shape, dtype, torch.Generator().manual_seed(seed))

@@ -1,0 +1,124 @@
+"""The kernel is compiled once for a processor, whatever is computed with it, and says so."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import convmat
+from convmat.kernel import compiled
+
+ROOT = Path(__file__).parents[2]
+
+SCRIPT = """
+import sys, torch, convmat
+from torch.testing import assert_close
+torch.set_num_threads(1)
+
+def agree(dtype, ndim, size, channels, kernel, stride):
+    input = torch.randn(2, channels, *[size] * ndim, dtype=dtype)
+    weight = torch.randn(channels, 3, *[kernel] * ndim, dtype=dtype)
+    with torch.no_grad():
+        ours = getattr(convmat, f"conv_transpose{ndim}d")(input, weight, None, stride, method="tiles")
+    assert_close(ours, getattr(torch, f"conv_transpose{ndim}d")(input, weight, None, stride), rtol=1e-4, atol=1e-4)
+
+for dtype in sys.argv[1:]:
+    for shape in ((2, 9, 4, 4, 2), (1, 50, 8, 16, 8), (3, 4, 2, 3, 2)):
+        agree(getattr(torch, dtype), *shape)
+"""
+
+
+def use(cache: Path, *dtypes: str):
+    """Compute layers of some kinds of numbers in a new process; what it prints, and what then lies in the cache."""
+    finished = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *dtypes],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    files = {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+    return finished.stdout, finished.stderr, files
+
+
+def test_the_kernel_is_compiled_once(tmp_path):
+    """For each kind of numbers, in whatever process needs it first, and for all shapes."""
+    for dtype in ("float32", "float64"):
+        before = set(tmp_path.rglob("*.nbc"))
+        printed, said, files = use(tmp_path, dtype)
+        assert printed == ""
+        assert said.startswith("convmat: compiling its kernel")
+        assert said.count("\n") == 1
+        assert set(files) > before
+    for dtypes in (("float32", "float64"), ("float64", "float32")):
+        assert use(tmp_path, *dtypes) == ("", "", files)
+
+
+CHANGED = """
+import pathlib, sys, torch
+from convmat.kernel import compiled, program
+
+filed = []
+
+def build(*arguments):
+    filed.append(arguments)
+    raise StopIteration
+
+program.build = build
+path = pathlib.Path(program.__file__)
+assert path.is_relative_to(sys.argv[1])
+for _ in range(2):
+    try:
+        compiled._build(torch.float32)
+    except StopIteration:
+        path.write_text(path.read_text() + "# of the next version\\n")
+assert len(filed) == 2 and filed[0] == filed[1], filed
+"""
+
+
+def test_compiled_code_is_filed_under_the_source_that_it_was_compiled_of(tmp_path):
+    """Also where a new version is installed while the old one is at work."""
+    package = Path(convmat.__file__).parent
+    shutil.copytree(package, tmp_path / "convmat", ignore=shutil.ignore_patterns("__pycache__"))
+    finished = subprocess.run(
+        [sys.executable, "-c", CHANGED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def compiled_in() -> list[Path]:
+    """The files that the compiled program is made of, found by following its imports."""
+    folder, found, left = Path(convmat.__file__).parents[1], [], ["convmat.kernel.program"]
+    while left:
+        path = folder.joinpath(*left.pop().split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if not path.exists() or path in found:  # what is imported from a module, and no module itself
+            continue
+        found.append(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("convmat.kernel"):
+                left += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def test_compiled_code_is_filed_under_every_file_that_is_compiled_in(tmp_path):
+    """A constant of the tiling is part of the machine code: with an old one, it would read out of bounds."""
+    kernel = Path(compiled.__file__).parent
+    files = [path.relative_to(kernel) for path in compiled_in()]
+    assert Path("tiling/processor.py") in files
+    shutil.copytree(kernel, tmp_path / "kernel")
+    versions = {compiled.version_of(tmp_path / "kernel")}
+    for number, path in enumerate(files, start=2):
+        with (tmp_path / "kernel" / path).open("a") as file:
+            file.write("# changed\n")
+        versions.add(compiled.version_of(tmp_path / "kernel"))
+        assert len(versions) == number, path

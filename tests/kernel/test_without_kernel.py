@@ -1,0 +1,175 @@
+"""Where the kernel cannot be compiled PyTorch computes, and where the processor is another one the kernel does."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import convmat
+from convmat.kernel import compiled
+from convmat.tensors.arguments import _build as cached_geometries
+from tests.cases import LAYERS
+from tests.kernel.kernels import DTYPES, STRIDES, Call, assert_right
+from tests.layers import Layer, reference
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, **environment: str) -> str:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return finished.stderr
+
+
+WITHOUT_NUMBA = """
+import sys, warnings
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import torch, convmat
+torch.manual_seed(0)
+
+def agree(method):
+    for dtype in (torch.float32, torch.float64):
+        input, weight, bias = (torch.randn(shape, dtype=dtype) for shape in ((2, 4, 9, 8), (4, 3, 3, 4), (3,)))
+        for tracked in (False, True):
+            weight.requires_grad_(tracked)
+            output = convmat.conv_transpose2d(input, weight, bias, 2, method=method)
+            torch.testing.assert_close(output, torch.conv_transpose2d(input, weight, bias, 2))
+
+agree("auto")  # warnings are errors here
+model = torch.nn.Sequential(torch.nn.ConvTranspose2d(4, 3, 4, 2))
+convmat.accelerate(model, freeze=True)
+with torch.no_grad():
+    model(torch.randn(1, 4, 5, 6))
+assert convmat.plan(model[0], (4, 5, 6)).method == "native"
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("default")
+    agree("tiles")
+    agree("tiles")
+assert {warning.category for warning in caught} == {RuntimeWarning}, caught
+assert len(caught) == 1, [str(warning.message) for warning in caught]
+assert "PyTorch's own functions are used instead" in str(caught[0].message)
+agree("auto")
+"""
+
+
+def test_without_numba():
+    """``"auto"`` says nothing, ``"tiles"`` says once that it is not there."""
+    run(WITHOUT_NUMBA)
+
+
+def test_numba_is_imported_when_it_is_needed():
+    run("import sys, convmat; assert not {'numba', 'llvmlite'} & set(sys.modules)")
+
+
+@pytest.fixture
+def _broken(monkeypatch):
+    """The kernel has not been built yet, and cannot be."""
+
+    def fail(dtype):
+        raise OSError(f"no code for {dtype}")
+
+    monkeypatch.setattr(compiled, "_build", fail)
+    monkeypatch.setattr(compiled, "_kernels", {})
+    monkeypatch.setattr(compiled, "_failed", [])
+    cached_geometries.cache_clear()
+    yield
+    cached_geometries.cache_clear()
+
+
+def results(method, dtype):
+    for layer in LAYERS.values():
+        operands = layer.tensors(2, dtype=dtype)
+        expected = reference(layer, *(operand.double() for operand in operands)).to(dtype)
+        with torch.no_grad():
+            assert_close(layer(*operands, method=method), expected, rtol=1e-4, atol=1e-4)
+        tracked = [operand.requires_grad_() for operand in operands]
+        assert_close(layer(*tracked, method=method), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("_broken")
+@pytest.mark.parametrize("method", ["tiles", "auto"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_kernel_that_fails_is_done_without(method, dtype):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results(method, dtype)
+        results(method, dtype)
+    messages = [str(warning.message) for warning in caught if warning.category is RuntimeWarning]
+    assert len(messages) <= 1
+    assert method == "auto" or f"OSError: no code for {dtype}" in messages[0]
+    assert not compiled.is_installed() or method == "auto"
+
+
+@pytest.mark.usefixtures("_broken")
+def test_auto_does_not_ask_again_for_a_kernel_that_failed():
+    layer = LAYERS["transposed"]
+    operands = layer.tensors(2)
+    with torch.no_grad():
+        with pytest.warns(RuntimeWarning, match="PyTorch's own functions are used instead"):
+            layer(*operands, method="tiles")
+        layer(*operands)
+        model = torch.nn.ConvTranspose2d(4, 3, 4, 2)
+        convmat.accelerate(model, freeze=True)
+        input = torch.randn(1, 4, 5, 6)
+        assert torch.equal(model(input), torch.conv_transpose2d(input, model.weight, model.bias, 2))
+
+
+OTHER_PROCESSORS = """
+import sys, numba, torch
+from convmat.kernel import compiled
+from tests.kernel import test_without_kernel as tests
+
+for number, (registers, dtype) in enumerate([((16, 16), torch.float32), ((32, 16), torch.float64)]):
+    numba.config.CACHE_DIR = f"{sys.argv[1]}/{number}"
+    compiled._registers = lambda: registers
+    compiled.processor.cache_clear()
+    assert compiled.processor(dtype, 1).lanes == registers[0] // dtype.itemsize
+    tests.agree_on_many(dtype)
+"""
+
+
+def agree_on_many(dtype):
+    """Layers with each step, and lines that end anywhere."""
+    for stride in STRIDES:
+        for size, channels in ((1, (1, 1)), (6, (3, 7)), (17, (2, 9)), (33, (5, 4))):
+            layer = Layer(
+                transposed=True,
+                sizes=(2, size),
+                kernel=(2, stride + size % 4),
+                stride=(1, stride),
+                padding=((0, 1), (size % 3 if stride > 3 else 0, 0)),
+                channels=channels,
+            )
+            operands = Call(layer, 2, dtype).tensors()
+            with torch.no_grad():
+                assert_right(layer(*operands, method="tiles"), layer, *operands)
+
+
+def test_other_processors(tmp_path):
+    """With vectors of 16 and 32 bytes, and none of the instructions that not all processors have."""
+    script = OTHER_PROCESSORS.replace("sys.argv[1]", repr(str(tmp_path)))
+    run(script, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_many_on_this_processor(dtype):
+    agree_on_many(dtype)
