@@ -1,10 +1,26 @@
-"""What is kept from call to call, and letting go of it."""
+"""Every cache there is, and giving all of them back.
+
+A cache is anything that is kept from call to call and may grow: the table names each of them by where it is, with its
+bound. Facts about the machine, such as whether its processor has AVX-512, are no caches.
+"""
 
 from __future__ import annotations
 
-from convmat.kernel import pages, weights
-from convmat.planning import shortcuts
-from convmat.tensors import arguments
+import sys
+from operator import attrgetter
+
+# Where it is (its module, then the name in it), what lets go of it, and what it holds at most.
+CACHES = {
+    "convmat.geometry.notes:_all": ("forget", "per geometry that is alive: 32 plans, 32 schedules of 16 tasks each"),
+    "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
+    "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
+    "convmat.kernel.weights:_kept": ("forget", "256 MB of packed weights, and 256 digests"),
+    "convmat.kernel.pages:_used": ("forget", "256 MB of outputs of 32 MB and more"),
+    "convmat.kernel.pages:_scratch": ("forget", "memory to work in, of one call, for each thread of Python"),
+    "convmat.kernel.tiling.rows:_axis_phases": ("_axis_phases.cache_clear", "phases of 1024 axes"),
+    "convmat.kernel.tiling.rows:_row_tiling": ("_row_tiling.cache_clear", "256 ways to cut rows into tiles"),
+    "convmat.kernel.tiling.boxes:_factors": ("_factors.cache_clear", "64 tables of factors"),
+}
 
 
 def empty_cache() -> None:
@@ -16,7 +32,7 @@ def empty_cache() -> None:
 
     >>> empty_cache()
     """
-    shortcuts.forget()
-    weights.forget()
-    pages.forget()
-    arguments.forget()
+    for place, (let_go, _) in CACHES.items():
+        module = sys.modules.get(place.partition(":")[0])
+        if module is not None:
+            attrgetter(let_go)(module)()

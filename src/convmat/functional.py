@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
-from convmat.planning import computation, run, shortcuts
+from convmat.planning import run, shortcuts
 from convmat.tensors.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
 from convmat.tensors.im2col import col2im, im2col
 
@@ -312,11 +313,14 @@ def _conv(
     padding_mode: str,
     method: str,
 ) -> Tensor:
+    arguments = ("conv", ndim, stride, padding, dilation, groups, padding_mode, method)
+    key = shortcuts.key_of(input, weight, bias, arguments)
+    if key is not None and (known := shortcuts.find(key)):
+        return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = conv_geometry(weight, sizes, stride, padding, dilation, groups, padding_mode, channels)
-    check_bias(bias, geometry.out_channels)
-    return _with_batch(lambda batch: run(geometry, batch, weight, bias, method), input, ndim + 2)
+    return _compute(geometry, input, weight, bias, method, key)
 
 
 def _conv_transpose(
@@ -333,8 +337,8 @@ def _conv_transpose(
     padding_mode: str,
     method: str,
 ) -> Tensor:
-    arguments = (ndim, stride, padding, output_padding, groups, dilation, output_size, padding_mode, method)
-    key = shortcuts.key_of(input, weight, bias, arguments)
+    arguments = ("conv_transpose", ndim, stride, padding, output_padding, groups, dilation)
+    key = shortcuts.key_of(input, weight, bias, (*arguments, output_size, padding_mode, method))
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
@@ -342,11 +346,14 @@ def _conv_transpose(
     geometry = conv_transpose_geometry(
         weight, sizes, stride, padding, output_padding, groups, dilation, output_size, padding_mode, channels
     )
+    return _compute(geometry, input, weight, bias, method, key)
+
+
+def _compute(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any) -> Tensor:
     check_bias(bias, geometry.out_channels)
-    output = _with_batch(lambda batch: run(geometry, batch, weight, bias, method), input, ndim + 2)
-    if key is not None and input.ndim == ndim + 2 and (computed := computation(geometry, input, weight, method)):
-        shortcuts.write_down(key, computed)
-    return output
+    if input.ndim == geometry.ndim + 2:
+        return run(geometry, input, weight, bias, method, key)
+    return run(geometry, input.unsqueeze(0), weight, bias, method).squeeze(0)
 
 
 def _with_batch(compute: Callable[[Tensor], Tensor], input: Tensor, batched_ndim: int) -> Tensor:

@@ -43,9 +43,11 @@ def test_every_method_is_compared(transposed):
 
 
 def test_a_wrong_method_is_found_out(monkeypatch):
-    wrong = METHODS["native"].__class__(
-        "native", "", lambda *a: native.direct(*a) + 1, native.transposed, lambda *_: None
-    )
+    def prepare(geometry, call):
+        right = native.prepare(geometry, call)
+        return lambda *tensors: right(*tensors) + 1
+
+    wrong = METHODS["native"].__class__("native", "", prepare, lambda *_: None)
     monkeypatch.setitem(METHODS, "native", wrong)
     (result,) = compare_methods(Geometry.conv((5, 6), 3), methods=["native"])
     assert result.max_error == pytest.approx(1, abs=1e-4)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
+from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.tiling import Processor
 from tests.layers import Layer, random_tensor, transposed_reference
 
@@ -192,14 +193,14 @@ def plan_for(layer: Layer, batch: int, dtype, threads: int = 1, window: int | No
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    return kernel_schedule.Layer(geometry_of(layer), batch, processor)
+    return kernel_schedule.Schedule(geometry_of(layer), batch, processor)
 
 
 def computed(plan, input, weight, bias, threads: int = 1):
     """What the kernel makes of tensors."""
     kernel = compiled.kernel(input.dtype)
     assert kernel is not None
-    return plan.convolve(kernel, input, plan.pack(kernel, weight, threads), bias, threads)
+    return plan.convolve(kernel, input, plan.pack(kernel, weight, threads), Epilogue(bias), threads)
 
 
 # -- outputs that are watched ------------------------------------------------------------------------------------------

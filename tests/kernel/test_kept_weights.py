@@ -11,7 +11,7 @@ from torch import nn
 
 import convmat
 from convmat.kernel import compiled, pages, weights
-from convmat.kernel.schedule import Layer
+from convmat.kernel.schedule import Schedule
 from tests.kernel.kernels import DTYPES
 
 SHAPES = {
@@ -35,13 +35,13 @@ def nothing_kept():
 @pytest.fixture
 def packed(monkeypatch):
     """Counts how often a weight of each number of elements is packed."""
-    counts, pack = Counter(), Layer.pack
+    counts, pack = Counter(), Schedule.pack
 
     def counting(self, kernel, weight, threads):
         counts[weight.numel()] += 1
         return pack(self, kernel, weight, threads)
 
-    monkeypatch.setattr(Layer, "pack", counting)
+    monkeypatch.setattr(Schedule, "pack", counting)
     return counts
 
 

@@ -12,7 +12,6 @@ from torch.testing import assert_close
 
 import convmat
 from convmat.kernel import compiled
-from convmat.tensors.arguments import _build as cached_geometries
 from tests.cases import LAYERS
 from tests.kernel.kernels import DTYPES, STRIDES, Call, assert_right
 from tests.layers import Layer, reference
@@ -89,9 +88,9 @@ def _broken(monkeypatch):
     monkeypatch.setattr(compiled, "_build", fail)
     monkeypatch.setattr(compiled, "_kernels", {})
     monkeypatch.setattr(compiled, "_failed", [])
-    cached_geometries.cache_clear()
+    convmat.empty_cache()
     yield
-    cached_geometries.cache_clear()
+    convmat.empty_cache()
 
 
 def results(method, dtype):

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import convmat
 from convmat.kernel import compiled
+from convmat.kernel.epilogue import Epilogue
 from tests.kernel.kernels import (
     DTYPES,
     PLACES,
@@ -249,5 +250,5 @@ def test_packed_weights_serve_all_sizes():
         plan = plan_for(other, 2, torch.float64)
         assert plan.rows is first.rows
         input = random_numbers(2, 6, *sizes)
-        output = plan.convolve(compiled.kernel(torch.float64), input, packed, bias, 1)
+        output = plan.convolve(compiled.kernel(torch.float64), input, packed, Epilogue(bias), 1)
         assert_right(output, other, input, weight, bias)

@@ -54,17 +54,44 @@ def test_the_second_call_is_short_and_equal(method, channels_last, long_way):
     torch.testing.assert_close(outputs[2], F.conv_transpose2d(input, weight, bias, 2, 1))
 
 
-def test_methods_that_do_more_go_the_long_way(long_way):
+SHORT = {
+    **{method: {"method": method} for method in convmat.available_methods()},
+    "circular": {"padding_mode": "circular"},
+    "reflect": {"padding_mode": "reflect", "method": "phases"},
+    "two ends": {"padding": ((0, 1), (1, 0)), "method": "native"},
+}
+
+
+@pytest.mark.parametrize("options", SHORT.values(), ids=SHORT.keys())
+@pytest.mark.parametrize("place", ["contiguous", "channels last", "one number apart", "odd strides"])
+@pytest.mark.parametrize("direction", ["conv2d", "conv_transpose2d"])
+def test_every_method_in_both_directions_is_short_the_second_time(direction, options, place, long_way):
     input, weight, bias = tensors()
-    for method in ("phases", "dense", "fft"):
-        for _ in range(2):
-            convmat.conv_transpose2d(input, weight, bias, 2, 1, method=method)
-    for options in ({"padding_mode": "circular"}, {"padding": ((0, 1), (1, 0)), "method": "native"}):
-        for _ in range(2):
-            convmat.conv_transpose2d(input, weight, bias, 2, **{"padding": 1, **options})
-    convmat.conv_transpose2d(input[0], weight, bias, 2, 1)
-    convmat.conv_transpose2d(input[0], weight, bias, 2, 1)
-    assert len(long_way) == 12
+    if direction == "conv2d":
+        weight, bias = weight.transpose(0, 1).contiguous(), torch.randn(4)
+    places = {
+        "contiguous": input,
+        "channels last": input.contiguous(memory_format=torch.channels_last),
+        "one number apart": torch.randn(2, 6, 5, 14)[..., ::2],
+        "odd strides": torch.randn(5, 7, 6).movedim(-1, 0)[None],
+    }
+    first, again = (
+        getattr(convmat, direction)(places[place], weight, bias, 2, **{"padding": 1, **options}) for _ in range(2)
+    )
+    assert len(long_way) == 1
+    assert torch.equal(first, again)
+    assert first.stride() == again.stride()
+    expected = getattr(convmat, direction)(
+        places[place].contiguous(), weight, bias, 2, **{"padding": 1, **options, "method": "zero_insertion"}
+    )
+    torch.testing.assert_close(first, expected)
+
+
+def test_without_a_batch_it_is_the_long_way(long_way):
+    input, weight, bias = tensors()
+    for _ in range(2):
+        convmat.conv_transpose2d(input[0], weight, bias, 2, 1)
+    assert len(long_way) == 2
     assert not known()
 
 

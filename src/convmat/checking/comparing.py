@@ -12,7 +12,7 @@ from convmat.checking.measure import median_seconds, peak_bytes
 from convmat.checking.reference import reference
 from convmat.geometry import Geometry, GeometryError, check_positive
 from convmat.methods import METHODS
-from convmat.planning import available_methods, run
+from convmat.planning import check_method, run
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def compare_methods(
     """
     names = [methods] if isinstance(methods, str) else list(methods)
     for name in names:
-        if name not in available_methods():
-            raise GeometryError(f"method={name!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+        check_method(name)
     check_positive(repeats=repeats)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, *geometry.in_shape, generator=generator) if input is None else input

@@ -13,6 +13,7 @@ import numpy as np
 
 from convmat.geometry.axis import Axis, IntArray
 from convmat.geometry.errors import GeometryError
+from convmat.geometry.notes import Notes
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.sizes import check_positive
 
@@ -60,7 +61,7 @@ class Geometry:
                 raise GeometryError(f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow")
 
     def __reduce__(self) -> Any:
-        """Copied and saved without the memo, which may hold addresses of memory."""
+        """Copied and saved without the notes, which may hold addresses of memory."""
         return Geometry, (self.axes, self.in_channels, self.out_channels, self.groups, self.transposed)
 
     @classmethod
@@ -132,9 +133,9 @@ class Geometry:
     # -- shapes --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def memo(self) -> dict[Any, Any]:
-        """Room for what others have worked out for this geometry, by keys of theirs."""
-        return {}
+    def notes(self) -> Notes:
+        """What others have worked out for this geometry."""
+        return Notes()
 
     @property
     def ndim(self) -> int:
@@ -152,14 +153,24 @@ class Geometry:
         return tuple(axis.outputs for axis in self.axes)
 
     @property
+    def read(self) -> tuple[int, ...]:
+        """Spatial sizes that the map reads, whichever direction it is."""
+        return self.outputs if self.transposed else self.inputs
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """Spatial sizes that the map writes, whichever direction it is."""
+        return self.inputs if self.transposed else self.outputs
+
+    @property
     def in_shape(self) -> tuple[int, ...]:
         """Channels and spatial sizes of the map's input, without batch."""
-        return (self.in_channels, *(self.outputs if self.transposed else self.inputs))
+        return (self.in_channels, *self.read)
 
     @property
     def out_shape(self) -> tuple[int, ...]:
         """Channels and spatial sizes of the map's output, without batch."""
-        return (self.out_channels, *(self.inputs if self.transposed else self.outputs))
+        return (self.out_channels, *self.written)
 
     @property
     def kernel_size(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A transposed convolution of given sizes as a task for the kernel."""
+"""A convolution of given sizes as a task for the kernel."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.geometry.notes import Bounded
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
+from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
 from convmat.kernel.tiling import BoxTiling, Processor, RowTiling, box_tiling, row_tiling
 from convmat.kernel.tiling.rows import AXES
+from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # packed at a time, as their weights are neighbours
+_MOST_TASKS = 16  # of a schedule, for tensors that lie in different ways
 _STREAMED = 4 << 20  # an output of so many bytes outlives no cache: write it around them
 
 
-class Layer:
-    """What the kernel does for a geometry, a batch size and a number of threads.
+class Schedule:
+    """What the kernel does for a geometry, a batch size and a number of threads: how all is cut, and in which order.
 
     Args:
         geometry: transposed, padded with zeros.
@@ -34,7 +37,7 @@ class Layer:
 
     def __init__(self, geometry: Geometry, batch: int, processor: Processor) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
-        self._tasks: dict[Any, tuple[bytes, dict[str, Any]]] = {}
+        self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
     @cached_property
     def rows(self) -> RowTiling:
@@ -59,7 +62,7 @@ class Layer:
         numbers = channels * self.cells.copies * self.cells.plane + self.cells.results * self.rows.tables.most_rows
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(self.cells.window[:-1])
-        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.STEPS_BYTES) // _LINE) * _LINE
+        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
 
     def _make_tables(self) -> dict[str, Any]:
         """The arrays that a task points to."""
@@ -85,10 +88,11 @@ class Layer:
     def _known(self) -> tuple[Any, dict[str, Any]]:
         """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to.
 
-        Another thread may replace what is kept here: whoever runs the task holds its tables until the end.
+        The task holds the tables' addresses only. So whoever runs it must keep the tables alive until it has run, for
+        another thread may replace what is cached here.
         """
         geometry, rows, cells = self.geometry, self.rows, self.cells
-        inputs, outputs = _three(geometry.outputs), _three(geometry.inputs)
+        read, written = _three(geometry.read), _three(geometry.written)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
         chunks = -(-out_channels // rows.together)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
@@ -100,10 +104,10 @@ class Layer:
             "LINE_COUNT": len(rows.tables.lines),
             "GROUPS": geometry.groups,
             "CHANNELS": channels,
-            "ROWS": out_channels,
+            "OUT_CHANNELS": out_channels,
             "TAPS": out_channels * prod(geometry.kernel_size),
-            "PHASES": len(rows.axes[-1].phases),
-            "SIZE": (self.batch, *inputs),
+            "PHASES_OUT": len(rows.axes[-1].phases),
+            "READ": (self.batch, *read),
             "CELLS": cells.cells,
             "BOX": cells.box,
             "BOXES": cells.boxes,
@@ -111,8 +115,8 @@ class Layer:
             "WINDOW": cells.window,
             "BEFORE": cells.before,
             "PITCH": cells.pitches,
-            "STEP": tuple(axis.stride for axis in rows.axes),
-            "OUT_SIZE": outputs,
+            "STEP_OUT": tuple(axis.stride for axis in rows.axes),
+            "WRITTEN": written,
             "USED": cells.used,
             "PLANE": cells.plane,
             "COPIES": cells.copies,
@@ -135,14 +139,14 @@ class Layer:
 
     def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> tuple[bytes, dict[str, Any]]:
         """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
-        key = (input_strides, output_strides)
-        found = self._tasks.get(key)
-        if found is None:
+
+        def make() -> tuple[bytes, dict[str, Any]]:
             known, tables = self._known
             numbers = known.copy()
             _put(numbers, {"INPUT_STRIDE": _five(input_strides), "OUTPUT_STRIDE": _five(output_strides)})
-            found = self._tasks[key] = numbers.tobytes(), tables
-        return found
+            return numbers.tobytes(), tables
+
+        return self._tasks.get_or_make((input_strides, output_strides), make)
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """A weight in the order in which the kernel reads it."""
@@ -150,15 +154,14 @@ class Layer:
         packed = empty((weight.numel(),), weight)
         known, tables = self._known
         run(kernel.pack, known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
-        del tables  # not before
+        del tables  # kept alive until here: the task holds their addresses
         return packed
 
-    def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, bias: Tensor | None, threads: int) -> Tensor:
+    def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, epilogue: Epilogue, threads: int) -> Tensor:
         """The output, for weights that were packed; it lies in memory as the input does."""
         output = empty((self.batch, *self.geometry.out_shape), input, memory_format_of(input))
         work = scratch(self.scratch_bytes * threads + _LINE)
-        if bias is not None:
-            bias = bias.detach().contiguous()
+        epilogue = epilogue.contiguous()
         known, tables = self._task(input.stride(), output.stride())
         run(
             kernel.convolve,
@@ -166,11 +169,11 @@ class Layer:
             threads,
             input=input.data_ptr(),
             packed=packed.data_ptr(),
-            bias=0 if bias is None else bias.data_ptr(),
+            bias=epilogue.bias_address,
             output=output.data_ptr(),
             scratch=-(-work.data_ptr() // _LINE) * _LINE,
         )
-        del tables  # not before
+        del tables, epilogue  # kept alive until here: the task holds their addresses
         return output
 
 
@@ -191,13 +194,3 @@ def _three(sizes: tuple[int, ...]) -> tuple[int, ...]:
 def _five(strides: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of batch, channels, depth, height and width."""
     return (*strides[:2], *(0,) * (AXES + 2 - len(strides)), *strides[2:])
-
-
-def memory_format_of(input: Tensor) -> torch.memory_format:
-    """How a tensor lies in memory, and so what is made of it: channels last, or contiguous."""
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    channels_last = formats.get(input.ndim)
-    if channels_last is None or not input.is_contiguous(memory_format=channels_last):
-        return torch.contiguous_format
-    # Images of one cell are both; their strides tell, as they do for PyTorch.
-    return torch.contiguous_format if input.stride(-1) == 1 else channels_last

@@ -15,14 +15,14 @@ INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
 STRIPES, TILES, LINES, PLACES, OFFSETS, BEGINS, TAP_PLACES = range(7, 14)
 # How many stripes, tiles, lines, chunks (stripes of the same output channels) and units of packing there are.
 STRIPE_COUNT, TILE_COUNT, LINE_COUNT, CHUNKS, PACK_UNITS = range(14, 19)
-# Groups; of a group: input channels, output channels, output channels times taps; output phases along width.
-GROUPS, CHANNELS, ROWS, TAPS, PHASES = range(19, 24)
+# Groups; of a group: input channels, output channels, output channels times taps; phases out along width.
+GROUPS, CHANNELS, OUT_CHANNELS, TAPS, PHASES_OUT = range(19, 24)
 # How windows and results lie, and how the work is cut; see BoxTiling.
 USED, PLANE, COPIES, BATCH_INNER, LOOPED, RESULTS, UNITS, UNDIVIDED, PARTS, STREAM, SCRATCH_BYTES = range(24, 35)
-# Of batch, depth, height and width: sizes of the input, and again BoxTiling.
-SIZE, CELLS, BOX, BOXES, REACH, WINDOW, BEFORE, PITCH = range(35, 67, 4)
-# Of depth, height and width: strides, and sizes of the output.
-STEP, OUT_SIZE = range(67, 73, 3)
+# Of batch, depth, height and width: the sizes that are read, and again BoxTiling.
+READ, CELLS, BOX, BOXES, REACH, WINDOW, BEFORE, PITCH = range(35, 67, 4)
+# Of depth, height and width: outputs from one cell of a phase to the next, and the sizes that are written.
+STEP_OUT, WRITTEN = range(67, 73, 3)
 # Of batch, channels, depth, height and width: steps from one number of a tensor to the next.
 INPUT_STRIDE, OUTPUT_STRIDE = range(73, 83, 5)
 # For a digest: how many numbers the weight has, and in how many pieces they are read.
@@ -32,7 +32,7 @@ BLOCKS, KEPT = range(85, 87)
 COUNTS = 87
 FIELDS = 89
 
-STEPS_BYTES = 512  # at the end of a thread's memory: room for 32 integers, and as much for numbers
+TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 
 _Task = ctypes.c_int64 * FIELDS
 _ADDRESSES = struct.Struct(f"={COUNTERS + 1}q")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.schedule import Layer
+from convmat.kernel.schedule import Schedule
 from convmat.kernel.threads import in_forked_child
 
 _COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies
@@ -35,11 +35,11 @@ def freeze(weight: Tensor) -> None:
     setattr(weight, _COPIES, {})
 
 
-def packed_weight(layer: Layer, kernel: Kernel, weight: Tensor, threads: int, keep: bool) -> Tensor:
-    """A weight in the order in which the kernel reads it for a layer.
+def packed_weight(schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int, keep: bool) -> Tensor:
+    """A weight in the order in which the kernel reads it for a schedule.
 
     Args:
-        layer: the layer.
+        schedule: what the kernel does.
         kernel: the kernel for the weight's type of numbers.
         weight: its weight.
         threads: how many compute.
@@ -47,10 +47,10 @@ def packed_weight(layer: Layer, kernel: Kernel, weight: Tensor, threads: int, ke
     """
     copies: dict[Any, Tensor] | None = getattr(weight, _COPIES, None)
     if copies is None:
-        return _kept.find(layer, kernel, weight, threads) if keep else layer.pack(kernel, weight, threads)
-    packed = copies.get(layer.packing)
+        return _kept.find(schedule, kernel, weight, threads) if keep else schedule.pack(kernel, weight, threads)
+    packed = copies.get(schedule.packing)
     if packed is None:
-        packed = copies[layer.packing] = layer.pack(kernel, weight, threads)
+        packed = copies[schedule.packing] = schedule.pack(kernel, weight, threads)
     return packed
 
 
@@ -76,15 +76,15 @@ class _Kept:
         """One that no thread holds: those of a parent that did are not there in its child."""
         self._lock = threading.Lock()
 
-    def find(self, layer: Layer, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
+    def find(self, schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """The packed weight: found, or packed now."""
-        key = layer.packing, digest(kernel, weight, threads)
+        key = schedule.packing, digest(kernel, weight, threads)
         with self._lock:
             packed = self._packed.get(key)
             if packed is not None:
                 self._packed.move_to_end(key)
                 return packed
-        packed = layer.pack(kernel, weight, threads)
+        packed = schedule.pack(kernel, weight, threads)
         with self._lock:
             if key in self._seen:
                 self._keep(key, packed)

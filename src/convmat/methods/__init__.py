@@ -4,12 +4,16 @@ A method is a module with three functions. ``direct(input, weight, geometry)`` c
 ``transposed(input, weight, geometry)`` computes ``Cᵀ y``, for an input of shape (batch, channels, *sizes) and a
 geometry that pads with zeros only; ``refuses(geometry, dtype)`` gives the reason why a case cannot be taken, or
 ``None``. The first line of its docstring is its description.
+
+Instead of the first two, a method may have ``prepare(geometry, call)``, which decides all that there is to decide and
+returns a function of input, weight and bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 import torch
@@ -17,37 +21,42 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods import dense, fft, native, phases, sparse, tiles, unfold, zero_insertion
-from convmat.methods.common import add_bias
+from convmat.methods.common import Computation, Compute, add_bias
+from convmat.tensors.calls import Call
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to compute a convolution and its transpose; one that ``adds_bias`` takes it with the rest."""
+    """A way to compute a convolution and its transpose.
+
+    Attributes:
+        name: as users write it.
+        summary: one line.
+        prepare: ``prepare(geometry, call)`` gives a function of input, weight and bias that computes a geometry which
+            pads with zeros.
+        refuses: why a geometry and a dtype cannot be taken, or ``None``.
+    """
 
     name: str
     summary: str
-    direct: Callable[..., Tensor]
-    transposed: Callable[..., Tensor]
+    prepare: Callable[[Geometry, Call], Computation]
     refuses: Callable[[Geometry, torch.dtype], str | None]
-    adds_bias: bool = False
-
-    def __call__(self, input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
-        """The output, of shape (batch, *out_shape), for a geometry that pads with zeros."""
-        compute = self.transposed if geometry.transposed else self.direct
-        if self.adds_bias:
-            return compute(input, weight, geometry, bias)
-        return add_bias(compute(input, weight, geometry), bias).contiguous()
 
 
-def _from_module(module: ModuleType, **does: bool) -> Method:
+def _compute(compute: Compute, geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return add_bias(compute(input, weight, geometry), bias).contiguous()
+
+
+def _prepare(module: ModuleType, geometry: Geometry, call: Call) -> Computation:
+    return partial(_compute, module.transposed if geometry.transposed else module.direct, geometry)
+
+
+def _from_module(module: ModuleType) -> Method:
     name = module.__name__.rpartition(".")[2]
     summary = (module.__doc__ or "").partition("\n")[0]
-    return Method(name, summary, module.direct, module.transposed, module.refuses, **does)
+    prepare = getattr(module, "prepare", None) or partial(_prepare, module)
+    return Method(name, summary, prepare, module.refuses)
 
 
-_ALL = (
-    _from_module(native, adds_bias=True),
-    *map(_from_module, (dense, sparse, unfold, zero_insertion, phases, fft)),
-    _from_module(tiles, adds_bias=True),
-)
+_ALL = tuple(map(_from_module, (native, dense, sparse, unfold, zero_insertion, phases, fft, tiles)))
 METHODS = {method.name: method for method in _ALL}

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.tensors.watching import is_compiling
 
-Compute: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]
+Compute: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]  # of input, weight and geometry
+Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # of input, weight and bias, all decided
 
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 
@@ -33,7 +35,7 @@ def runs_eagerly(compute: Compute) -> Compute:
 
     @wraps(compute)
     def call(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-        return (apart if torch.compiler.is_compiling() else compute)(input, weight, geometry)
+        return (apart if is_compiling() else compute)(input, weight, geometry)
 
     return call
 

@@ -15,6 +15,7 @@ from convmat.geometry import Geometry
 from convmat.methods.common import take_every
 from convmat.tensors.im2col import crop_padding, zero_padding
 from convmat.tensors.padding import insert_zeros, pad_zeros
+from convmat.tensors.watching import is_compiling
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -66,7 +67,7 @@ def _inverse(spectrum: Tensor, sizes: Sequence[int], dtype: torch.dtype) -> Tens
 
 def _fast_lengths(sizes: Sequence[int], real: bool) -> list[int]:
     """As they are while PyTorch traces: these may stand for many, and any length gives the same numbers."""
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return list(sizes)
     from scipy.fft import next_fast_len
 

@@ -7,7 +7,7 @@ after.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -15,55 +15,84 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Axis, Geometry
-from convmat.methods.common import CONVOLUTIONS, add_bias, no_bool, no_small_integers
+from convmat.methods.common import CONVOLUTIONS, Computation, add_bias, no_bool, no_small_integers
+from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad_or_crop, pad_zeros
-from convmat.tensors.watching import is_symbolic, is_traced_by_jit
+from convmat.tensors.watching import is_compiling, is_symbolic, surely_zero
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
-def direct(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
-    """``conv(x)``."""
+def prepare(geometry: Geometry, call: Call) -> Computation:
+    """PyTorch's function with its arguments, found among the notes on the geometry or made now."""
+    if is_compiling():
+        return _prepare_transposed(geometry) if geometry.transposed else _prepare_direct(geometry)
+    if geometry.notes.native is None:
+        geometry.notes.native = _prepare_transposed(geometry) if geometry.transposed else _prepare_direct(geometry)
+    prepared: Computation = geometry.notes.native
+    return prepared
+
+
+def _prepare_direct(geometry: Geometry) -> Computation:
     both, beyond = zip(*map(_direct_padding, geometry.axes), strict=True)
-    convolve = CONVOLUTIONS[geometry.ndim - 1]
-    output = convolve(pad_zeros(input, beyond), weight, bias, geometry.stride, both, geometry.dilation, geometry.groups)
-    return _crop(output, [(0, axis.outputs) if axis.slack >= axis.stride else None for axis in geometry.axes])
+    convolve = partial(
+        CONVOLUTIONS[geometry.ndim - 1],
+        stride=geometry.stride,
+        padding=both,
+        dilation=geometry.dilation,
+        groups=geometry.groups,
+    )
+    kept = [(0, axis.outputs) if axis.slack >= axis.stride else None for axis in geometry.axes]
+    if all(surely_zero(end) for ends in beyond for end in ends) and not any(kept):
+        return convolve
+    return partial(_pad_and_crop, convolve, beyond, kept)
 
 
-def transposed(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
-    """``conv_transpose(y)``."""
-    convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
-    is_compiling = torch.compiler.is_compiling()
-    # torch.jit traces twice and compares line by line: it must not find the second time what the first worked out.
-    known = None if is_compiling or is_traced_by_jit() else computation(geometry)
-    if known is not None:
-        return known(input, weight, bias)
+def _pad_and_crop(
+    convolve: Computation,
+    beyond: Sequence[tuple[int, int]],
+    kept: Sequence[tuple[int, int] | None],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    return _crop(convolve(pad_zeros(input, beyond), weight, bias), kept)
+
+
+def _prepare_transposed(geometry: Geometry) -> Computation:
     both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
-    if is_compiling and any(map(operator.ge, output_padding, geometry.stride)):
-        # ONNX Runtime refuses this, so what is exported appends the cells, which no tap reaches, by itself.
-        output = convolve(input, weight, None, geometry.stride, 0, 0, geometry.groups, geometry.dilation)
-        return add_bias(pad_or_crop(output, [(-axis.lo, axis.slack - axis.hi) for axis in geometry.axes]), bias)
-    output = convolve(input, weight, bias, geometry.stride, both, output_padding, geometry.groups, geometry.dilation)
+    if is_compiling() and any(map(operator.ge, output_padding, geometry.stride)):
+        return partial(_append_cells, geometry)
+    convolve = partial(
+        TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1],
+        stride=geometry.stride,
+        padding=both,
+        output_padding=output_padding,
+        groups=geometry.groups,
+        dilation=geometry.dilation,
+    )
     kept = [
         (lo, axis.inputs) if lo or hi > axis.slack else None
         for (lo, hi), axis in zip(beyond, geometry.axes, strict=True)
     ]
-    if not (is_compiling or any(kept)):
-        geometry.memo["native"] = partial(  # all that there is to do
-            convolve,
-            stride=geometry.stride,
-            padding=both,
-            output_padding=output_padding,
-            groups=geometry.groups,
-            dilation=geometry.dilation,
-        )
-    return _crop(output, kept)
+    return partial(_convolve_and_crop, convolve, kept) if any(kept) else convolve
 
 
-def computation(geometry: Geometry) -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
-    """A function of input, weight and bias, if PyTorch's own is all that there is to it and was called before."""
-    known: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = geometry.memo.get("native")
-    return known
+def _convolve_and_crop(
+    convolve: Computation,
+    kept: Sequence[tuple[int, int] | None],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    return _crop(convolve(input, weight, bias), kept)
+
+
+def _append_cells(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """With ``output_padding >= stride``, which ONNX Runtime refuses: append the cells, which no tap reaches."""
+    convolve = TRANSPOSED_CONVOLUTIONS[geometry.ndim - 1]
+    output = convolve(input, weight, None, geometry.stride, 0, 0, geometry.groups, geometry.dilation)
+    return add_bias(pad_or_crop(output, [(-axis.lo, axis.slack - axis.hi) for axis in geometry.axes]), bias)
 
 
 def transposed_gradients(

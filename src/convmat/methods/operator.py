@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.kernel import compiled
+from convmat.kernel import computing
 from convmat.methods import native
+from convmat.methods.numbers import prepare_numbers
 from convmat.tensors.arguments import conv_transpose_geometry
+from convmat.tensors.calls import Call
+from convmat.tensors.strides import memory_format_of
 
 _library = torch.library.Library("convmat", "FRAGMENT")
 # The padding is that of both ends of all axes: lo, hi, lo, hi, ...
@@ -23,7 +26,7 @@ _library.define(
 _operator = torch.ops.convmat.conv_transpose.default
 
 
-def conv_transpose(input: Tensor, weight: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
+def conv_transpose(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Call the operator."""
     padding = [end for axis in geometry.axes for end in (axis.lo, axis.hi)]
     slack = [axis.slack for axis in geometry.axes]
@@ -54,17 +57,13 @@ def _geometry(
 
 
 def _compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-    from convmat.methods import tiles
-
     geometry = _geometry(input, weight, *arguments)
-    if compiled.takes(input.dtype) and compiled.kernel(input.dtype) and input.numel() and weight.numel():
-        return tiles.compute(input, weight, geometry, bias)
-    return native.transposed(input, weight, geometry, bias)
+    if computing.is_ready(input.dtype) and input.numel() and weight.numel():
+        return prepare_numbers(geometry, len(input), input.dtype, keep=False)(input, weight, bias)
+    return native.prepare(geometry, Call(input.dtype, is_plain=False))(input, weight, bias)
 
 
 def _compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-    from convmat.kernel.schedule import memory_format_of
-
     geometry = _geometry(input, weight, *arguments)
     empty = input.new_empty((len(input), *geometry.out_shape))
     return empty.to(memory_format=memory_format_of(input))

@@ -15,11 +15,12 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from convmat import nn as layers
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry
 from convmat.models.layer_classes import own_class, set_class, swapped_class
 from convmat.models.reports import LayerReport, ModelReport
 from convmat.nn.frozen import FROZEN, FrozenWeight
-from convmat.planning import available_methods, choose, run, weight_of
+from convmat.planning import available_methods, check_method, choose, run, weight_of
+from convmat.tensors.calls import Call
 
 _TRANSPOSED: dict[type, type] = {
     nn.ConvTranspose1d: layers.ConvTranspose1d,
@@ -78,8 +79,7 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
     ('0',)
     """
     _check_is_module(model)
-    if not isinstance(method, str) or method not in available_methods():
-        raise GeometryError(f"method={method!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+    check_method(method)
     kinds = {**_TRANSPOSED, **_DIRECT} if conv else _TRANSPOSED
     found = [
         (layer, _look_at(layer, names, kinds, method))
@@ -219,7 +219,7 @@ def _refuses(layer: Any, method: str) -> str | None:
         return f"its weight is a {type(stored).__name__}"
     try:
         geometry = _smallest_geometry(layer)
-        chosen = choose(geometry, stored.dtype, method)
+        chosen = choose(geometry, Call(stored.dtype, is_plain=False), method)
     except (ValueError, TypeError) as error:  # PyTorch checks some arguments only when it computes
         return str(error)
     return None if stored.is_meta else _fails(chosen.name, geometry, stored)

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints
-from convmat.kernel import compiled
-from convmat.methods import tiles
 from convmat.nn.arguments import (
     LayerPadding,
     check_channels,
@@ -26,6 +24,7 @@ from convmat.nn.arguments import (
     positive_per_axis,
 )
 from convmat.nn.frozen import FROZEN
+from convmat.planning import freezing
 
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
@@ -174,7 +173,7 @@ class _Transposed(_Convolution):
     def _weight_of(self, input: Tensor) -> Tensor:
         """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
         frozen = vars(self).get(FROZEN)
-        if frozen is None or not (tiles.is_plain(input) and compiled.is_installed()):
+        if frozen is None or not freezing.is_of_use(input):
             return self.weight
         if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack
             return self.weight

@@ -7,8 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from convmat.kernel import compiled, weights
-from convmat.kernel.threads import thread_count
+from convmat.planning.freezing import content_of, freeze
 
 FROZEN = "_frozen_weight"  # the attribute of a layer that holds its frozen weight
 
@@ -25,12 +24,12 @@ class FrozenWeight:
 
     def of(self, layer: nn.Module) -> Tensor:
         """The weight of a layer, with its packed copies; it knows nothing of gradients."""
-        content = tuple(map(_content, _made_of(layer)))
+        content = tuple(map(content_of, _made_of(layer)))
         if self._known is None or self._known[0] != content:
             with torch.inference_mode(False), torch.no_grad():
                 weight = cast("Tensor", layer.weight).detach()
                 weight = weight.clone() if weight.is_inference() else weight
-            weights.freeze(weight)
+            freeze(weight)
             self._known = content, weight
         return self._known[1]
 
@@ -45,11 +44,3 @@ def _made_of(layer: nn.Module) -> list[Tensor]:
     if stored is None:
         stored = vars(layer).get("weight")  # as hooks set it before the layer computes
     return [*layer.parameters(), *layer.buffers()] if stored is None else [stored]
-
-
-def _content(tensor: Tensor) -> Any:
-    """What the content of a tensor is found by."""
-    tensor = tensor.detach()
-    if tensor.device.type == "cpu" and compiled.takes(tensor.dtype) and (kernel := compiled.kernel(tensor.dtype)):
-        return weights.digest(kernel, tensor, thread_count())
-    return tensor.reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()

@@ -1,17 +1,19 @@
 """How long a transposed convolution takes by our kernel and by PyTorch's own function, about.
 
 The estimates are formulas of sizes, number type and threads: nothing is measured when they are made, so the same layer
-is always computed in the same way. What they are compared with decides, so only their ratio matters.
+is always computed in the same way. Each estimate is compared with the other one only, so what matters is their ratio.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-import torch
-
 from convmat.geometry import Geometry
-from convmat.kernel.schedule import Layer
+from convmat.kernel import computing
+from convmat.kernel.computing import Schedule
+from convmat.methods.numbers import is_one_window
+from convmat.tensors.calls import Call
+from convmat.tensors.strides import Layout
 
 _CLOCK = 3.5e9  # cycles per second
 _CALL, _OPERATOR = 5e-6, 0.4e-3  # seconds for a call, and for one of our operator and its gradients, which are Python
@@ -32,50 +34,40 @@ _WEIGHT_LAST = 0.2e-9
 _PAGES, _LARGE = 0.24e-9, 32 << 20
 
 
-def estimate(
-    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
-) -> tuple[float, float]:
+def estimate(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
     """Seconds by our kernel and by PyTorch's own function.
 
     Args:
         geometry: transposed, over at most three axes.
-        batch: number of inputs.
-        dtype: type of the numbers.
+        call: of which batch, dtype, layout and whether a gradient may be asked for matter. If it may, the weight is
+            packed in each call; else it is only read, to find its packed copy.
         threads: how many compute.
-        channels_last: whether input and output have their channels last in memory.
-        is_trained: whether gradients are asked for: then the weight is packed in each call, and else only read, to find
-            its packed copy.
     """
-    return (
-        _by_kernel(geometry, batch, dtype, threads, channels_last, is_trained),
-        _by_pytorch(geometry, batch, dtype, threads, channels_last),
-    )
+    return _by_kernel(geometry, call, threads), _by_pytorch(geometry, call, threads)
 
 
-def _by_kernel(
-    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool, is_trained: bool
-) -> float:
-    from convmat.methods.tiles import is_one_window, layer_of
-
+def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
+    size = call.dtype.itemsize
     if is_one_window(geometry):
-        sizes = batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
-        return 2 * _CALL + sizes * dtype.itemsize * _READ
-    layer = layer_of(geometry, batch, dtype, threads)
-    cycles = layer.cells.cycles
-    if channels_last:
-        cycles += batch * geometry.groups * _transposing_cycles(geometry, layer) / threads
-    weight = prod(geometry.weight_shape) * dtype.itemsize * (_PACK if is_trained else _DIGEST) / threads
-    return (_OPERATOR if is_trained else _CALL) + 1.05 * cycles / _CLOCK + weight
+        sizes = call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
+        return 2 * _CALL + sizes * size * _READ
+    schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads)
+    cycles = schedule.cells.cycles
+    if call.layout is Layout.CHANNELS_LAST:
+        cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
+    weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
+    copy = call.batch * prod(geometry.in_shape) * size * _REORDER_FRESH if call.layout is Layout.APART else 0.0
+    return (_OPERATOR if call.needs_gradient else _CALL) + 1.05 * cycles / _CLOCK + weight + copy
 
 
-def _transposing_cycles(geometry: Geometry, layer: Layer) -> float:
+def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:
     """Cycles for the channels of a group in one image, which are neighbours in memory and must be so no more."""
-    lanes, together = layer.processor.lanes, layer.rows.together
+    lanes, together = schedule.processor.lanes, schedule.rows.together
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
     stripes, rest = divmod(out_channels, together)
-    phases = len(layer.rows.axes[-1].phases)
-    lines, out_lines = prod(geometry.outputs[:-1]), prod(geometry.inputs[:-1]) * phases
-    cells, out_cells = geometry.outputs[-1], layer.cells.cells[-1]
+    phases = len(schedule.rows.axes[-1].phases)
+    lines, out_lines = prod(geometry.read[:-1]), prod(geometry.written[:-1]) * phases
+    cells, out_cells = geometry.read[-1], schedule.cells.cells[-1]
     of_output = stripes * _blocks(out_cells, together, lanes) + _blocks(out_cells, rest, lanes)
     return lines * _blocks(cells, channels, lanes) + out_lines * of_output
 
@@ -86,7 +78,8 @@ def _blocks(cells: int, channels: int, lanes: int) -> float:
     return whole * _BLOCK_WHOLE + (-(-cells // lanes) * -(-channels // lanes) - whole) * _BLOCK_PART
 
 
-def _by_pytorch(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, channels_last: bool) -> float:
+def _by_pytorch(geometry: Geometry, call: Call, threads: int) -> float:
+    batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
     outputs = batch * prod(geometry.out_shape)
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
     if channels == out_channels == 1:

@@ -1,50 +1,51 @@
-"""The short way for a transposed convolution that was computed before.
+"""The short way for a call that was made before.
 
 Checking arguments, building the geometry and choosing a method takes tens of microseconds, as long as a small layer
-itself. What they led to is written down under all that they depend on, so that the same call again only has to look it
-up. That is done for plain calls on the CPU of which no gradient is asked; all others go the long way.
+itself. What was decided is kept under all that it depends on, so that the same call again only has to look it up. That
+is done for plain calls on the CPU of which no gradient is asked; all others go the long way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor
 
-from convmat.kernel.threads import thread_count
-from convmat.methods import tiles
-from convmat.tensors.arguments import has_autocast, is_plain
-
-Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+from convmat.kernel import computing
+from convmat.methods.common import Computation
+from convmat.tensors.arguments import is_hashable
+from convmat.tensors.calls import is_in_memory
+from convmat.tensors.watching import has_autocast, is_watched, needs_gradient
 
 _MOST = 512
 _known: dict[Any, Computation] = {}
 
 
 def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Any:
-    """All that the way of computing depends on; ``None`` where there is no short way.
+    """All that the decision depends on; ``None`` where there is no short way.
 
     Args:
         input, weight, bias: the tensors of the call, whatever they are.
         arguments: the others, which are found again if they are integers and strings, or tuples of them.
     """
-    if not (tiles.takes(input, weight, bias) and is_plain(arguments)):
+    if is_watched() or not (is_in_memory(input) and is_in_memory(weight) and is_hashable(arguments)):
         return None
-    if tiles.needs_gradient(input, weight, bias) or has_autocast("cpu"):
+    if bias is not None and not is_in_memory(bias):
+        return None
+    if needs_gradient(input, weight, bias) or has_autocast("cpu"):
         return None
     kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype)
-    shapes = (input.shape, input.stride(), weight.shape, None if bias is None else bias.shape)
-    return arguments, kinds, shapes, thread_count()
+    shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
+    return arguments, kinds, shapes, computing.thread_count(), computing.is_forked()
 
 
 def find(key: Any) -> Computation | None:
-    """What was written down."""
+    """What was decided."""
     return _known.get(key)
 
 
-def write_down(key: Any, computation: Computation) -> None:
-    """Write down what to do."""
+def keep(key: Any, computation: Computation) -> None:
+    """Keep what was decided."""
     if len(_known) >= _MOST:
         _known.clear()
     _known[key] = computation

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, ints, per_axis_ints
+from convmat.tensors.watching import has_autocast, is_compiling
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -155,11 +156,6 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
             )
 
 
-def has_autocast(device: str) -> bool:
-    """Whether autocast is on for a type of device; the meta device has none."""
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-
-
 def check_input(input: Tensor, batched_ndim: int, what: str, dimensions: str) -> None:
     """Check that an input has a batch, or is one dimension short of it."""
     _check_is_tensor(input, "input")
@@ -200,11 +196,11 @@ def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
 
     Only plain integers and strings are looked up: True and 2.0 would be found as 1 and 2 before they are refused.
     """
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return _build_anew(build, *arguments, **options)
-    options = {name: _hashable(value) for name, value in options.items()}
-    arguments = tuple(map(_hashable, arguments))
-    known = is_plain((*arguments, *options.values()))
+    options = {name: _as_hashable(value) for name, value in options.items()}
+    arguments = tuple(map(_as_hashable, arguments))
+    known = is_hashable((*arguments, *options.values()))
     return (_build if known else _build_anew)(build, *arguments, **options)
 
 
@@ -221,19 +217,19 @@ def forget() -> None:
     _build.cache_clear()
 
 
-def is_plain(value: Any) -> bool:
+def is_hashable(value: Any) -> bool:
     """Whether a value is an integer, a string or ``None``, or a tuple of such values: equal ones mean the same."""
     kind = type(value)
-    return kind in _PLAIN or (kind is tuple and (_PLAIN.issuperset(map(type, value)) or all(map(is_plain, value))))
+    return kind in _PLAIN or (kind is tuple and (_PLAIN.issuperset(map(type, value)) or all(map(is_hashable, value))))
 
 
 _PLAIN = frozenset((int, str, NoneType))
 
 
-def _hashable(value: Any) -> Any:
+def _as_hashable(value: Any) -> Any:
     """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
-    if is_plain(value):  # as it is, mostly
+    if is_hashable(value):  # as it is, mostly
         return value
     if hasattr(value, "tolist"):
         value = value.tolist()
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(_as_hashable, value)) if isinstance(value, list | tuple) else value

@@ -15,7 +15,7 @@ from torch import Tensor
 from convmat.geometry import Geometry
 from convmat.tensors.derivatives import own_storage
 from convmat.tensors.padding import insert_zeros, pad_or_crop, pad_zeros
-from convmat.tensors.watching import is_traced_by_jit
+from convmat.tensors.watching import is_compiling, is_traced_by_jit
 
 
 def window_view(padded: Tensor, geometry: Geometry) -> Tensor:
@@ -75,7 +75,7 @@ def padded_sizes(geometry: Geometry) -> tuple[int, ...]:
 
 def _apply(tensor: Tensor, geometry: Geometry, scatter: bool) -> Tensor:
     # Traced code must not write where views overlap, and derives the rest by itself.
-    if torch.compiler.is_compiling() or is_traced_by_jit():
+    if is_compiling() or is_traced_by_jit():
         return _sum_taps(tensor, geometry) if scatter else _gather(tensor, geometry)
     result: Tensor = _Columns.apply(tensor, geometry, scatter)  # type: ignore[no-untyped-call]
     return result

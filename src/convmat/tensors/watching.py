@@ -1,16 +1,54 @@
-"""Sizes that stand for many, as under ``torch.compile`` and ``torch.export`` with dynamic shapes.
+"""Who watches the operations of a call: a compiler, a tracer, a transform, autocast, autograd.
 
-Asking such a size a question, as an ``if`` does, fixes the answer for all inputs to come.
+Whoever watches wants to see PyTorch's own operations, not their numbers. All other modules ask here.
+
+Sizes may be symbolic while PyTorch compiles or exports with dynamic shapes: they stand for many sizes. An ``if`` on
+such a size fixes its answer for all inputs to come.
 """
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def is_compiling() -> bool:
+    """Whether ``torch.compile`` or ``torch.export`` is tracing."""
+    return torch.compiler.is_compiling()
+
+
+def is_traced_by_jit() -> bool:
+    """Whether ``torch.jit.trace`` is tracing; the older ONNX exporter uses it too."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def is_watched() -> bool:
+    """Whether a compiler, a tracer, a transform of ``torch.func``, a dispatch mode or forward-mode AD is at work."""
+    return (
+        is_compiling()  # the first question: compilers cannot trace the others
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+    )
+
+
+def has_autocast(device: str) -> bool:
+    """Whether autocast is on for a type of device; the meta device has none."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether autograd may ask for a gradient of any of the operands."""
+    return torch.is_grad_enabled() and (
+        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    )
 
 
 def is_symbolic(size: int) -> bool:
     """Whether a size stands for many."""
-    if not torch.compiler.is_compiling():
+    if not is_compiling():
         return isinstance(size, torch.SymInt)
     from torch.fx.experimental import symbolic_shapes
 
@@ -21,8 +59,3 @@ def is_symbolic(size: int) -> bool:
 def surely_zero(size: int) -> bool:
     """Whether a size is zero, whatever the input."""
     return not is_symbolic(size) and size == 0
-
-
-def is_traced_by_jit() -> bool:
-    """Whether ``torch.jit.trace`` is at work, which the older ONNX exporter uses too."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

@@ -141,7 +141,7 @@ class _Layout(NamedTuple):
 
 
 def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
-    """Cut the cells of a transposed convolution into boxes: of some ways, the one that should take the fewest cycles.
+    """Cut the cells of a convolution into boxes: of some ways, the one that should take the fewest cycles.
 
     Args:
         rows: how its rows are cut.
@@ -151,9 +151,9 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     """
     ones = (1,) * (AXES - geometry.ndim)
     strides = (axis.stride for axis in rows.axes)
-    cells = (batch, *(-(-m // s) for m, s in zip(ones + geometry.inputs, strides, strict=True)))
+    cells = (batch, *(-(-m // s) for m, s in zip(ones + geometry.written, strides, strict=True)))
     lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
-    inputs = (batch, *ones, *geometry.outputs)
+    inputs = (batch, *ones, *geometry.read)
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts, widths)

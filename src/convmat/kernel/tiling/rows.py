@@ -21,7 +21,7 @@ _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
 
 
-class OutputPhase(NamedTuple):
+class PhaseOut(NamedTuple):
     """The outputs ``a*stride + e``: each is the sum over ``taps`` of the inputs ``a + first - shift``."""
 
     first: int
@@ -30,20 +30,21 @@ class OutputPhase(NamedTuple):
 
 
 class AxisPhases(NamedTuple):
-    """An axis of Cᵀ as its output phases, e = 0, 1, ..."""
+    """An axis as the phases of what it writes, e = 0, 1, ...; of Cᵀ, there are as many as its stride."""
 
     stride: int
     kernel: int
-    phases: tuple[OutputPhase, ...]
+    phases: tuple[PhaseOut, ...]
 
 
 def axis_phases(axis: Axis) -> AxisPhases:
-    """The output phases of an axis of Cᵀ.
+    """The phases out of an axis of Cᵀ.
 
     >>> axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1)).phases
-    (OutputPhase(first=0, taps=(1,), shifts=(0,)), OutputPhase(first=1, taps=(0, 2), shifts=(0, 1)))
+    (PhaseOut(first=0, taps=(1,), shifts=(0,)), PhaseOut(first=1, taps=(0, 2), shifts=(0, 1)))
     """
-    # One input is never stepped on from: with a stride beyond all taps, every output has at most one.
+    # A single input has no neighbour, so its stride is of no account. A stride as large as the axis gives each output a
+    # phase of its own, with one tap at most.
     stride = axis.stride if axis.outputs > 1 else axis.padded
     return _axis_phases(axis.kernel, stride, axis.dilation, axis.lo, min(stride, axis.inputs))
 
@@ -58,7 +59,7 @@ def _axis_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -
     for e in range(count):
         first, residue = divmod(e + lo, stride)
         pairs = by_residue.get(residue, [])
-        phases.append(OutputPhase(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
+        phases.append(PhaseOut(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
     return AxisPhases(stride, kernel, tuple(phases))
 
 
@@ -88,7 +89,7 @@ class PhaseClass(NamedTuple):
     parts: tuple[PhasePart, ...]
 
 
-def phase_classes(phases: Sequence[OutputPhase], merge: bool) -> tuple[PhaseClass, ...]:
+def phase_classes(phases: Sequence[PhaseOut], merge: bool) -> tuple[PhaseClass, ...]:
     """The phases each by itself, or all together.
 
     >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1))
@@ -100,7 +101,7 @@ def phase_classes(phases: Sequence[OutputPhase], merge: bool) -> tuple[PhaseClas
     return tuple(_phase_class(members, phases) for members in together)
 
 
-def _phase_class(members: tuple[int, ...], phases: Sequence[OutputPhase]) -> PhaseClass:
+def _phase_class(members: tuple[int, ...], phases: Sequence[PhaseOut]) -> PhaseClass:
     first = min(phases[e].first for e in members)
     readers: dict[tuple[int, ...], list[int]] = {tuple(range(len(members))): []}
     for shift in sorted({shift for e in members for shift in phases[e].shifts}):
@@ -116,7 +117,7 @@ def _phase_class(members: tuple[int, ...], phases: Sequence[OutputPhase]) -> Pha
     return PhaseClass(members, tuple(phases[e].first - first for e in members), parts)
 
 
-def _tap_of(phase: OutputPhase, shift: int) -> int:
+def _tap_of(phase: PhaseOut, shift: int) -> int:
     return phase.taps[phase.shifts.index(shift)]
 
 
@@ -129,7 +130,7 @@ class RowTiling:
     into tiles of rows. The first one of each class makes all rows; what the others make is added.
 
     Args:
-        axes: the output phases along depth, height and width.
+        axes: the phases out along depth, height and width.
         merge: for each axis, whether its phases are one class.
         channels: output channels of a group.
         together: how many of these a stripe takes.
@@ -209,7 +210,7 @@ def row_tiling(geometry: Geometry, processor: Processor) -> RowTiling:
     return _row_tiling(axes, geometry.out_channels // geometry.groups, processor)
 
 
-_POINT = AxisPhases(1, 1, (OutputPhase(0, (0,), (0,)),))
+_POINT = AxisPhases(1, 1, (PhaseOut(0, (0,), (0,)),))
 
 
 @lru_cache(maxsize=256)

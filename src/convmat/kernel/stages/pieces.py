@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from convmat.kernel.microkernel import Vectors
+from convmat.kernel.microkernel.vectors import Vectors
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Packing windows: the part of the kernel that reads the input."""
+"""Reading the input: packing the window that a box of cells reads, zeros around it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel import microkernel
-from convmat.kernel.pieces import Pieces
+from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer
+from convmat.kernel.microkernel.transposing import transposing
+from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
     BATCH_INNER,
     CHANNELS,
@@ -17,7 +18,7 @@ from convmat.kernel.task import (
     INPUT_STRIDE,
     PITCH,
     PLANE,
-    SIZE,
+    READ,
     USED,
     WINDOW,
 )
@@ -25,54 +26,65 @@ from convmat.kernel.task import (
 _I8 = np.int64
 
 
-def build_packing(pieces: Pieces) -> Any:
+def build_reading(pieces: Pieces) -> Any:
     """Compile the packing of windows.
 
     Returns:
-        ``pack_window(t, window, row_starts, steps, batch, depth, height, width, group)``: copies the cells that a box
+        ``pack_window(t, window, row_starts, table, batch, depth, height, width, group)``: copies the cells that a box
         reads, zeros around, to (channels, copies, cells). The numbers from ``batch`` to ``width`` are the first cell;
-        ``row_starts`` and ``steps`` are memory to work in.
+        ``row_starts`` and ``table`` are memory to work in.
     """
-    compiled, number, lanes, size = pieces.compiled, pieces.number, pieces.lanes, pieces.vectors.size
-    pointer, clear_bytes = microkernel.pointer, microkernel.clear_bytes
-    move, move_some = microkernel.moves(pieces.vectors)
-    transpose = microkernel.transposing(pieces.vectors)
+    size = pieces.vectors.size
+    part_inside = _build_part_inside(pieces)
+    pack_channels_last, pack_batch_inner = _build_transposing(pieces, part_inside)
+    pack_rows = _build_rows(pieces, part_inside)
 
     @pieces.inlined
-    def pack_window(t, window, row_starts, steps, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
+    def pack_window(t, window, row_starts, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 4  # the axis of neighbours in the window
         if t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
             clear_bytes(window, t[CHANNELS] * t[COPIES] * t[PLANE] * size)
-            pack_channels_last(t, window, steps, batch, depth, height, width, group)
+            pack_channels_last(t, window, table, batch, depth, height, width, group)
         elif t[BATCH_INNER] != 0 and t[INPUT_STRIDE + 4] == 1 and t[INPUT_STRIDE] != 1:
             clear_bytes(window, t[CHANNELS] * t[PLANE] * size)
-            pack_batch_inner(t, window, steps, batch, depth, height, width, group)
+            pack_batch_inner(t, window, table, batch, depth, height, width, group)
         else:
             pack_rows(t, window, row_starts, batch, depth, height, width, group)
 
-    @compiled
+    return pack_window
+
+
+def _build_part_inside(pieces: Pieces) -> Any:
+    @pieces.compiled
     def part_inside(t, axis, first):  # type: ignore[no-untyped-def]
         """Of the cells of a window along an axis, those from ``left`` to before ``stop`` are inputs."""
         left = min(max(-first, 0), t[WINDOW + axis])
-        return left, max(min(t[SIZE + axis] - first, t[WINDOW + axis]), left)
+        return left, max(min(t[READ + axis] - first, t[WINDOW + axis]), left)
 
-    @compiled
-    def transpose_all(target, pitch, source, step, steps, rows, columns):  # type: ignore[no-untyped-def]
+    return part_inside
+
+
+def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
+    """What transposes while it packs: inputs with their channels last, and images of a batch side by side."""
+    lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing(pieces.vectors)
+
+    @pieces.compiled
+    def transpose_all(target, pitch, source, step, table, rows, columns):  # type: ignore[no-untyped-def]
         """Rows that lie so many bytes apart become neighbours; columns, which were, lie so many bytes apart."""
-        table = carray(pointer(steps), (lanes,), _I8)
+        places = carray(pointer(table), (lanes,), _I8)
         for row in range(lanes):
-            table[row] = row * step
+            places[row] = row * step
         for row in range(0, rows, lanes):
             for column in range(0, columns, lanes):
                 to, of = target + column * pitch + row * size, source + row * step + column * size
-                transpose(to, pitch, of, steps, min(lanes, rows - row), min(lanes, columns - column))
+                transpose(to, pitch, of, table, min(lanes, rows - row), min(lanes, columns - column))
 
-    @compiled
-    def pack_channels_last(t, window, steps, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
+    @pieces.compiled
+    def pack_channels_last(t, window, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         channels, copies, plane = t[CHANNELS], t[COPIES], t[PLANE] * size
         inner = t[BATCH_INNER] != 0
         step = t[INPUT_STRIDE + (0 if inner else 4)] * size
-        images = min(t[WINDOW], t[SIZE] - batch)
+        images = min(t[WINDOW], t[READ] - batch)
         left_d, stop_d = part_inside(t, 1, depth)
         left_h, stop_h = part_inside(t, 2, height)
         for copy in range(copies):
@@ -90,15 +102,15 @@ def build_packing(pieces: Pieces) -> Any:
                                 copies * plane,
                                 t[INPUT] + (source + group * channels) * size,
                                 step,
-                                steps,
+                                table,
                                 rows,
                                 channels,
                             )
 
-    @compiled
-    def pack_batch_inner(t, window, steps, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
+    @pieces.compiled
+    def pack_batch_inner(t, window, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         """Images that lie apart become neighbours; the cells along the width, which were, lie apart."""
-        channels, images = t[CHANNELS], min(t[WINDOW], t[SIZE] - batch)
+        channels, images = t[CHANNELS], min(t[WINDOW], t[READ] - batch)
         left_d, stop_d = part_inside(t, 1, depth)
         left_h, stop_h = part_inside(t, 2, height)
         left, stop = part_inside(t, 3, width)
@@ -113,12 +125,18 @@ def build_packing(pieces: Pieces) -> Any:
                         t[PITCH + 3] * size,
                         t[INPUT] + source * size,
                         t[INPUT_STRIDE] * size,
-                        steps,
+                        table,
                         images,
                         stop - left,
                     )
 
-    @compiled
+    return pack_channels_last, pack_batch_inner
+
+
+def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
+    size, (copy_row, gather_row) = pieces.vectors.size, _build_row(pieces)
+
+    @pieces.compiled
     def pack_rows(t, window, row_starts, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         """Row by row: neighbours stay neighbours, or numbers are moved one by one."""
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
@@ -132,7 +150,7 @@ def build_packing(pieces: Pieces) -> Any:
                     starts[2 * row] = (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
                     at_b, at_d, at_h = batch + b, depth + d, height + h
                     starts[2 * row + 1] = -1
-                    if at_b < t[SIZE] and 0 <= at_d < t[SIZE + 1] and 0 <= at_h < t[SIZE + 2]:
+                    if at_b < t[READ] and 0 <= at_d < t[READ + 1] and 0 <= at_h < t[READ + 2]:
                         at = at_b * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3]
                         starts[2 * row + 1] = at * size
                     row += 1
@@ -152,7 +170,14 @@ def build_packing(pieces: Pieces) -> Any:
                         gather_row(to, source, left, last, whole, pitch, across)
                 clear_bytes(to_plane + used, plane - used)  # vectors read beyond the last cell
 
-    @compiled
+    return pack_rows
+
+
+def _build_row(pieces: Pieces) -> Any:
+    number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
+    move, move_some = moves(pieces.vectors)
+
+    @pieces.compiled
     def copy_row(to, source, left, stop, whole):  # type: ignore[no-untyped-def]
         """Vectors reach beyond the end of a row: the next one, or what clears the rest, writes over that."""
         for cell in range(0, whole, lanes):
@@ -162,7 +187,7 @@ def build_packing(pieces: Pieces) -> Any:
             else:
                 move_some(to + at, source + at, left - cell, stop - cell)
 
-    @compiled
+    @pieces.compiled
     def gather_row(to, source, left, stop, whole, pitch, across):  # type: ignore[no-untyped-def]
         cells = carray(pointer(to), (whole * pitch,), number)
         for cell in range(left):
@@ -174,4 +199,4 @@ def build_packing(pieces: Pieces) -> Any:
         for cell in range(left, stop):
             cells[cell * pitch] = numbers[cell * step]
 
-    return pack_window
+    return copy_row, gather_row

@@ -1,0 +1,118 @@
+"""The door to the kernel: what it takes, and functions that compute with it. Others need not know what is behind.
+
+A call goes this way: a geometry, a batch, a number type and a number of threads give a
+:class:`~convmat.kernel.schedule.Schedule`, which is kept with the geometry. It packs the weight, unless that was packed
+before (:mod:`~convmat.kernel.weights`), and writes a task, an array of integers (:mod:`~convmat.kernel.task`). The
+compiled program (:mod:`~convmat.kernel.program`) works on it in several threads (:mod:`~convmat.kernel.threads`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from convmat.geometry import Geometry
+from convmat.kernel import compiled, pages, weights
+from convmat.kernel.compiled import Kernel
+from convmat.kernel.epilogue import Epilogue
+from convmat.kernel.schedule import Schedule
+from convmat.kernel.threads import is_forked, thread_count
+from convmat.kernel.tiling.rows import AXES
+from convmat.kernel.weights import freeze
+
+__all__ = [
+    "AXES",
+    "Epilogue",
+    "Schedule",
+    "content_of",
+    "freeze",
+    "is_forked",
+    "is_installed",
+    "is_ready",
+    "is_worthwhile",
+    "prepare",
+    "schedule_of",
+    "takes",
+    "thread_count",
+]
+
+Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+is_installed = compiled.is_installed
+is_worthwhile = compiled.is_worthwhile
+takes = compiled.takes
+
+
+def is_ready(dtype: torch.dtype) -> bool:
+    """Whether the kernel can compute with a type of number; it is compiled or loaded now, if it was not before."""
+    return compiled.takes(dtype) and compiled.kernel(dtype) is not None
+
+
+def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int) -> Schedule:
+    """What the kernel does for a geometry and a batch, found among the notes on the geometry or made now."""
+
+    def make() -> Schedule:
+        return Schedule(geometry, batch, compiled.processor(dtype, threads))
+
+    found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads), make)
+    return found
+
+
+def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -> Computation:
+    """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
+
+    Args:
+        geometry: transposed, over at most three axes, padded with zeros.
+        batch: number of inputs, at least 1.
+        dtype: for which the kernel is ready.
+        keep: whether packed weights are kept for later calls.
+    """
+    kernel, threads = compiled.kernel(dtype), thread_count()
+    assert kernel is not None
+    return partial(_convolve, schedule_of(geometry, batch, dtype, threads), kernel, threads, keep)
+
+
+def _convolve(
+    schedule: Schedule,
+    kernel: Kernel,
+    threads: int,
+    keep: bool,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    if torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
+        with torch.autograd.profiler.record_function("convmat::conv_transpose"):
+            return _convolve_now(schedule, kernel, threads, keep, input, weight, bias)
+    return _convolve_now(schedule, kernel, threads, keep, input, weight, bias)
+
+
+def _convolve_now(
+    schedule: Schedule,
+    kernel: Kernel,
+    threads: int,
+    keep: bool,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    packed = weights.packed_weight(schedule, kernel, weight, threads, keep)
+    return schedule.convolve(kernel, input, packed, Epilogue(bias), threads)
+
+
+def content_of(tensor: Tensor) -> Any:
+    """What the content of a tensor is found by: a digest where the kernel makes one, else all of its bytes."""
+    tensor = tensor.detach()
+    if tensor.device.type == "cpu" and compiled.takes(tensor.dtype) and (kernel := compiled.kernel(tensor.dtype)):
+        return weights.digest(kernel, tensor, thread_count())
+    return tensor.reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()
+
+
+def forget() -> None:
+    """Let go of packed weights and of memory that is kept for later."""
+    weights.forget()
+    pages.forget()

@@ -1,0 +1,118 @@
+"""The product of a tile, with its sums in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
+from convmat.kernel.tiling.processor import RUN
+
+
+def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
+    """The product of a tile: ``results[m, n] = sum over k of weights[k, m] * window[offsets[k] + n]``.
+
+    Args:
+        vectors: the vectors to use.
+        widest: the most vectors of a tile of 1, 2, ... rows.
+
+    Returns:
+        ``product(rows, columns, weights, window, offsets, count, results, pitch, accumulate, ahead)``: for so many rows
+        and *vectors* of columns, ``count`` numbers to sum over, and rows of results ``pitch`` numbers apart.
+        ``accumulate`` says whether the sums are added to these; ``ahead`` is how many numbers further the weights lie
+        that are wanted next, to be prefetched. All else are addresses.
+    """
+
+    @intrinsic
+    def product(typing, rows, columns, weights, window, offsets, count, results, pitch, accumulate, ahead):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            m, n, *operands = arguments
+            shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, most + 1)]
+            shape = builder.add(builder.mul(m, I64(16)), n)
+            switch(builder, shape, shapes, lambda shape: _emit_tile(vectors, builder, *divmod(shape, 16), *operands))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 10), emit
+
+    return product
+
+
+def _emit_tile(
+    v: Vectors,
+    builder: Any,
+    rows: int,
+    columns: int,
+    weights: Any,
+    window: Any,
+    offsets: Any,
+    count: Any,
+    results: Any,
+    pitch: Any,
+    accumulate: Any,
+    ahead: Any,
+) -> None:
+    """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two."""
+    before = builder.block
+    run, loop, done, first, later, next_run, end = (
+        builder.append_basic_block(name) for name in ("run", "loop", "done", "first", "later", "next", "end")
+    )
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+    of_rows = [v.address(builder, results, builder.mul(pitch, I64(m))) for m in range(rows)]
+    places = [(m, n) for m in range(rows) for n in range(columns)]
+    builder.branch(run)
+
+    builder.position_at_end(run)
+    start = builder.phi(I64)
+    rest = builder.sub(count, start)
+    stop = builder.select(builder.icmp_signed("<", rest, I64(RUN)), count, builder.add(start, I64(RUN)))
+    builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
+
+    builder.position_at_end(loop)
+    k = builder.phi(I64)
+    sums = {place: builder.phi(v.type) for place in places}
+    offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
+    cell = v.address(builder, window, builder.sext(offset, I64))
+    inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
+    taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, I64(rows))])
+    v.prefetch(builder, builder.gep(taps, [ahead]))
+    new = {}
+    for m in range(rows):
+        tap = v.spread(builder, builder.load(builder.gep(taps, [I64(m)])))
+        for n in range(columns):
+            new[m, n] = v.multiply_add(builder, tap, inputs[n], sums[m, n])
+    following = builder.add(k, I64(1))
+    k.add_incoming(start, run)
+    k.add_incoming(following, loop)
+    for place in places:
+        sums[place].add_incoming(zero, run)
+        sums[place].add_incoming(new[place], loop)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
+
+    builder.position_at_end(done)
+    totals = {}
+    for place in places:
+        totals[place] = builder.phi(v.type)
+        totals[place].add_incoming(zero, run)
+        totals[place].add_incoming(new[place], loop)
+    builder.cbranch(builder.icmp_signed("==", builder.or_(start, accumulate), I64(0)), first, later)
+
+    builder.position_at_end(first)
+    for m, n in places:
+        v.store(builder, totals[m, n], of_rows[m], n * v.lanes)
+    builder.branch(next_run)
+
+    builder.position_at_end(later)
+    for m, n in places:
+        so_far = v.load(builder, of_rows[m], n * v.lanes)
+        v.store(builder, builder.fadd(so_far, totals[m, n]), of_rows[m], n * v.lanes)
+    builder.branch(next_run)
+
+    builder.position_at_end(next_run)
+    start.add_incoming(I64(0), before)
+    start.add_incoming(stop, next_run)
+    builder.cbranch(builder.icmp_signed("<", stop, count), run, end)
+    builder.position_at_end(end)

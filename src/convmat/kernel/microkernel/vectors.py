@@ -1,0 +1,117 @@
+"""Emitting code over LLVM's explicit vectors, which the compiler maps to the registers at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+_FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+class Vectors:
+    """Emits code over vectors of ``lanes`` numbers of one type."""
+
+    def __init__(self, dtype: str, lanes: int) -> None:
+        self.number = _FLOATS[dtype]
+        self.size = 4 if dtype == "float32" else 8
+        self.lanes = lanes
+        self.type = ir.VectorType(self.number, lanes)
+        self.suffix = f"v{lanes}f{8 * self.size}"
+        self.numba_type = types.float32 if dtype == "float32" else types.float64
+
+    def address(self, builder: Any, address: Any, number: Any) -> Any:
+        """The address so many numbers further."""
+        return builder.add(address, builder.mul(number, I64(self.size)))
+
+    def load(self, builder: Any, address: Any, at: int = 0) -> Any:
+        """A vector, at any address."""
+        pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
+        return builder.load(pointer, align=self.size)
+
+    def store(self, builder: Any, vector: Any, address: Any, at: int = 0, past_caches: bool = False) -> None:
+        """Store a vector, at any address, or around the caches at an aligned one."""
+        pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
+        instruction = builder.store(vector, pointer, align=self.lanes * self.size if past_caches else self.size)
+        if past_caches:
+            instruction.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
+
+    def store_some(self, builder: Any, vector: Any, address: Any, at: int, count: Any) -> None:
+        """Store those numbers of a vector at ``address + at`` that are among the first ``count`` from the address."""
+        pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
+        wanted = self._compare(builder, ">", count, at)
+        kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, I32, wanted.type])
+        store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{self.suffix}.p0")
+        builder.call(store, [vector, pointer, I32(self.size), wanted])
+
+    def load_some(self, builder: Any, address: Any, first: Any, last: Any) -> Any:
+        """A vector of which only the numbers from ``first`` to before ``last`` are read; the others are zero."""
+        pointer = builder.inttoptr(address, self.type.as_pointer())
+        wanted = builder.and_(self._compare(builder, "<=", first, 0), self._compare(builder, ">", last, 0))
+        kind = ir.FunctionType(self.type, [pointer.type, I32, wanted.type, self.type])
+        load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{self.suffix}.p0")
+        return builder.call(load, [pointer, I32(self.size), wanted, ir.Constant(self.type, [0.0] * self.lanes)])
+
+    def gather(self, builder: Any, address: Any, places: Any) -> Any:
+        """A vector of the numbers that lie at places, counted from an address."""
+        integers = ir.VectorType(I64, self.lanes)
+        numbers = builder.load(builder.inttoptr(places, integers.as_pointer()), align=8)
+        bytes_on = builder.mul(numbers, ir.Constant(integers, [self.size] * self.lanes))
+        addresses = builder.add(bytes_on, self._spread_integer(builder, address))
+        pointers = builder.inttoptr(addresses, ir.VectorType(self.number.as_pointer(), self.lanes))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(1), self.lanes), [1] * self.lanes)
+        kind = ir.FunctionType(self.type, [pointers.type, I32, everywhere.type, self.type])
+        gather = cgutils.get_or_insert_function(
+            builder.module, kind, f"llvm.masked.gather.{self.suffix}.v{self.lanes}p0"
+        )
+        return builder.call(gather, [pointers, I32(self.size), everywhere, ir.Constant(self.type, ir.Undefined)])
+
+    def _spread_integer(self, builder: Any, number: Any) -> Any:
+        undefined = ir.Constant(ir.VectorType(I64, self.lanes), ir.Undefined)
+        same = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return builder.shuffle_vector(builder.insert_element(undefined, number, I32(0)), undefined, same)
+
+    def _compare(self, builder: Any, relation: str, number: Any, start: int) -> Any:
+        """A number compared with ``start``, ``start + 1``, ..."""
+        lanes = ir.Constant(ir.VectorType(I64, self.lanes), [start + lane for lane in range(self.lanes)])
+        return builder.icmp_signed(relation, self._spread_integer(builder, number), lanes)
+
+    def spread(self, builder: Any, number: Any) -> Any:
+        """A vector of one number."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        return self.shuffle(builder, builder.insert_element(undefined, number, I32(0)), undefined, [0] * self.lanes)
+
+    def shuffle(self, builder: Any, a: Any, b: Any, places: Sequence[int]) -> Any:
+        """Pick lanes of two vectors, counted through."""
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(places)), list(places)))
+
+    def prefetch(self, builder: Any, pointer: Any) -> None:
+        """Have the cache line of an address fetched into the second level."""
+        byte = builder.bitcast(pointer, cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [byte.type, I32, I32, I32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [byte, I32(0), I32(2), I32(1)])
+
+    def multiply_add(self, builder: Any, a: Any, b: Any, c: Any) -> Any:
+        """``a*b + c``, rounded once."""
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{self.suffix}")
+        return builder.call(fma, [a, b, c])
+
+
+def switch(builder: Any, value: Any, cases: Sequence[int], emit: Callable[[int], None]) -> None:
+    """Code for each case of a value; nothing is done for others."""
+    end = builder.append_basic_block("end")
+    switch = builder.switch(value, end)
+    for case in cases:
+        block = builder.append_basic_block(f"case{case}")
+        switch.add_case(I64(case), block)
+        builder.position_at_end(block)
+        emit(case)
+        builder.branch(end)
+    builder.position_at_end(end)

@@ -1,0 +1,203 @@
+"""Convolving: what each thread does, box by box: pack the window, multiply tile by tile, write the lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
+from convmat.kernel.microkernel.products import tile_product
+from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.stages.reading import build_reading
+from convmat.kernel.stages.writing import build_writing
+from convmat.kernel.task import (
+    BATCH_INNER,
+    BEFORE,
+    BEGINS,
+    BLOCKS,
+    BOX,
+    BOXES,
+    CELLS,
+    CHANNELS,
+    COPIES,
+    COUNTERS,
+    GROUPS,
+    KEPT,
+    LINE_COUNT,
+    LINES,
+    LOOPED,
+    OFFSETS,
+    PACKED,
+    PARTS,
+    PITCH,
+    PLANE,
+    REACH,
+    RESULTS,
+    SCRATCH,
+    SCRATCH_BYTES,
+    STRIPE_COUNT,
+    STRIPES,
+    TABLE_BYTES,
+    TAPS,
+    TILE_COUNT,
+    TILES,
+    UNDIVIDED,
+    UNITS,
+    WINDOW,
+)
+from convmat.kernel.tiling.processor import RUN
+
+_I8 = np.int64
+
+
+def build_convolving(pieces: Pieces) -> Any:
+    """Compile ``convolve(t)``, which takes units of work from a task until none is left."""
+    size = pieces.vectors.size
+    pack_window, compute_box = build_reading(pieces), _build_box(pieces)
+    work_of, box_of = _build_units(pieces)
+
+    @pieces.inlined
+    def convolve(t):  # type: ignore[no-untyped-def]
+        thread = add_atomically(t[COUNTERS] + 8, 1)
+        window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
+        results = window + t[CHANNELS] * t[COPIES] * t[PLANE] * size
+        table = window + t[SCRATCH_BYTES] - TABLE_BYTES
+        biases = table + TABLE_BYTES // 2
+        row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
+        packed = -1
+        while True:
+            unit = add_atomically(t[COUNTERS], 1)
+            if unit >= t[UNITS]:
+                break
+            place, part, parts = work_of(t, unit)
+            group = place % t[GROUPS]
+            corner, box = box_of(t, place // t[GROUPS])
+            if place != packed:
+                depth, height, width = corner[1] - t[BEFORE + 1], corner[2] - t[BEFORE + 2], corner[3] - t[BEFORE + 3]
+                pack_window(t, window, row_starts, table, corner[0], depth, height, width, group)
+                packed = place
+            compute_box(t, window, results, table, biases, group, corner, box, part, parts)
+        fence()
+
+    return convolve
+
+
+def _build_units(pieces: Pieces) -> Any:
+    @pieces.inlined
+    def work_of(t, unit):  # type: ignore[no-untyped-def]
+        """The place (box and group) of a unit of work, and which part it is of how many."""
+        rest = unit - t[UNDIVIDED]
+        if rest < 0:
+            return unit, 0, 1
+        divided = (t[UNITS] - t[UNDIVIDED]) // t[PARTS]
+        return t[UNDIVIDED] + rest % divided, rest // divided, t[PARTS]
+
+    @pieces.inlined
+    def box_of(t, number):  # type: ignore[no-untyped-def]
+        """First cell and size of a box."""
+        w, rest = number % t[BOXES + 3], number // t[BOXES + 3]
+        h, rest = rest % t[BOXES + 2], rest // t[BOXES + 2]
+        d, b = rest % t[BOXES + 1], rest // t[BOXES + 1]
+        corner = (b * t[BOX], d * t[BOX + 1], h * t[BOX + 2], w * t[BOX + 3])
+        return corner, (
+            min(t[BOX], t[CELLS] - corner[0]),
+            min(t[BOX + 1], t[CELLS + 1] - corner[1]),
+            min(t[BOX + 2], t[CELLS + 2] - corner[2]),
+            min(t[BOX + 3], t[CELLS + 3] - corner[3]),
+        )
+
+    return work_of, box_of
+
+
+def _build_box(pieces: Pieces) -> Any:
+    lanes, size = pieces.lanes, pieces.vectors.size
+    multiply, write = _build_multiply(pieces), build_writing(pieces)
+
+    @pieces.inlined
+    def compute_box(t, window, results, table, biases, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
+        """All stripes of a part over the cells of a box, run by run, and channels block by block."""
+        stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)
+        tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
+        lines = carray(pointer(t[LINES]), (3 * t[LINE_COUNT],), _I8)
+        begins = carray(pointer(t[BEGINS]), (1 << 40,), _I8)
+        inner = t[BATCH_INNER]
+        b, d, h, w = box[0], box[1] + t[REACH + 1], box[2] + t[REACH + 2], box[3] + t[REACH + 3]
+        pitch = (t[PITCH], t[PITCH + 1], t[PITCH + 2], t[PITCH + 3])
+        if inner:
+            counts, pitches, run = (d, h, w), (pitch[1], pitch[2], pitch[3]), b
+        else:
+            counts, pitches, run = (b, d, h), (pitch[0], pitch[1], pitch[2]), w
+        looped = t[LOOPED]
+        for a in range(looped, 3):
+            run += (counts[a] - 1) * pitches[a]
+        vectors = (run + lanes - 1) // lanes
+        outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
+        first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
+        for block in range(t[BLOCKS]):  # of channels; the sums of all stripes are kept until the last one is added
+            first = block * RUN
+            last = t[CHANNELS] if block == t[BLOCKS] - 1 else first + RUN
+            for stripe in range(first_stripe, last_stripe):
+                sums = results + (stripe - first_stripe) * t[KEPT] * size
+                for i in range(outer[0]):
+                    for j in range(outer[1]):
+                        for k in range(outer[2]):
+                            cell = i * pitches[0] + j * pitches[1] + k * pitches[2]
+                            for tile in range(stripes[2 * stripe], stripes[2 * stripe + 2]):
+                                multiply(
+                                    t, tile, tiles, begins, window + cell * size, sums, group, vectors, first, last
+                                )
+                            if block < t[BLOCKS] - 1:
+                                continue
+                            # The part of the box that was looped over is one cell.
+                            one = (
+                                1 if looped > 0 else counts[0],
+                                1 if looped > 1 else counts[1],
+                                1 if looped > 2 else counts[2],
+                            )
+                            if inner:
+                                at = (corner[0], corner[1] + i, corner[2] + j, corner[3] + k)
+                                size_of = (b, min(one[0], box[1]), min(one[1], box[2]), min(one[2], box[3]))
+                            else:
+                                at = (corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
+                                size_of = (one[0], min(one[1], box[1]), min(one[2], box[2]), box[3])
+                            first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
+                            write(t, lines, first_line, last_line, sums, table, biases, group, at, size_of)
+
+    return compute_box
+
+
+def _build_multiply(pieces: Pieces) -> Any:
+    lanes, size = pieces.lanes, pieces.vectors.size
+    product_of_tile, most_columns = tile_product(pieces.vectors, pieces.widest), np.array([0, *pieces.widest])
+
+    @pieces.compiled
+    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last):  # type: ignore[no-untyped-def]
+        """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
+        rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
+        weights = t[PACKED] + t[CHANNELS] * (group * t[TAPS] + tiles[7 * tile + 4]) * size
+        weights += first * deltas * rows * size
+        offsets = t[OFFSETS] + (begins[product] + first * deltas) * 4
+        into = results + tiles[7 * tile + 3] * t[RESULTS] * size
+        pitch = tiles[7 * tile + 5] * t[RESULTS]
+        accumulate = 1 if first > 0 else tiles[7 * tile + 6]
+        parts = (vectors + most_columns[rows] - 1) // most_columns[rows]
+        for part in range(parts):
+            vector = vectors * part // parts
+            columns = vectors * (part + 1) // parts - vector
+            at = vector * lanes * size
+            product_of_tile(
+                rows,
+                columns,
+                weights,
+                window + at,
+                offsets,
+                (last - first) * deltas,
+                into + at,
+                pitch,
+                accumulate,
+                t[CHANNELS] * deltas * rows,
+            )
+
+    return multiply

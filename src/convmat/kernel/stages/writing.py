@@ -1,0 +1,266 @@
+"""Writing the output: interleaving the phases of a box into lines, and applying the epilogue to each number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from convmat.kernel.microkernel.memory import pointer
+from convmat.kernel.microkernel.transposing import transposing_sums
+from convmat.kernel.microkernel.weaving import finishing, interleave, interleave_pieces, interleave_some
+from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.task import (
+    BATCH_INNER,
+    BIAS,
+    GROUPS,
+    OUT_CHANNELS,
+    OUTPUT,
+    OUTPUT_STRIDE,
+    PHASES_OUT,
+    PITCH,
+    PLACES,
+    STEP_OUT,
+    STREAM,
+    WRITTEN,
+)
+
+_I8 = np.int64
+
+
+def build_writing(pieces: Pieces) -> Any:
+    """Compile the writing of lines.
+
+    Returns:
+        ``write(t, lines, first_line, last_line, results, table, biases, group, corner, box)``: writes the lines of a
+        stripe, over a box of cells; the results start at its corner; ``table`` and ``biases`` are memory to work in.
+    """
+    inside = _build_inside(pieces)
+    write_channels_last = _build_channels_last(pieces, *inside)
+    write_lines = _build_lines(pieces, *inside)
+
+    @pieces.inlined
+    def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
+        along = 0 if t[BATCH_INNER] else 3  # the axis of neighbours among the results
+        apart = t[OUTPUT_STRIDE + (0 if t[BATCH_INNER] else 4)]
+        if t[OUTPUT_STRIDE + 1] == 1 and apart != 1 and t[PITCH + along] == 1:
+            write_channels_last(t, lines, first_line, last_line, results, table, biases, group, corner, box)
+        else:
+            write_lines(t, lines, first_line, last_line, results, table, biases, group, corner, box)
+
+    return write
+
+
+def _build_inside(pieces: Pieces) -> Any:
+    @pieces.compiled
+    def first_of_line(t, lines, line, corner):  # type: ignore[no-untyped-def]
+        """The first output of a line along depth and height."""
+        return corner[1] * t[STEP_OUT] + lines[3 * line + 1], corner[2] * t[STEP_OUT + 1] + lines[3 * line + 2]
+
+    @pieces.compiled
+    def cells_inside(t, axis, first, cells):  # type: ignore[no-untyped-def]
+        """How many of the cells along depth, height or width have an output; ``first`` is that of the first cell."""
+        return min(cells, (t[WRITTEN + axis] - first + t[STEP_OUT + axis] - 1) // t[STEP_OUT + axis])
+
+    return first_of_line, cells_inside
+
+
+def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
+    size, (load_biases, write_block) = pieces.vectors.size, _build_block(pieces)
+
+    @pieces.compiled
+    def write_channels_last(  # type: ignore[no-untyped-def]
+        t, lines, first_line, last_line, results, table, biases, group, corner, box
+    ):
+        """Channels, which are rows of the results, become neighbours."""
+        inner = t[BATCH_INNER] != 0
+        phases, step, across = t[PHASES_OUT], t[STEP_OUT + 2], t[OUTPUT_STRIDE + 4]
+        pitch = t[OUTPUT_STRIDE] if inner else step * across
+        first_channel = lines[3 * first_line]
+        kinds = 1  # lines of a channel
+        while first_line + kinds < last_line and lines[3 * (first_line + kinds)] == first_channel:
+            kinds += 1
+        channels = (last_line - first_line) // kinds
+        channel = group * t[OUT_CHANNELS] + first_channel
+        load_biases(t, biases, channel, channels)
+        sources = carray(pointer(table), (channels,), _I8)
+        places = carray(pointer(t[PLACES]), (last_line * phases,), _I8)
+        for kind in range(kinds):
+            first_d, first_h = first_of_line(t, lines, first_line + kind, corner)
+            cells_d, cells_h = cells_inside(t, 0, first_d, box[1]), cells_inside(t, 1, first_h, box[2])
+            for e in range(phases):
+                for n in range(channels):
+                    sources[n] = places[(first_line + kind + n * kinds) * phases + e] * size
+                first_w = corner[3] * step + e
+                cells_w = cells_inside(t, 2, first_w, box[3])
+                columns = box[0] if inner else cells_w
+                for b in range(1 if inner else box[0]):
+                    for d in range(cells_d):
+                        for h in range(cells_h):
+                            for w in range(cells_w if inner else min(cells_w, 1)):
+                                source = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2] + w * t[PITCH + 3]
+                                at_d, at_h = first_d + d * t[STEP_OUT], first_h + h * t[STEP_OUT + 1]
+                                to = (corner[0] + b) * t[OUTPUT_STRIDE] + at_d * t[OUTPUT_STRIDE + 2]
+                                to += at_h * t[OUTPUT_STRIDE + 3] + (first_w + w * step) * across + channel
+                                write_block(t, to, pitch, results + source * size, table, biases, channels, columns)
+
+    return write_channels_last
+
+
+def _build_block(pieces: Pieces) -> Any:
+    number, lanes, size, transpose = pieces.number, pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
+
+    @pieces.compiled
+    def load_biases(t, biases, channel, channels):  # type: ignore[no-untyped-def]
+        """The biases of neighbouring channels, zeros where there are none."""
+        of_channels = carray(pointer(biases), (channels,), number)
+        for n in range(channels):
+            of_channels[n] = 0
+            if t[BIAS]:
+                of_channels[n] = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel + n]
+
+    @pieces.compiled
+    def write_block(t, to, pitch, results, table, biases, channels, columns):  # type: ignore[no-untyped-def]
+        """Transpose the channels of neighbouring results; ``table`` says where the results of each channel begin."""
+        for column in range(0, columns, lanes):
+            for n in range(0, channels, lanes):
+                target = t[OUTPUT] + (to + n + column * pitch) * size
+                is_aligned = ((target | (pitch * size)) & (lanes * size - 1)) == 0
+                transpose(
+                    target,
+                    pitch * size,
+                    results + column * size,
+                    table + n * 8,
+                    min(lanes, channels - n),
+                    min(lanes, columns - column),
+                    biases + n * size,
+                    t[STREAM] * is_aligned,
+                )
+
+    return load_biases, write_block
+
+
+def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
+    number, size = pieces.number, pieces.vectors.size
+    write_images, scatter_row = _build_images(pieces), _build_scattering(pieces)
+    write_row = _build_row(pieces, scatter_row)
+
+    @pieces.compiled
+    def write_lines(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
+        """Line by line."""
+        step, phases, across, pitch = t[STEP_OUT + 2], t[PHASES_OUT], t[OUTPUT_STRIDE + 4], t[PITCH + 3]
+        neighbours = across == 1 and pitch == 1 and phases == step
+        images_apart = t[BATCH_INNER] != 0 and across == 1 and phases == step
+        stream = t[STREAM] != 0
+        count = min(box[3] * step, t[WRITTEN + 2] - corner[3] * step)
+        of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * step * across) * size
+        apart_b, apart_d, apart_h = t[OUTPUT_STRIDE] * size, t[OUTPUT_STRIDE + 2] * size, t[OUTPUT_STRIDE + 3] * size
+        pitch_b, pitch_d, pitch_h = t[PITCH] * size, t[PITCH + 1] * size, t[PITCH + 2] * size
+        step_d, step_h = t[STEP_OUT], t[STEP_OUT + 1]
+        places, with_bias = t[PLACES], t[BIAS] != 0
+        for line in range(first_line, last_line):
+            channel = group * t[OUT_CHANNELS] + lines[3 * line]
+            bias = number(0)
+            if with_bias:
+                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
+            of_line = places + line * phases * 8
+            first_d, first_h = first_of_line(t, lines, line, corner)
+            most_d, most_h = cells_inside(t, 0, first_d, box[1]), cells_inside(t, 1, first_h, box[2])
+            out_line = of_box + channel * t[OUTPUT_STRIDE + 1] * size + first_d * apart_d + first_h * apart_h
+            for b in range(1 if images_apart else box[0]):
+                for d in range(most_d):
+                    for h in range(most_h):
+                        to = out_line + b * apart_b + d * step_d * apart_d + h * step_h * apart_h
+                        source = results + b * pitch_b + d * pitch_d + h * pitch_h
+                        if images_apart:
+                            write_images(to, apart_b, count, source, of_line, step, pitch, table, biases, bias, box[0])
+                        elif neighbours:
+                            write_row(to, count, source, of_line, step, stream, bias)
+                        else:
+                            scatter_row(to, count, source, of_line, step, phases, pitch, across, bias, 0)
+
+    return write_lines
+
+
+def _build_images(pieces: Pieces) -> Any:
+    number, lanes, size, transpose = pieces.number, pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
+
+    @pieces.compiled
+    def write_images(to, apart, count, source, places, step, pitch, table, biases, bias, images):  # type: ignore[no-untyped-def]
+        """Interleave the phases of all images, which are neighbours among the results, into ``count`` outputs each."""
+        rows, starts = carray(pointer(places), (step,), _I8), carray(pointer(table), (lanes,), _I8)
+        summands = carray(pointer(biases), (lanes,), number)
+        for lane in range(lanes):
+            summands[lane] = bias
+        for first in range(0, count, lanes):
+            outputs = min(lanes, count - first)
+            for n in range(outputs):
+                cell, e = divmod(first + n, step)
+                starts[n] = (rows[e] + cell * pitch) * size
+            for image in range(0, images, lanes):
+                transpose(
+                    to + first * size + image * apart,
+                    apart,
+                    source + image * size,
+                    table,
+                    outputs,
+                    min(lanes, images - image),
+                    biases,
+                    0,
+                )
+
+    return write_images
+
+
+def _build_row(pieces: Pieces, scatter_row: Any) -> Any:
+    lanes, size, vectors = pieces.lanes, pieces.vectors.size, pieces.vectors
+    weave = interleave(vectors, pieces.steps)
+    weave_some = interleave_some(vectors, pieces.steps)
+    weave_past = interleave(vectors, pieces.steps, past_caches=True)
+    weave_pieces = interleave_pieces(vectors, [piece for piece in (1, 2, 4, 8) if piece <= lanes])
+    most_pieces, most_steps = min(lanes, 8), pieces.steps[-1]
+
+    @pieces.compiled
+    def write_row(to, count, source, places, step, stream, bias):  # type: ignore[no-untyped-def]
+        """Interleave the phases along width into ``count`` neighbouring outputs."""
+        whole = count // (step * lanes)
+        if step <= most_steps:
+            if stream and to % (lanes * size) == 0:
+                for n in range(whole):
+                    weave_past(step, to + n * step * lanes * size, source + n * lanes * size, places, bias)
+            else:
+                for n in range(whole):
+                    weave(step, to + n * step * lanes * size, source + n * lanes * size, places, bias)
+            rest = count - whole * step * lanes
+            if rest:
+                weave_some(step, to + (count - rest) * size, source + whole * lanes * size, places, bias, rest)
+            return
+        for n in range(whole):
+            first = 0
+            while first < step:
+                pieces = most_pieces
+                while pieces > step - first:
+                    pieces //= 2
+                at = to + (n * lanes * step + first) * size
+                weave_pieces(pieces, at, source + n * lanes * size, places + first * 8, bias, step)
+                first += pieces
+        scatter_row(to, count, source, places, step, step, 1, 1, bias, whole * lanes)
+
+    return write_row
+
+
+def _build_scattering(pieces: Pieces) -> Any:
+    number, size, finish = pieces.number, pieces.vectors.size, finishing(pieces.vectors)
+
+    @pieces.compiled
+    def scatter_row(to, count, source, places, step, phases, pitch, across, bias, start):  # type: ignore[no-untyped-def]
+        """The same, number by number, for outputs and results that are no neighbours, from a cell on."""
+        output = carray(pointer(to), (count * across,), number)
+        rows = carray(pointer(places), (phases,), _I8)
+        for e in range(phases):
+            sums = carray(pointer(source + rows[e] * size), (count * pitch,), number)
+            for w in range(start, (count - e + step - 1) // step):
+                output[(w * step + e) * across] = finish(sums[w * pitch], bias)
+
+    return scatter_row

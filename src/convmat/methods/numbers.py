@@ -1,0 +1,43 @@
+"""The numbers of a transposed convolution by our kernel, without gradients: what ``tiles`` and its operator share."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+import torch
+from torch import Tensor
+
+from convmat.geometry import Geometry
+from convmat.kernel import computing
+from convmat.methods.common import Computation
+from convmat.tensors.strides import memory_format_of
+
+_RUN = 64  # products that are summed at a time
+
+
+def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -> Computation:
+    """What computes the numbers alone, without gradients; ``keep`` says whether packed weights are kept."""
+    if is_one_window(geometry) and not computing.is_forked():
+        return partial(_multiply, geometry)
+    return computing.prepare(geometry, batch, dtype, keep=keep)
+
+
+def is_one_window(geometry: Geometry) -> bool:
+    """Whether the output is the kernel itself, or a part of it, times one number per channel."""
+    return geometry.groups == 1 and all(
+        axis.outputs == axis.dilation == 1 and axis.lo + axis.inputs <= axis.kernel for axis in geometry.axes
+    )
+
+
+def _multiply(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """One matrix product, with the weight as it is."""
+    for dim, axis in enumerate(geometry.axes, start=2):
+        weight = weight.narrow(dim, axis.lo, axis.inputs)
+    output = input.new_zeros(len(input), prod(geometry.out_shape))
+    for numbers, rows in zip(input.flatten(1).split(_RUN, 1), weight.flatten(1).split(_RUN), strict=True):
+        output.addmm_(numbers, rows)
+    output = output.reshape(len(input), *geometry.out_shape)
+    if bias is not None:
+        output += bias.reshape(-1, *(1,) * geometry.ndim)
+    return output.contiguous(memory_format=memory_format_of(input))

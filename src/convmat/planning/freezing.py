@@ -1,0 +1,17 @@
+"""Weights that stay as they are for a while: whether that is of use, and what it takes."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from convmat.kernel import computing
+from convmat.kernel.computing import content_of, freeze
+from convmat.tensors.calls import is_in_memory
+from convmat.tensors.watching import is_watched
+
+__all__ = ["content_of", "freeze", "is_of_use"]
+
+
+def is_of_use(input: Tensor) -> bool:
+    """Whether the kernel may compute with an input, and so read a weight that was packed before."""
+    return not is_watched() and is_in_memory(input) and computing.takes(input.dtype) and computing.is_installed()

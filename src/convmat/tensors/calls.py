@@ -1,0 +1,48 @@
+"""What a decision depends on, of the tensors of a call."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convmat.tensors.strides import Layout, layout_of
+from convmat.tensors.watching import is_watched, needs_gradient
+
+
+class Call(NamedTuple):
+    """A call without its numbers.
+
+    Args:
+        dtype: of the input.
+        is_plain: whether all operands are plain tensors on the CPU, and nobody watches: then only numbers are wanted.
+            Of other calls, nothing else is known.
+        batch: number of inputs.
+        needs_gradient: whether autograd may ask for a gradient.
+        layout: how the input lies in memory.
+    """
+
+    dtype: torch.dtype
+    is_plain: bool
+    batch: int = 1
+    needs_gradient: bool = False
+    layout: Layout = Layout.CONTIGUOUS
+
+
+def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
+    """The call with these operands, batch first."""
+    if is_watched():
+        return Call(input.dtype, is_plain=False)
+    if not all(map(is_in_memory, (input, weight) if bias is None else (input, weight, bias))):
+        return Call(input.dtype, is_plain=False)
+    return Call(input.dtype, True, len(input), needs_gradient(input, weight, bias), layout_of(input))
+
+
+def is_in_memory(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers lie in memory as they are, without a class or a flag that says otherwise."""
+    is_as_read = type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
+    return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+
+
+_PLAIN = (Tensor, nn.Parameter)
