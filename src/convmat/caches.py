@@ -15,6 +15,7 @@ CACHES = {
     "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
     "convmat.kernel.weights:_kept": ("forget", "256 MB of packed weights, and 256 digests"),
+    "convmat.kernel.weights:_digest_task": ("_digest_task.cache_clear", "tasks to digest weights of 256 sizes"),
     "convmat.kernel.pages:_used": ("forget", "256 MB of outputs of 32 MB and more"),
     "convmat.kernel.pages:_scratch": ("forget", "memory to work in, of one call, for each thread of Python"),
     "convmat.kernel.tiling.rows:_axis_phases": ("_axis_phases.cache_clear", "phases of 1024 axes"),

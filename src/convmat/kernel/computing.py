@@ -106,10 +106,9 @@ def _convolve_now(
 
 def content_of(tensor: Tensor) -> Any:
     """What the content of a tensor is found by: a digest where the kernel makes one, else all of its bytes."""
-    tensor = tensor.detach()
-    if tensor.device.type == "cpu" and compiled.takes(tensor.dtype) and (kernel := compiled.kernel(tensor.dtype)):
+    if tensor.is_cpu and compiled.takes(tensor.dtype) and (kernel := compiled.kernel(tensor.dtype)):
         return weights.digest(kernel, tensor, thread_count())
-    return tensor.reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()
+    return tensor.detach().reshape(-1).contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
 def forget() -> None:

@@ -55,6 +55,11 @@ class Schedule:
         return box_tiling(self.rows, self.geometry, self.batch, self.processor)
 
     @cached_property
+    def out_shape(self) -> tuple[int, ...]:
+        """Batch, channels and sizes of the output."""
+        return (self.batch, *self.geometry.out_shape)
+
+    @cached_property
     def scratch_bytes(self) -> int:
         """Memory for the window and the results of a thread."""
         channels = self.geometry.in_channels // self.geometry.groups
@@ -85,7 +90,7 @@ class Schedule:
         return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
 
     @cached_property
-    def _known(self) -> tuple[Any, dict[str, Any]]:
+    def _known(self) -> tuple[list[int], dict[str, Any]]:
         """The task, but for the addresses of the tensors and how these lie in memory, and the tables it points to.
 
         The task holds the tables' addresses only. So whoever runs it must keep the tables alive until it has run, for
@@ -133,7 +138,7 @@ class Schedule:
             "STREAM": out_bytes >= _STREAMED,
             "SCRATCH_BYTES": self.scratch_bytes,
         }
-        numbers = np.zeros(task.FIELDS, dtype=np.int64)
+        numbers = [0] * task.FIELDS
         _put(numbers, values)
         return numbers, tables
 
@@ -144,7 +149,7 @@ class Schedule:
             known, tables = self._known
             numbers = known.copy()
             _put(numbers, {"INPUT_STRIDE": _five(input_strides), "OUTPUT_STRIDE": _five(output_strides)})
-            return numbers.tobytes(), tables
+            return task.as_bytes(numbers), tables
 
         return self._tasks.get_or_make((input_strides, output_strides), make)
 
@@ -153,13 +158,13 @@ class Schedule:
         weight = weight.detach().contiguous()
         packed = empty((weight.numel(),), weight)
         known, tables = self._known
-        run(kernel.pack, known.tobytes(), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
+        run(kernel.pack, task.as_bytes(known), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
         del tables  # kept alive until here: the task holds their addresses
         return packed
 
     def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, epilogue: Epilogue, threads: int) -> Tensor:
         """The output, for weights that were packed; it lies in memory as the input does."""
-        output = empty((self.batch, *self.geometry.out_shape), input, memory_format_of(input))
+        output = empty(self.out_shape, input, memory_format_of(input))
         work = scratch(self.scratch_bytes * threads + _LINE)
         epilogue = epilogue.contiguous()
         known, tables = self._task(input.stride(), output.stride())
@@ -177,7 +182,7 @@ class Schedule:
         return output
 
 
-def _put(numbers: Any, values: dict[str, Any]) -> None:
+def _put(numbers: list[int], values: dict[str, Any]) -> None:
     """Write values, by name, to their places in a task."""
     for name, value in values.items():
         place = getattr(task, name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # Addresses of tensors, of memory to work in, and of two counters (the last numbers): of units of work and of threads.
 INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
@@ -35,7 +35,13 @@ FIELDS = 89
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 
 _Task = ctypes.c_int64 * FIELDS
+_NUMBERS = struct.Struct(f"={FIELDS}q")
 _ADDRESSES = struct.Struct(f"={COUNTERS + 1}q")
+
+
+def as_bytes(numbers: Sequence[int]) -> bytes:
+    """The numbers of a task, as :func:`run` takes them."""
+    return _NUMBERS.pack(*numbers)
 
 
 def run(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from convmat.kernel import task
@@ -120,17 +120,22 @@ def digest(kernel: Kernel, weight: Tensor, threads: int) -> tuple[bytes, tuple[i
     pieces = max(1, min(weight.nbytes // _PIECE, _MOST_PIECES))
     content = (ctypes.c_char * ((pieces + 1) * _VECTOR))()
     rest = (ctypes.c_char * _SCRATCH)()
-    known = np.zeros(task.FIELDS, dtype=np.int64)
-    known[[task.NUMBERS, task.PIECES]] = weight.numel(), pieces
     task.run(
         kernel.digest,
-        known.tobytes(),
+        _digest_task(weight.numel(), pieces),
         min(threads, pieces),
         weight=weight.data_ptr(),
         output=ctypes.addressof(content),
         scratch=ctypes.addressof(rest),
     )
     return content.raw, strides
+
+
+@lru_cache(maxsize=256)
+def _digest_task(numbers: int, pieces: int) -> bytes:
+    values = [0] * task.FIELDS
+    values[task.NUMBERS], values[task.PIECES] = numbers, pieces
+    return task.as_bytes(values)
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from convmat.kernel import computing
 from convmat.kernel.computing import content_of, freeze
-from convmat.tensors.calls import is_in_memory
 from convmat.tensors.watching import is_watched
 
 __all__ = ["content_of", "freeze", "is_of_use"]
@@ -14,4 +13,4 @@ __all__ = ["content_of", "freeze", "is_of_use"]
 
 def is_of_use(input: Tensor) -> bool:
     """Whether the kernel may compute with an input, and so read a weight that was packed before."""
-    return not is_watched() and is_in_memory(input) and computing.takes(input.dtype) and computing.is_installed()
+    return not is_watched() and computing.takes(input.dtype) and input.is_cpu and computing.is_installed()

@@ -2,20 +2,21 @@
 
 Checking arguments, building the geometry and choosing a method takes tens of microseconds, as long as a small layer
 itself. What was decided is kept under all that it depends on, so that the same call again only has to look it up. That
-is done for plain calls on the CPU of which no gradient is asked; all others go the long way.
+is done for plain calls on the CPU; all others go the long way.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convmat.kernel import computing
 from convmat.methods.common import Computation
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
-from convmat.tensors.watching import has_autocast, is_watched, needs_gradient
+from convmat.tensors.watching import is_watched, needs_gradient
 
 _MOST = 512
 _known: dict[Any, Computation] = {}
@@ -32,9 +33,9 @@ def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[
         return None
     if bias is not None and not is_in_memory(bias):
         return None
-    if needs_gradient(input, weight, bias) or has_autocast("cpu"):
+    if torch.is_autocast_enabled("cpu"):
         return None
-    kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype)
+    kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, needs_gradient(input, weight, bias))
     shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
     return arguments, kinds, shapes, computing.thread_count(), computing.is_forked()
 

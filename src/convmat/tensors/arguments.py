@@ -217,10 +217,13 @@ def forget() -> None:
     _build.cache_clear()
 
 
-def is_hashable(value: Any) -> bool:
-    """Whether a value is an integer, a string or ``None``, or a tuple of such values: equal ones mean the same."""
-    kind = type(value)
-    return kind in _PLAIN or (kind is tuple and (_PLAIN.issuperset(map(type, value)) or all(map(is_hashable, value))))
+def is_hashable(values: tuple[Any, ...]) -> bool:
+    """Whether all values are integers, strings or ``None``, or tuples of such values: then equal ones mean the same."""
+    for value in values:
+        kind = type(value)
+        if kind not in _PLAIN and not (kind is tuple and is_hashable(value)):
+            return False
+    return True
 
 
 _PLAIN = frozenset((int, str, NoneType))
@@ -228,7 +231,7 @@ _PLAIN = frozenset((int, str, NoneType))
 
 def _as_hashable(value: Any) -> Any:
     """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
-    if is_hashable(value):  # as it is, mostly
+    if is_hashable((value,)):  # as it is, mostly
         return value
     if hasattr(value, "tolist"):
         value = value.tolist()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
-from operator import add
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
@@ -78,15 +78,17 @@ class BoxTiling:
         """How many boxes there are along each axis."""
         return tuple(-(-cells // box) for cells, box in zip(self.cells, self.box, strict=True))
 
-    def offsets(self, rows: RowTiling, channels: int) -> tuple[IntArray, IntArray]:
+    def offsets(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray]:
         """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
 
         They are (channels, deltas) numbers, product by product.
         """
         of_channels, of_deltas, begins = _factors(rows, channels)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        steps = (rows.tables.deltas + self.before[1:]) @ np.array(apart)
-        return (of_channels * (self.copies * self.plane) + steps[of_deltas]).astype(np.int32), begins
+        steps = ((rows.tables.deltas + self.before[1:]) @ np.array(apart)).astype(np.int32)
+        offsets = of_channels * np.int32(self.copies * self.plane)
+        offsets += steps[of_deltas]
+        return offsets, begins
 
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
@@ -95,18 +97,20 @@ class BoxTiling:
 
 
 @lru_cache(maxsize=64)
-def _factors(rows: RowTiling, channels: int) -> tuple[IntArray, IntArray, IntArray]:
+def _factors(rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray, IntArray]:
     """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
     counts = rows.tables.delta_counts
     ends = np.cumsum(counts)
     deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
     of_channels = [np.repeat(np.arange(channels), count) for count in counts]
     of_deltas = [np.tile(numbers, channels) for numbers in deltas]
-    return np.concatenate(of_channels), np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
+    channel_numbers = np.concatenate(of_channels).astype(np.int32)
+    return channel_numbers, np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
 
 
-class _Problem(NamedTuple):
-    """What is to be cut."""
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
 
     rows: RowTiling
     processor: Processor
@@ -119,6 +123,7 @@ class _Problem(NamedTuple):
     highs: tuple[int, ...]
     starts: tuple[int, ...]
     widths: tuple[int, ...]  # cells of a window beyond those of its box
+    layouts: dict[tuple[tuple[int, ...], _Way], _Layout] = field(default_factory=dict)
 
 
 class _Way(NamedTuple):
@@ -224,16 +229,23 @@ def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]],
 
 def _lay_out(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
     """The window of a box."""
+    found = problem.layouts.get((box, way))
+    if found is None:
+        found = problem.layouts[box, way] = _new_layout(problem, box, way)
+    return found
+
+
+def _new_layout(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
     widths, copies = list(problem.widths), 1
     if way.copied:
         copies, widths[AXES] = widths[AXES] + 1, 0
-    pitches, pitch, used = [0] * (AXES + 1), 1, 1
+    window, pitches, pitch, used = list(box), [0] * (AXES + 1), 1, 1
     for a in reversed(way.order):
         pitches[a] = pitch
-        cells = box[a] + widths[a]
+        cells = window[a] = box[a] + widths[a]
         used += (cells - 1) * pitch
         pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
-    return _Layout(tuple(map(add, box, widths)), tuple(pitches), used, copies)
+    return _Layout(tuple(window), tuple(pitches), used, copies)
 
 
 def _shared_zeros(problem: _Problem, a: int) -> int:
