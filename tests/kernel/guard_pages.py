@@ -103,12 +103,12 @@ def random_call(source: random.Random) -> Call:
     return Call(layer, source.choice([1, 1, 2, 3, 17]), source.choice(DTYPES), *places)
 
 
-def compute(call: Call, threads: int, window: int | None, whim: int | None, at_end: bool, past_caches: bool) -> None:
+def compute(call: Call, threads: int, window: int | None, whim: int | None, at_end: bool, non_temporal: bool) -> None:
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
         plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim)
-        with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if past_caches else 1 << 60):
+        with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             output = computed(plan, *operands, threads)
         assert_right(output, call.layer, *operands)
     finally:

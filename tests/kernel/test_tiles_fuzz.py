@@ -38,13 +38,13 @@ def test_auto(call):
     window=WINDOWS,
     whim=st.none() | st.integers(0, 99),
     shift=st.sampled_from([0, 0, 1, 3, 8]),
-    past_caches=st.booleans(),
+    non_temporal=st.booleans(),
 )
-def test_the_kernel(call, threads, window, whim, shift, past_caches):
+def test_the_kernel(call, threads, window, whim, shift, non_temporal):
     """Small caches make many boxes, and whether outputs go around the caches is a matter of their size."""
     operands = call.tensors()
     plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim)
-    streamed = patch.object(kernel_schedule, "_STREAMED", 0 if past_caches else 1 << 60)
+    streamed = patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60)
     with streamed, watched_outputs(shift):
         output = computed(plan, *operands, threads)
     assert_right(output, call.layer, *operands)

@@ -23,10 +23,10 @@ from convmat.kernel.threads import in_forked_child
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
-_LARGE = 32 << 20  # bytes, from which on the C library keeps nothing itself
+_LARGE = 32 << 20  # bytes: a block of this size or more the C library never keeps for itself
 _MOST_HELD = 256 << 20  # bytes of large outputs held, in use or not
-_LONGEST = 32  # outputs; memory that none of these could use is let go
-_MOST_SPARE = 4  # times what is needed may be kept
+_LONGEST = 32  # outputs: memory that none of the last 32 could use is given back
+_MOST_SPARE = 4  # times the memory that is needed may be kept
 
 
 def empty(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
@@ -41,12 +41,12 @@ def _fresh(shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory
     if output.nbytes >= 2 * _PAGE and (advise := _advise()) is not None:
         start = -(-output.data_ptr() // _PAGE) * _PAGE
         stop = (output.data_ptr() + output.nbytes) // _PAGE * _PAGE
-        advise(start, stop - start, _MADV_HUGEPAGE)  # advice: what comes of it changes no result
+        advise(start, stop - start, _MADV_HUGEPAGE)  # if the system does not follow this advice, it is only slower
     return output
 
 
 class _Used:
-    """Memory of large outputs, which is given out again when no tensor lies in it any more.
+    """Memory of large outputs, which is reused once no tensor lies in it any more.
 
     It is held when an output of its size is asked for a second time: sizes that never come again fill no memory.
     """
@@ -59,7 +59,7 @@ class _Used:
         in_forked_child(self._renew_lock)
 
     def _renew_lock(self) -> None:
-        """One that no thread holds: those of a parent that did are not there in its child."""
+        """Make a new lock: in a forked child, no thread is left that could release the old one."""
         self._lock = threading.Lock()
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
@@ -94,7 +94,7 @@ class _Used:
         return holders == (1, 2) and storage.nbytes() == size and storage.resizable() and not storage.is_shared()
 
     def _let_go(self) -> None:
-        """Hold no more than the most, and nothing that was not wanted for a while."""
+        """Give back what is beyond the limit, and what has not been used for a while."""
         self._asked = {size: turn for size, turn in self._asked.items() if turn > self._turn - _LONGEST}
         while self._held and self._held[0][2] <= self._turn - _LONGEST:
             self._held.pop(0)
@@ -102,7 +102,7 @@ class _Used:
             self._held.pop(0)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Give all of it back."""
         with self._lock:
             self._held.clear()
             self._asked.clear()
@@ -127,7 +127,7 @@ def forget() -> None:
 
 
 def let_memory_be_kept() -> None:
-    """Lead the C library to keep freed memory for the next tensors, for the whole process.
+    """Make the C library keep freed memory for the next tensors, in the whole process.
 
     That of GNU gives memory back whenever more than twice the largest block is free that was ever mapped for itself and
     freed, and maps anew what is larger than that block. Vocoders and decoders, which make and free tensors of megabytes
@@ -138,7 +138,7 @@ def let_memory_be_kept() -> None:
 
 
 class _Scratch(threading.local):
-    """Memory to work in, one for each thread of Python, kept: fresh memory would cost more than it is used for."""
+    """Scratch memory, one block for each Python thread; it is kept, as fresh memory costs more than the work in it."""
 
     held: Tensor | None = None
 
@@ -147,7 +147,7 @@ _scratch = _Scratch()
 
 
 def scratch(count: int) -> Tensor:
-    """At least so many bytes, whatever they hold, until the next call in this thread."""
+    """At least ``count`` bytes of scratch memory, uninitialised; they are valid until the next call in this thread."""
     held = _scratch.held
     if held is None or held.nbytes < count or held.nbytes > max(_MOST_SPARE * count, _PAGE):
         held = _scratch.held = torch.empty(count, dtype=torch.uint8, device="cpu")

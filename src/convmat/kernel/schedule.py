@@ -21,13 +21,13 @@ from convmat.kernel.tiling.rows import AXES
 from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line
-_CHUNKS = 4  # packed at a time, as their weights are neighbours
-_MOST_TASKS = 16  # of a schedule, for tensors that lie in different ways
-_STREAMED = 4 << 20  # an output of so many bytes outlives no cache: write it around them
+_CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
+_MOST_TASKS = 16  # of a schedule, one for each combination of strides
+_STREAMED = 4 << 20  # bytes: an output this large does not stay in any cache, so it is written by non-temporal stores
 
 
 class Schedule:
-    """What the kernel does for a geometry, a batch size and a number of threads: how all is cut, and in which order.
+    """What the kernel does for a geometry, a batch size and a number of threads.
 
     Args:
         geometry: transposed, padded with zeros.
@@ -41,7 +41,7 @@ class Schedule:
 
     @cached_property
     def rows(self) -> RowTiling:
-        """How its rows are cut; packed weights of one such tiling serve all sizes of input."""
+        """How its rows are cut into tiles; a weight packed for one such tiling serves inputs of every size."""
         return row_tiling(self.geometry, self.processor)
 
     @cached_property
@@ -86,7 +86,7 @@ class Schedule:
 
     @property
     def _kept(self) -> int:
-        """How far apart the sums of stripes lie, where all of them are kept."""
+        """The distance between the sums of two stripes, where the sums of all stripes are kept at once."""
         return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
 
     @cached_property
@@ -154,7 +154,7 @@ class Schedule:
         return self._tasks.get_or_make((input_strides, output_strides), make)
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
-        """A weight in the order in which the kernel reads it."""
+        """Pack a weight: sort it into the order in which the kernel reads it."""
         weight = weight.detach().contiguous()
         packed = empty((weight.numel(),), weight)
         known, tables = self._known
@@ -163,7 +163,7 @@ class Schedule:
         return packed
 
     def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, epilogue: Epilogue, threads: int) -> Tensor:
-        """The output, for weights that were packed; it lies in memory as the input does."""
+        """Compute the output from an input and a packed weight; the output has the memory format of the input."""
         output = empty(self.out_shape, input, memory_format_of(input))
         work = scratch(self.scratch_bytes * threads + _LINE)
         epilogue = epilogue.contiguous()

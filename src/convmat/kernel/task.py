@@ -23,7 +23,7 @@ USED, PLANE, COPIES, BATCH_INNER, LOOPED, RESULTS, UNITS, UNDIVIDED, PARTS, STRE
 READ, CELLS, BOX, BOXES, REACH, WINDOW, BEFORE, PITCH = range(35, 67, 4)
 # Of depth, height and width: outputs from one cell of a phase to the next, and the sizes that are written.
 STEP_OUT, WRITTEN = range(67, 73, 3)
-# Of batch, channels, depth, height and width: steps from one number of a tensor to the next.
+# The strides of the input and of the output: of batch, channels, depth, height and width.
 INPUT_STRIDE, OUTPUT_STRIDE = range(73, 83, 5)
 # For a digest: how many numbers the weight has, and in how many pieces they are read.
 NUMBERS, PIECES = range(83, 85)

@@ -26,7 +26,7 @@ _MOST_BYTES = 256 << 20  # of packed weights that are kept
 _MOST_SEEN = 256  # digests that are remembered
 _PIECE = 64 << 10  # bytes that a thread reads at a time
 _MOST_PIECES = 16
-_SCRATCH = 1024  # bytes; a digest needs less
+_SCRATCH = 1024  # bytes, more than a digest needs
 _VECTOR = 64  # bytes of the widest vector there is
 
 
@@ -60,7 +60,7 @@ def forget() -> None:
 
 
 class _Kept:
-    """The packed weights used last, by what they were packed from.
+    """The packed weights that were used last, found by the content that they were packed from.
 
     A weight is kept when its content is seen a second time: one that is computed anew in every call, or trained, fills
     no memory.
@@ -73,7 +73,7 @@ class _Kept:
         in_forked_child(self._renew_lock)
 
     def _renew_lock(self) -> None:
-        """One that no thread holds: those of a parent that did are not there in its child."""
+        """Make a new lock: in a forked child, no thread is left that could release the old one."""
         self._lock = threading.Lock()
 
     def find(self, schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
@@ -112,7 +112,7 @@ _kept = _Kept()
 
 
 def digest(kernel: Kernel, weight: Tensor, threads: int) -> tuple[bytes, tuple[int, ...]]:
-    """What the content of a weight is found by, and how it lies: two that differ agree with a chance of 2^-64.
+    """A digest of the content of a weight, and its strides. Two different weights agree with a probability of 2^-64.
 
     It is the same for any number of threads, as the pieces are.
     """

@@ -29,7 +29,7 @@ refuses = native.refuses
 
 def prepare(geometry: Geometry, call: Call) -> Computation:
     """The kernel where it can compute, else PyTorch's own function."""
-    if not (takes(geometry, call) and computing.is_ready(call.dtype)):
+    if not (is_for_kernel(geometry, call) and computing.is_ready(call.dtype)):
         return native.prepare(geometry, call)
     if call.needs_gradient:
         return partial(operator.conv_transpose, geometry)
@@ -37,7 +37,7 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
     return partial(_copy_first, computation) if call.layout is Layout.APART else computation
 
 
-def takes(geometry: Geometry, call: Call) -> bool:
+def is_for_kernel(geometry: Geometry, call: Call) -> bool:
     """Whether the kernel could compute a call, if it is installed."""
     return call.is_plain and geometry.transposed and geometry.ndim <= computing.AXES and computing.takes(call.dtype)
 

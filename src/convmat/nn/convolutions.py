@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints
-from convmat.nn.arguments import (
+from convmat.nn.checks import (
     LayerPadding,
     check_channels,
     check_choices,

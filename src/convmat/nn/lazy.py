@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from convmat.geometry import Padding, PerAxis
-from convmat.nn.arguments import check_channels, check_choices, errors_of
+from convmat.nn.checks import check_channels, check_choices, errors_of
 from convmat.nn.convolutions import (
     Conv1d,
     Conv2d,

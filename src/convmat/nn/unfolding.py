@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import Padding, PerAxis, per_axis_padding
-from convmat.nn.arguments import errors_of, positive_per_axis
+from convmat.nn.checks import errors_of, positive_per_axis
 
 
 class Unfold(nn.Unfold):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from convmat.geometry import Geometry, GeometryError
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
-from convmat.methods.tiles import takes
+from convmat.methods.tiles import is_for_kernel
 from convmat.planning.costs import estimate
 from convmat.tensors.arguments import layer_geometry
 from convmat.tensors.calls import Call
@@ -87,7 +87,7 @@ class Plan:
 
 def explain(geometry: Geometry, call: Call) -> Plan:
     """What ``"auto"`` stands for; looked up among the notes on the geometry if it was asked before."""
-    if not takes(geometry, call):
+    if not is_for_kernel(geometry, call):
         return _without_kernel(geometry, call.dtype)
     threads = computing.thread_count()
     plan: Plan = geometry.notes.plans.get_or_make((call, threads), lambda: _with_kernel(geometry, call, threads))

@@ -11,8 +11,8 @@ from numba.extending import intrinsic
 
 from convmat.kernel.microkernel.vectors import I64, Vectors
 
-_STATES = 8  # vectors of a digest that grow side by side, as one would wait for itself
-_TURN, _FACTOR = 27, 0x9E3779B97F4A7C15  # bits, and an odd number without pattern: that of the golden ratio
+_STATES = 8  # independent vectors of state: with a single one, each step would wait for the step before
+_TURN, _FACTOR = 27, 0x9E3779B97F4A7C15  # bits; the odd number is 2^64 divided by the golden ratio
 
 
 def digest_block(vectors: Vectors) -> int:
@@ -21,7 +21,7 @@ def digest_block(vectors: Vectors) -> int:
 
 
 def digesting(vectors: Vectors) -> Callable[..., None]:
-    """Digest memory: one vector of bits that would hardly come of any other content.
+    """Digest memory: a vector of bits that other content gives with a negligible probability only.
 
     Each 64 bits of it take in every so many bytes by ``state = rotate(state xor bits) * odd number``. A step is
     bijective in both operands, so one change is always seen, and several cancel with a chance of 2^-64.

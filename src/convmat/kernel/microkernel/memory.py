@@ -51,7 +51,7 @@ def moves(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., None]]:
 
 
 def gathering(vectors: Vectors) -> Callable[..., None]:
-    """Copy a vector of numbers from apart: ``target[n] = source[places[n]]``.
+    """Gather a vector of numbers: ``target[n] = source[places[n]]``.
 
     Returns:
         ``gather(target, source, places)``, all addresses, that of ``places`` of 64-bit integers.
@@ -93,7 +93,7 @@ def add_atomically(typing, address, number):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fence(typing):  # type: ignore[no-untyped-def]
-    """Make what was stored around the caches visible to other threads."""
+    """Make non-temporal stores visible to other threads."""
 
     def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.fence("seq_cst")

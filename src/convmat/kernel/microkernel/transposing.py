@@ -36,12 +36,12 @@ def transposing_sums(vectors: Vectors) -> Callable[..., None]:
     """Transpose as :func:`transposing` does, and add a number to each row.
 
     Returns:
-        ``transpose(target, pitch, source, starts, rows, columns, biases, past_caches)``: the address of the numbers to
-        add, and whether to store around the caches, where the target and the pitch are aligned to vectors.
+        ``transpose(target, pitch, source, starts, rows, columns, biases, non_temporal)``: the address of the numbers to
+        add, and whether to use non-temporal stores, for which the target and the pitch must be aligned to vectors.
     """
 
     @intrinsic
-    def transpose(typing, target, pitch, source, starts, rows, columns, biases, past_caches):  # type: ignore[no-untyped-def]
+    def transpose(typing, target, pitch, source, starts, rows, columns, biases, non_temporal):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             _emit_transpose(vectors, builder, *arguments)
             return context.get_dummy_value()
@@ -61,7 +61,7 @@ def _emit_transpose(
     rows: Any,
     columns: Any,
     biases: Any = None,
-    past_caches: Any = None,
+    non_temporal: Any = None,
 ) -> None:
     table, none = builder.inttoptr(starts, I64.as_pointer()), I64(0)
     row_places = [builder.load(builder.gep(table, [I64(r)])) for r in range(v.lanes)]
@@ -70,7 +70,7 @@ def _emit_transpose(
     is_whole = builder.icmp_signed("==", builder.add(rows, columns), I64(2 * v.lanes))
 
     def wanted(place: int, most: Any, count: Any, addresses: list[Any]) -> tuple[Any, Any]:
-        """How many numbers of a vector are wanted, and where they are; nothing far from the others is touched."""
+        """How many numbers of a row or column are wanted, and its address: that of the first one if none is wanted."""
         is_wanted = builder.icmp_signed(">", most, I64(place))
         return builder.select(is_wanted, count, none), builder.select(is_wanted, addresses[place], addresses[0])
 
@@ -84,12 +84,12 @@ def _emit_transpose(
     with builder.if_else(is_whole) as (whole, some):
         with whole:
             vectors = columns_of([v.load(builder, address) for address in of_rows])
-            if past_caches is None:
+            if non_temporal is None:
                 _store_all(v, builder, vectors, of_columns)
             else:
-                with builder.if_else(builder.icmp_signed("!=", past_caches, none)) as (past, usual):
+                with builder.if_else(builder.icmp_signed("!=", non_temporal, none)) as (past, usual):
                     with past:
-                        _store_all(v, builder, vectors, of_columns, past_caches=True)
+                        _store_all(v, builder, vectors, of_columns, non_temporal=True)
                     with usual:
                         _store_all(v, builder, vectors, of_columns)
         with some:
@@ -100,13 +100,13 @@ def _emit_transpose(
                 v.store_some(builder, vector, address, 0, count)
 
 
-def _store_all(v: Vectors, builder: Any, vectors: list[Any], addresses: list[Any], past_caches: bool = False) -> None:
+def _store_all(v: Vectors, builder: Any, vectors: list[Any], addresses: list[Any], non_temporal: bool = False) -> None:
     for vector, address in zip(vectors, addresses, strict=True):
-        v.store(builder, vector, address, past_caches=past_caches)
+        v.store(builder, vector, address, non_temporal=non_temporal)
 
 
 def _transposed(v: Vectors, builder: Any, vectors: list[Any]) -> list[Any]:
-    """As many vectors as lanes, transposed: in turn for each bit, pairs swap what differs in that bit."""
+    """Transpose as many vectors as there are lanes: for each bit of the index in turn, pairs of vectors swap halves."""
     bit = 1
     while bit < v.lanes:
         for n in (n for n in range(v.lanes) if not n & bit):

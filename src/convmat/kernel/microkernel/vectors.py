@@ -26,7 +26,7 @@ class Vectors:
         self.numba_type = types.float32 if dtype == "float32" else types.float64
 
     def address(self, builder: Any, address: Any, number: Any) -> Any:
-        """The address so many numbers further."""
+        """An address ``number`` numbers further on."""
         return builder.add(address, builder.mul(number, I64(self.size)))
 
     def load(self, builder: Any, address: Any, at: int = 0) -> Any:
@@ -34,11 +34,11 @@ class Vectors:
         pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
         return builder.load(pointer, align=self.size)
 
-    def store(self, builder: Any, vector: Any, address: Any, at: int = 0, past_caches: bool = False) -> None:
-        """Store a vector, at any address, or around the caches at an aligned one."""
+    def store(self, builder: Any, vector: Any, address: Any, at: int = 0, non_temporal: bool = False) -> None:
+        """Store a vector at any address; non-temporal stores need an aligned one."""
         pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
-        instruction = builder.store(vector, pointer, align=self.lanes * self.size if past_caches else self.size)
-        if past_caches:
+        instruction = builder.store(vector, pointer, align=self.lanes * self.size if non_temporal else self.size)
+        if non_temporal:
             instruction.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
 
     def store_some(self, builder: Any, vector: Any, address: Any, at: int, count: Any) -> None:
@@ -87,7 +87,7 @@ class Vectors:
         return self.shuffle(builder, builder.insert_element(undefined, number, I32(0)), undefined, [0] * self.lanes)
 
     def shuffle(self, builder: Any, a: Any, b: Any, places: Sequence[int]) -> Any:
-        """Pick lanes of two vectors, counted through."""
+        """Pick lanes of two vectors, numbered through both."""
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(places)), list(places)))
 
     def prefetch(self, builder: Any, pointer: Any) -> None:
@@ -105,7 +105,7 @@ class Vectors:
 
 
 def switch(builder: Any, value: Any, cases: Sequence[int], emit: Callable[[int], None]) -> None:
-    """Code for each case of a value; nothing is done for others."""
+    """Emit a switch: code for each case of a value, and nothing for other values."""
     end = builder.append_basic_block("end")
     switch = builder.switch(value, end)
     for case in cases:

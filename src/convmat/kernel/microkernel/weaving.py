@@ -12,13 +12,13 @@ from convmat.kernel.epilogue import emit_epilogue
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 
 
-def interleave(vectors: Vectors, steps: Sequence[int], past_caches: bool = False) -> Callable[..., None]:
+def interleave(vectors: Vectors, steps: Sequence[int], non_temporal: bool = False) -> Callable[..., None]:
     """Interleave rows: ``target[a*step + e] = source[places[e] + a] + bias``, for a vector of cells a.
 
     Args:
         vectors: the vectors to use.
         steps: the steps to compile for.
-        past_caches: whether to store around the caches, to a target aligned to vectors.
+        non_temporal: whether to use non-temporal stores, to a target aligned to vectors.
 
     Returns:
         ``weave(step, target, source, places, bias)``: one of ``steps``, three addresses and a number.
@@ -32,7 +32,7 @@ def interleave(vectors: Vectors, steps: Sequence[int], past_caches: bool = False
             def emit_step(count: int) -> None:
                 rows = _rows(vectors, builder, count, *row_arguments)
                 for j, woven in enumerate(_woven(vectors, builder, rows)):
-                    vectors.store(builder, woven, target, j * vectors.lanes, past_caches)
+                    vectors.store(builder, woven, target, j * vectors.lanes, non_temporal)
 
             switch(builder, step, steps, emit_step)
             return context.get_dummy_value()

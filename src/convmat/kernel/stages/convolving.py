@@ -87,7 +87,7 @@ def build_convolving(pieces: Pieces) -> Any:
 def _build_units(pieces: Pieces) -> Any:
     @pieces.inlined
     def work_of(t, unit):  # type: ignore[no-untyped-def]
-        """The place (box and group) of a unit of work, and which part it is of how many."""
+        """What a unit of work is: the number of its box and group, and which part of how many."""
         rest = unit - t[UNDIVIDED]
         if rest < 0:
             return unit, 0, 1
@@ -135,7 +135,9 @@ def _build_box(pieces: Pieces) -> Any:
         vectors = (run + lanes - 1) // lanes
         outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
         first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
-        for block in range(t[BLOCKS]):  # of channels; the sums of all stripes are kept until the last one is added
+        for block in range(
+            t[BLOCKS]
+        ):  # blocks of channels: the sums of all stripes are kept until the last block has been added
             first = block * RUN
             last = t[CHANNELS] if block == t[BLOCKS] - 1 else first + RUN
             for stripe in range(first_stripe, last_stripe):
@@ -150,7 +152,7 @@ def _build_box(pieces: Pieces) -> Any:
                                 )
                             if block < t[BLOCKS] - 1:
                                 continue
-                            # The part of the box that was looped over is one cell.
+                            # Along the axes that are looped over, each run is one cell.
                             one = (
                                 1 if looped > 0 else counts[0],
                                 1 if looped > 1 else counts[1],

@@ -39,11 +39,11 @@ class Pieces:
         return np.dtype(self.dtype).type
 
     def inlined(self, function: Callable[..., Any]) -> Any:
-        """A function that becomes part of the one that calls it: large ones would be compiled once more for each."""
+        """Inline a function into its caller. For small ones: a large one would be compiled anew for every caller."""
         return njit(nogil=True, error_model="numpy", inline="always")(function)
 
     def compiled(self, function: Callable[..., Any]) -> Any:
-        """A function that compiled ones may call, but Python may not."""
-        # Code loaded from a cache is linked by names, which must not be the same for both number types.
+        """Compile a function that other compiled functions call, and Python does not."""
+        # Numba links cached code by name, so the names for float32 and for float64 must differ.
         function.__qualname__ += f"_{self.dtype}"
         return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)

@@ -57,7 +57,7 @@ def build_reading(pieces: Pieces) -> Any:
 def _build_part_inside(pieces: Pieces) -> Any:
     @pieces.compiled
     def part_inside(t, axis, first):  # type: ignore[no-untyped-def]
-        """Of the cells of a window along an axis, those from ``left`` to before ``stop`` are inputs."""
+        """The cells of a window along an axis that lie inside the input: from ``left`` to ``stop``, end excluded."""
         left = min(max(-first, 0), t[WINDOW + axis])
         return left, max(min(t[READ + axis] - first, t[WINDOW + axis]), left)
 
@@ -70,7 +70,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
     @pieces.compiled
     def transpose_all(target, pitch, source, step, table, rows, columns):  # type: ignore[no-untyped-def]
-        """Rows that lie so many bytes apart become neighbours; columns, which were, lie so many bytes apart."""
+        """Transpose: rows ``step`` bytes apart become neighbours, and neighbouring columns ``pitch`` bytes apart."""
         places = carray(pointer(table), (lanes,), _I8)
         for row in range(lanes):
             places[row] = row * step
@@ -109,7 +109,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
     @pieces.compiled
     def pack_batch_inner(t, window, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
-        """Images that lie apart become neighbours; the cells along the width, which were, lie apart."""
+        """Transpose, so that the images of a batch become neighbours instead of the cells along the width."""
         channels, images = t[CHANNELS], min(t[WINDOW], t[READ] - batch)
         left_d, stop_d = part_inside(t, 1, depth)
         left_h, stop_h = part_inside(t, 2, height)
@@ -138,11 +138,13 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
 
     @pieces.compiled
     def pack_rows(t, window, row_starts, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
-        """Row by row: neighbours stay neighbours, or numbers are moved one by one."""
+        """Copy row by row where the cells along the width are neighbours, else number by number."""
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
         apart, across = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size
-        starts = carray(pointer(row_starts), (2 * rows,), _I8)  # of the rows: in the window, and in the input or -1
+        starts = carray(
+            pointer(row_starts), (2 * rows,), _I8
+        )  # where each row starts: in the window, and in the input (-1: a row of zeros)
         row = 0
         for b in range(t[WINDOW]):
             for d in range(t[WINDOW + 1]):
@@ -159,7 +161,7 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
             for copy in range(copies):
                 to_plane = window + (channel * copies + copy) * plane
                 first = width + copy
-                left, stop = part_inside(t, 3, first)  # the other cells are zeros
+                left, stop = part_inside(t, 3, first)  # cells outside of the input are zeros
                 for row in range(rows):
                     to = to_plane + starts[2 * row]
                     source = of_channel + starts[2 * row + 1] + first * across
@@ -168,7 +170,7 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
                         copy_row(to, source, left, last, whole)
                     else:
                         gather_row(to, source, left, last, whole, pitch, across)
-                clear_bytes(to_plane + used, plane - used)  # vectors read beyond the last cell
+                clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
 
     return pack_rows
 
@@ -179,7 +181,7 @@ def _build_row(pieces: Pieces) -> Any:
 
     @pieces.compiled
     def copy_row(to, source, left, stop, whole):  # type: ignore[no-untyped-def]
-        """Vectors reach beyond the end of a row: the next one, or what clears the rest, writes over that."""
+        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites."""
         for cell in range(0, whole, lanes):
             at = cell * size
             if left <= cell and cell + lanes <= stop:

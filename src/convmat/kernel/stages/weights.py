@@ -52,7 +52,7 @@ def build_packing(pieces: Pieces) -> Any:
             if unit >= t[GROUPS] * t[PACK_UNITS]:
                 break
             group, part = unit // t[PACK_UNITS], unit % t[PACK_UNITS]
-            of_chunk = t[STRIPE_COUNT] // t[CHUNKS]  # the stripes of the same output channels, which lie together
+            of_chunk = t[STRIPE_COUNT] // t[CHUNKS]  # stripes of the same output channels, which lie next to each other
             first_chunk, last_chunk = t[CHUNKS] * part // t[PACK_UNITS], t[CHUNKS] * (part + 1) // t[PACK_UNITS]
             first_tile, last_tile = stripes[2 * first_chunk * of_chunk], stripes[2 * last_chunk * of_chunk]
             for channel in range(channels):

@@ -60,7 +60,7 @@ def _build_inside(pieces: Pieces) -> Any:
 
     @pieces.compiled
     def cells_inside(t, axis, first, cells):  # type: ignore[no-untyped-def]
-        """How many of the cells along depth, height or width have an output; ``first`` is that of the first cell."""
+        """How many cells along an axis have an output inside the tensor; ``first`` is that of the first cell."""
         return min(cells, (t[WRITTEN + axis] - first + t[STEP_OUT + axis] - 1) // t[STEP_OUT + axis])
 
     return first_of_line, cells_inside
@@ -73,12 +73,12 @@ def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) 
     def write_channels_last(  # type: ignore[no-untyped-def]
         t, lines, first_line, last_line, results, table, biases, group, corner, box
     ):
-        """Channels, which are rows of the results, become neighbours."""
+        """Transpose: the channels, which are rows of the results, become neighbours in the output."""
         inner = t[BATCH_INNER] != 0
         phases, step, across = t[PHASES_OUT], t[STEP_OUT + 2], t[OUTPUT_STRIDE + 4]
         pitch = t[OUTPUT_STRIDE] if inner else step * across
         first_channel = lines[3 * first_line]
-        kinds = 1  # lines of a channel
+        kinds = 1  # how many lines each channel has
         while first_line + kinds < last_line and lines[3 * (first_line + kinds)] == first_channel:
             kinds += 1
         channels = (last_line - first_line) // kinds
@@ -217,7 +217,7 @@ def _build_row(pieces: Pieces, scatter_row: Any) -> Any:
     lanes, size, vectors = pieces.lanes, pieces.vectors.size, pieces.vectors
     weave = interleave(vectors, pieces.steps)
     weave_some = interleave_some(vectors, pieces.steps)
-    weave_past = interleave(vectors, pieces.steps, past_caches=True)
+    weave_past = interleave(vectors, pieces.steps, non_temporal=True)
     weave_pieces = interleave_pieces(vectors, [piece for piece in (1, 2, 4, 8) if piece <= lanes])
     most_pieces, most_steps = min(lanes, 8), pieces.steps[-1]
 
@@ -255,7 +255,7 @@ def _build_scattering(pieces: Pieces) -> Any:
 
     @pieces.compiled
     def scatter_row(to, count, source, places, step, phases, pitch, across, bias, start):  # type: ignore[no-untyped-def]
-        """The same, number by number, for outputs and results that are no neighbours, from a cell on."""
+        """The same number by number, from the cell ``start`` on: for numbers that are not neighbours in memory."""
         output = carray(pointer(to), (count * across,), number)
         rows = carray(pointer(places), (phases,), _I8)
         for e in range(phases):

@@ -16,14 +16,14 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.processor import FAR, RUN, Processor
 from convmat.kernel.tiling.rows import AXES, RowTiling
 
-_UNITS = 8  # of work for each thread where a box is shared, so that none waits long for the others
-# Cycles for a number of a window and of the output, where neighbours stay neighbours, and where they are transposed.
+_UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
+# Cycles per number to pack a window and to write the output: copied in order, and transposed.
 _COPY, _COPY_TRANSPOSED = 0.15, 0.7
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-_ACROSS = 1.07  # times as long, where vectors of a window lie across lines of the cache
-_WAIT = 0.02  # of a unit of work, for which the others wait on average
-_BOX = 1000.0  # cycles for what else there is to do for a box or a part of one
-_KEPT = 8.0  # cycles to add a vector of sums to those that are kept in the second cache
+_ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
+_WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
+_BOX = 1000.0  # cycles of overhead for each box, or part of a box
+_KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts, widths)
     ways = [_Way(False, False)]
-    if not starts[AXES]:  # else a line needs cells beyond the box
+    if not starts[AXES]:  # otherwise, a line also reads results of cells beyond the box
         if highs[AXES] > lows[AXES]:
             ways.append(_Way(False, True))
         if batch > 1:
@@ -180,7 +180,7 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
         layout = _lay_out(problem, box, way)
         return layout.used * layout.copies <= most
 
-    if not fits(problem.cells):  # from a cache further away, perhaps better than piece by piece
+    if not fits(problem.cells):  # a larger window is read from a slower cache, which may still beat many small boxes
         yield _tiling(problem, problem.cells, way)
     for a in way.order:
         cells, is_last = problem.cells[a], a == way.order[-1]
@@ -204,7 +204,7 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
 
 
 def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
-    """A size near another, of whole vectors."""
+    """A box size near the wanted one that is a multiple of the vector's lanes."""
     rounded = -(-size // processor.lanes) * processor.lanes
     if rounded > largest:
         tile = processor.lanes * processor.widest[-1]
@@ -224,7 +224,9 @@ def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]],
     if cells < 3 or numbers(cells) <= most:
         return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
     one = numbers(1)
-    return min(max((most - one) // max(numbers(2) - one, 1) + 1, 1), cells - 1)  # each cell adds as many
+    return min(
+        max((most - one) // max(numbers(2) - one, 1) + 1, 1), cells - 1
+    )  # each further cell adds the same number
 
 
 def _lay_out(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
@@ -256,7 +258,7 @@ def _shared_zeros(problem: _Problem, a: int) -> int:
 
 def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     layout, processor = _lay_out(problem, box, way), problem.processor
-    slack = processor.lanes  # the last vector of a run reaches less than one beyond its last cell
+    slack = processor.lanes  # the last vector of a run reaches beyond its last cell, by less than a vector
     run = _best_run(problem, box, way, layout)
     results = _odd_lines(run.cells + slack, processor.lanes)
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
@@ -267,8 +269,12 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     cycles = run.cycles + outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
-    rounds = -(-divided * parts // processor.threads)  # in which the threads share boxes, and each packs their windows
-    last = (cycles + packing) / (parts if divided else 1)  # the unit that the other threads may have to wait for
+    rounds = -(
+        -divided * parts // processor.threads
+    )  # rounds in which all threads share a box; each thread packs its window for itself
+    last = (cycles + packing) / (
+        parts if divided else 1
+    )  # the last unit of work, which the other threads may have to wait for
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -306,7 +312,7 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
-            continue  # looping over one cell more makes no difference
+            continue  # looping over a single cell changes nothing
         cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
@@ -314,7 +320,7 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
         cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
         runs.append(_Run(cycles, looped, cells, blocks))
         if looped < AXES and problem.starts[way.order[looped]]:
-            break  # a line needs results of the next cell along this axis
+            break  # a line also needs results of the next cell along this axis, so they must be in the same run
     return min(runs, key=lambda run: (run.cycles, -run.looped))
 
 
@@ -323,7 +329,7 @@ def _share(problem: _Problem, boxes: int, blocks: int, results: int) -> tuple[in
     processor, stripes = problem.processor, len(problem.rows.tables.stripes) - 1
     each, divided = (0, boxes) if blocks > 1 else divmod(boxes, processor.threads)
     parts = -(-_UNITS * processor.threads // divided) if divided else 1
-    if blocks > 1:  # the sums of a part should stay in a cache, too
+    if blocks > 1:  # the sums of a part should stay in the cache, too
         sums = stripes * problem.rows.tables.most_rows * results * processor.itemsize
         parts = max(parts, -(-4 * sums // processor.window))
     return each, divided, min(parts, stripes)
@@ -338,5 +344,5 @@ def _run_cycles(problem: _Problem, vectors: int, fits: bool) -> float:
 
 
 def _odd_lines(cells: int, lanes: int) -> int:
-    """Round up to an odd number of vectors: a power of two would send all channels to the same lines of a cache."""
+    """Round up to an odd number of vectors: with a power of two, all channels would share the same cache lines."""
     return (-(-cells // lanes) | 1) * lanes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RUN = 128  # factors that are summed in registers, before their sum is added to those in memory
+RUN = 128  # factors are summed in registers before the sum is added to the one in memory
 
-# Cycles, found by measurement on processors with two units each for arithmetic and for loads; ratios are what matters.
-_START = 40.0  # of a tile
-_STORE = 2.0  # of a vector of results
-_SUM = 2.0  # of adding a vector of sums to those in memory
-_FACTOR = 1.5  # of a factor, besides what can be done at the same time
-NEAR, FAR = 22.0, 14.0  # bytes per cycle from the second cache, and from the next
+# Cycles, measured on processors that do two multiply-adds and two loads per cycle; only their ratios matter.
+_START = 40.0  # to start a tile
+_STORE = 2.0  # to store a vector of results
+_SUM = 2.0  # to add a vector of sums to the sums in memory
+_FACTOR = 1.5  # of each factor, beyond what overlaps
+NEAR, FAR = 22.0, 14.0  # bytes per cycle from the second-level cache, and from the third
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Processor:
     itemsize: int
 
     def factor_cycles(self, rows: int, columns: int, traffic: float = NEAR) -> float:
-        """Cycles for one factor of a tile: what takes longest of arithmetic, loads and the traffic from a cache."""
+        """Cycles for one factor of a tile: the longest of its arithmetic, its loads, and the traffic from the cache."""
         arithmetic = max(rows * columns / 2, 4)
         loads = (2 * columns + rows + 1) / 2
         return _FACTOR + max(arithmetic, loads, (self.lanes * columns + rows) * self.itemsize / traffic)

@@ -16,7 +16,7 @@ from convmat.geometry.axis import Axis, IntArray
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.processor import Processor
 
-AXES = 3  # depth, height, width; those that a geometry lacks come first and have one cell
+AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes of one cell
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
 
@@ -244,7 +244,7 @@ def _cost(tiling: RowTiling, processor: Processor) -> float:
 
 
 def _outline(phase_class: PhaseClass) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """What the cost of a class depends on: its members, and members and deltas of its parts."""
+    """What the cost of a class depends on: how many members it has, and how many members and deltas its parts have."""
     return len(phase_class.members), tuple((len(part.members), len(part.deltas)) for part in phase_class.parts)
 
 
