@@ -8,6 +8,7 @@ from pathlib import Path
 MODES = {
     "fixed": "every layer at its own size, every peer (the main table)",
     "varying": "layers of sound over a stream of lengths, each seen for the first time",
+    "layouts": "inputs as they lie in memory: slices, permutations, pictures with their channels last",
     "first": "the first call in a fresh process, and what importing costs",
     "overhead": "a tiny layer: microseconds beyond PyTorch's own call",
     "backward": "forward and backward",
@@ -34,6 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--device", choices=["cpu", "cuda"], default="cpu")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     add("--plot", type=Path, metavar="FILE", help="draw the main table there (.png, .svg)")
+    add("--docs", action="store_true", help="write the figures into the tables of docs/performance.md, both languages")
     add("--read", type=Path, metavar="FILE", help="measure nothing: show or plot what --json wrote")
     add("--quick", action="store_true", help="two rounds of short blocks, small models: to see that it runs")
     return parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import machine, roofline
+from benchmarks import document, machine, roofline
 from benchmarks.bench import Bench
 from benchmarks.layers import load_layers
 from benchmarks.modes import MODES
@@ -35,6 +35,8 @@ def run(options: argparse.Namespace, threads: int) -> None:
         _write(results, options.json)
     if options.plot:
         _plot(results, options.plot)
+    if options.docs:
+        document.write(results)
 
 
 def _measure(options: argparse.Namespace, threads: int, console: Console) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Those who compute the same layers, one file each. Whoever is not installed is left out, and it is said why."""
+"""The peers, which compute the same layers, one file each; one that is not installed is left out, with the reason."""
 
 from __future__ import annotations
 

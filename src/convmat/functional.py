@@ -351,9 +351,7 @@ def _conv_transpose(
 
 def _compute(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any) -> Tensor:
     check_bias(bias, geometry.out_channels)
-    if input.ndim == geometry.ndim + 2:
-        return run(geometry, input, weight, bias, method, key)
-    return run(geometry, input.unsqueeze(0), weight, bias, method).squeeze(0)
+    return run(geometry, input, weight, bias, method, key)
 
 
 def _with_batch(compute: Callable[[Tensor], Tensor], input: Tensor, batched_ndim: int) -> Tensor:

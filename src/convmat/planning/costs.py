@@ -56,8 +56,8 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
     weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
-    copy = call.batch * prod(geometry.in_shape) * size * _REORDER_FRESH if call.layout is Layout.APART else 0.0
-    return (_OPERATOR if call.needs_gradient else _CALL) + 1.05 * cycles / _CLOCK + weight + copy
+    call_seconds = _OPERATOR if call.needs_gradient else _CALL
+    return call_seconds + 1.05 * cycles / _CLOCK + weight + _copying(geometry, call)
 
 
 def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:
@@ -79,6 +79,16 @@ def _blocks(cells: int, channels: int, lanes: int) -> float:
 
 
 def _by_pytorch(geometry: Geometry, call: Call, threads: int) -> float:
+    return _copying(geometry, call) + _by_pytorch_in_order(geometry, call, threads)
+
+
+def _copying(geometry: Geometry, call: Call) -> float:
+    """Seconds to copy an input whose numbers are no neighbours, as both do first."""
+    size = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
+    return size * _REORDER_FRESH if call.layout is Layout.APART else 0.0
+
+
+def _by_pytorch_in_order(geometry: Geometry, call: Call, threads: int) -> float:
     batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
     outputs = batch * prod(geometry.out_shape)
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups

@@ -23,7 +23,7 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
 
     Args:
         geometry: direct or transposed, with any padding mode.
-        input: of shape (batch, *in_shape).
+        input: of shape (batch, *in_shape), or without the batch.
         weight: of shape ``geometry.weight_shape``.
         bias: of shape (out_channels,), or ``None``.
         method: a name from :func:`available_methods`.
@@ -35,7 +35,10 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
         with torch.autocast(device, enabled=False):
             bias = None if bias is None else _autocast(bias, dtype)
             return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method)
-    computation = decide(geometry, input, weight, bias, method)
+    if input.ndim == geometry.ndim + 1:
+        computation: Computation = partial(_as_batch, decide(geometry, input.unsqueeze(0), weight, bias, method))
+    else:
+        computation = decide(geometry, input, weight, bias, method)
     output = computation(input, weight, bias)
     if key is not None:
         shortcuts.keep(key, computation)
@@ -49,6 +52,11 @@ def decide(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | Non
     usual = with_usual_strides(input), with_usual_strides(weight)
     computation = _decide(geometry, _unpadded(geometry), *usual, bias, method)
     return computation if usual[0] is input and usual[1] is weight else partial(_with_usual_strides, computation)
+
+
+def _as_batch(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute on a batch of one."""
+    return computation(input.unsqueeze(0), weight, bias).squeeze(0)
 
 
 def _with_usual_strides(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,0 +1,234 @@
+"""The figures of the documentation: tables made of the results, in both languages, written between two markers.
+
+A page says where: ``<!-- figures: NAME -->``, then whatever stands there now, then ``<!-- end of figures -->``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from benchmarks.modes.fixed import CONTESTS
+from benchmarks.statistic import geometric_mean
+from benchmarks.tables import against, median, number
+
+Row: TypeAlias = dict[str, Any]
+Lines: TypeAlias = list[str]
+
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS / "assets" / "performance.json"
+PAGES = {"en": DOCS / "performance.md", "zh": DOCS / "zh" / "performance.md"}
+_MARKED = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n\n<!-- end of figures -->)", re.DOTALL)
+
+_PEERS = {
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "jax": "JAX",
+    "convmat": "convmat",
+}
+_CHINESE = {
+    "speedup": "加速比",
+    "geometric mean": "几何平均",
+    "layers": "层数",
+    "worst": "最差",
+    "on": "哪一层",
+    "layer": "层",
+    "not frozen": "不冻结",
+    "speedup over PyTorch": "相对 PyTorch 的加速比",
+    "share": "占比",
+    "method": "算法",
+    "model": "模型",
+    "accelerated": "加速后",
+    "frozen": "冻结后",
+    "call": "调用",
+    "median": "中位数",
+    "beyond PyTorch": "比 PyTorch 多",
+    "largest": "最大",
+    "peer": "参与者",
+    "convmat against torch": "convmat 相对 PyTorch",
+    "convmat, weights not frozen, against torch": "convmat(权重不冻结)相对 PyTorch",
+    "convmat against the best contiguous peer": "convmat 相对其他连续格式中最快的",
+    "both with channels last": "双方都用 channels last",
+    "convmat, contiguous, against torch, channels last": "convmat(连续)相对 PyTorch(channels last)",
+    "layer and layout": "层与内存布局",
+}
+
+
+def write(results: dict[str, Any]) -> None:
+    """Keep the results, and put their figures into the pages."""
+    RESULTS.write_text(json.dumps(trimmed(results), indent=1) + "\n", encoding="utf-8")
+    for language, page in PAGES.items():
+        page.write_text(filled(page.read_text(encoding="utf-8"), trimmed(results), language), encoding="utf-8")
+
+
+def trimmed(results: dict[str, Any]) -> dict[str, Any]:
+    """The results without what no table shows, all figures with five digits."""
+    modes = {
+        mode: [{key: value for key, value in row.items() if key not in ("refused", "network")} for row in rows]
+        for mode, rows in results["modes"].items()
+    }
+    return {"machine": results["machine"], "roofline": results["roofline"], "modes": _rounded(modes)}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items() if key not in ("calls", "quartiles_ms")}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def filled(text: str, results: dict[str, Any], language: str) -> str:
+    """A page with the figures of these results; a table whose mode was not measured stays as it is."""
+
+    def fill(match: re.Match[str]) -> str:
+        before, name, after = match.groups()
+        lines = FIGURES[name](results, language)
+        return before + "\n".join(lines) + after if lines else match.group()
+
+    return _MARKED.sub(fill, text)
+
+
+def _table(language: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """Markdown, the first column to the left and all others to the right."""
+    if language == "zh":
+        titles = [_CHINESE.get(title, title) for title in titles]
+        rows = [[_CHINESE.get(row[0], row[0]), *row[1:]] for row in rows]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (titles, *rows)]
+    return [lines[0], "|---|" + "---:|" * (len(titles) - 1), *lines[1:]] if rows else []
+
+
+def _rows(results: dict[str, Any], mode: str) -> list[Row]:
+    rows: list[Row] = results["modes"].get(mode, [])
+    return [row for row in rows if row["peers"]]
+
+
+def _ms(row: Row, peer: str) -> str:
+    return number(row["peers"].get(peer, {}).get("ms"))
+
+
+def _ratio(found: dict[str, list[float]], row: Row) -> str:
+    values = found.get(row["layer"], [])
+    return f"{median(values):.2f}" if values else "–"
+
+
+def _machine(results: dict[str, Any], language: str) -> Lines:
+    machine, rates = results["machine"], results["roofline"]
+    names = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "jax": "JAX", "numba": "Numba"}
+    versions = [f"{name} {machine['versions'][key]}" for key, name in names.items() if machine["versions"].get(key)]
+    parts = [machine["processor"], f"{machine['cores']} cores", f"{machine['threads']} threads", *versions]
+    if rates:
+        gflops = max(value for key, value in rates.items() if "gflop" in key)
+        parts.append(f"{gflops:.0f} GFLOP/s")
+    return [("Machine: " if language == "en" else "机器:") + ", ".join(parts)]
+
+
+def _summary(results: dict[str, Any], language: str) -> Lines:
+    rows = []
+    for title, (fast, slow) in CONTESTS.items():
+        found = {layer: median(values) for layer, values in against(_rows(results, "fixed"), fast, *slow).items()}
+        if found:
+            worst = min(found, key=lambda layer: found[layer])
+            mean = geometric_mean(list(found.values()))
+            rows.append([title, f"{mean:.2f}", str(len(found)), f"{found[worst]:.2f}", worst])
+    return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
+
+
+def _fixed(results: dict[str, Any], language: str) -> Lines:
+    found = against(_rows(results, "fixed"), "convmat")
+    rows = [
+        [
+            row["layer"],
+            *(_ms(row, peer) for peer in (*_PEERS, "convmat-unfrozen")),
+            _ratio(found, row),
+            f"{row['bound_ms'] / row['peers']['convmat']['ms']:.0%}" if "convmat" in row["peers"] else "–",
+            row["plan"].partition(":")[0],
+        ]
+        for row in _rows(results, "fixed")
+    ]
+    return _table(language, ["layer", *_PEERS.values(), "not frozen", "speedup over PyTorch", "share", "method"], rows)
+
+
+def _channels_last(results: dict[str, Any], language: str) -> Lines:
+    fixed = [row for row in _rows(results, "fixed") if "torch-channels-last" in row["peers"]]
+    found = against(fixed, "convmat-channels-last", "torch-channels-last")
+    rows = [
+        [row["layer"], _ms(row, "torch-channels-last"), _ms(row, "convmat-channels-last"), _ratio(found, row)]
+        for row in fixed
+    ]
+    return _table(language, ["layer", "PyTorch", "convmat", "speedup over PyTorch"], rows)
+
+
+def _varying(results: dict[str, Any], language: str) -> Lines:
+    varying, peers = _rows(results, "varying"), [peer for peer in _PEERS if peer != "jax"]
+    found = against(varying, "convmat")
+    rows = [
+        [row["layer"], *(_ms(row, peer) for peer in (*peers, "convmat-unfrozen")), _ratio(found, row)]
+        for row in varying
+    ]
+    titles = ["layer", *(_PEERS[peer] for peer in peers), "not frozen", "speedup over PyTorch"]
+    return _table(language, titles, rows)
+
+
+def _layouts(results: dict[str, Any], language: str) -> Lines:
+    layouts = _rows(results, "layouts")
+    found = against(layouts, "convmat")
+    rows = [[row["layer"], _ms(row, "torch"), _ms(row, "convmat"), _ratio(found, row)] for row in layouts]
+    return _table(language, ["layer and layout", "PyTorch", "convmat", "speedup over PyTorch"], rows)
+
+
+def _overhead(results: dict[str, Any], language: str) -> Lines:
+    calls = {
+        "torch": "`torch.nn.functional.conv_transpose2d`",
+        "torch.nn.ConvTranspose2d": "`torch.nn.ConvTranspose2d`",
+        "convmat.conv_transpose2d": "`convmat.conv_transpose2d`",
+        "convmat.accelerate": "`convmat.accelerate`",
+        "convmat": "`convmat.accelerate(freeze=True)`",
+    }
+    rows = []
+    for row in _rows(results, "overhead"):
+        base = row["peers"]["torch"]["rounds_ms"]
+        for name in (name for name in calls if name in row["peers"]):
+            peer = row["peers"][name]
+            beyond = median([1e3 * (own - other) for own, other in zip(peer["rounds_ms"], base, strict=True)])
+            rows.append([calls[name], f"{1e3 * peer['ms']:.0f}", f"{beyond:+.0f}"])
+    return _table(language, ["call", "median", "beyond PyTorch"], rows)
+
+
+def _rounding(results: dict[str, Any], language: str) -> Lines:
+    errors = _rows(results, "error")
+    rows = []
+    for peer in (peer for peer in _PEERS if peer != "jax"):
+        found = [row["peers"][peer]["error"] for row in errors if peer in row["peers"]]
+        if found:
+            rows.append([_PEERS[peer], f"{max(found):.1e}", f"{median(found):.1e}"])
+    return _table(language, ["peer", "largest", "median"], rows)
+
+
+def _models(results: dict[str, Any], language: str) -> Lines:
+    models = _rows(results, "models")
+    speedups = {name: against(models, name) for name in ("convmat", "convmat frozen")}
+    rows = [
+        [row["layer"], _ms(row, "torch")]
+        + [cell for name, found in speedups.items() for cell in (_ms(row, name), _ratio(found, row))]
+        for row in models
+    ]
+    titles = ["model", "PyTorch", "accelerated", "speedup over PyTorch", "frozen", "speedup over PyTorch"]
+    return _table(language, titles, rows)
+
+
+FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
+    "machine": _machine,
+    "summary": _summary,
+    "fixed": _fixed,
+    "channels-last": _channels_last,
+    "varying": _varying,
+    "layouts": _layouts,
+    "overhead": _overhead,
+    "rounding": _rounding,
+    "models": _models,
+}
