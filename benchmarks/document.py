@@ -50,10 +50,10 @@ _CHINESE = {
     "largest": "最大",
     "peer": "参与者",
     "convmat against torch": "convmat 相对 PyTorch",
-    "convmat, weights not frozen, against torch": "convmat(权重不冻结)相对 PyTorch",
+    "convmat, weights not frozen, against torch": "convmat（权重不冻结）相对 PyTorch",
     "convmat against the best contiguous peer": "convmat 相对其他连续格式中最快的",
     "both with channels last": "双方都用 channels last",
-    "convmat, contiguous, against torch, channels last": "convmat(连续)相对 PyTorch(channels last)",
+    "convmat, contiguous, against torch, channels last": "convmat（连续）相对 PyTorch（channels last）",
     "layer and layout": "层与内存布局",
 }
 
@@ -124,7 +124,7 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
     if rates:
         gflops = max(value for key, value in rates.items() if "gflop" in key)
         parts.append(f"{gflops:.0f} GFLOP/s")
-    return [("Machine: " if language == "en" else "机器:") + ", ".join(parts)]
+    return [("Machine: " if language == "en" else "机器：") + ", ".join(parts)]
 
 
 def _summary(results: dict[str, Any], language: str) -> Lines:
