@@ -1,0 +1,87 @@
+"""Axes of size 1 get the strides that they usually have; all else of a tensor stays."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import convmat
+from convmat.tensors.strides import Layout, layout_of, memory_format_of, with_usual_strides
+
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+@st.composite
+def odd_tensors(draw):
+    """A tensor of 3 to 5 axes, some of size 1 with any strides, in channels-first or channels-last order."""
+    ndim = draw(st.integers(3, 5))
+    shape = [draw(st.sampled_from([1, 1, 2, 3])) for _ in range(ndim)]
+    is_last = draw(st.booleans())
+    dense = torch.arange(torch.Size(shape).numel(), dtype=torch.float64).reshape(shape)
+    if is_last:
+        dense = dense.movedim(1, -1).contiguous().movedim(-1, 1)
+    strides = [
+        draw(st.integers(1, 50)) if size == 1 else stride for size, stride in zip(shape, dense.stride(), strict=True)
+    ]
+    return dense, dense.as_strided(shape, strides), is_last
+
+
+@given(odd_tensors())
+def test_dense_tensors_lie_as_pytorch_makes_them(made):
+    dense, odd, is_last = made
+    usual = with_usual_strides(odd)
+    assert torch.equal(usual, dense)
+    assert usual.data_ptr() == odd.data_ptr()
+    spatial = dense.shape[2:]
+    if dense.shape[1] == 1 or not is_last:
+        assert usual.stride() == torch.empty(dense.shape).stride() or torch.Size(spatial).numel() == 1
+    elif torch.Size(spatial).numel() > 1:
+        order = dense.movedim(1, -1).contiguous().movedim(-1, 1)
+        assert usual.stride() == order.stride()
+
+
+@given(odd_tensors())
+def test_it_settles_at_once(made):
+    usual = with_usual_strides(made[1])
+    assert with_usual_strides(usual) is usual
+
+
+def test_gradients_and_transforms_pass():
+    odd = torch.randn(5, 4, 3, dtype=torch.float64).movedim(-1, 0)[None].requires_grad_()
+    assert with_usual_strides(odd).stride() != odd.stride()
+    assert torch.autograd.gradcheck(with_usual_strides, odd)
+    mapped = torch.vmap(with_usual_strides)(odd.detach()[None].expand(2, 1, 3, 5, 4))
+    assert torch.equal(mapped[0], odd)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "layout"),
+    [
+        (torch.zeros(2, 3, 4, 5), Layout.CONTIGUOUS),
+        (torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last), Layout.CHANNELS_LAST),
+        (torch.zeros(2, 3, 4, 9)[..., :5], Layout.NEIGHBOURS),
+        (torch.zeros(2, 3, 4, 10)[..., ::2], Layout.APART),
+        (torch.zeros(2, 3, 5, 4).mT, Layout.APART),
+        (torch.zeros(2, 5, 3).mT, Layout.NEIGHBOURS),
+        (torch.zeros(1, 3, 4, 5), Layout.CONTIGUOUS),
+        (torch.zeros(4, 5, 3).movedim(-1, 0)[None], Layout.CHANNELS_LAST),
+    ],
+)
+def test_layouts(tensor, layout):
+    usual = with_usual_strides(tensor)
+    assert layout_of(usual) is layout
+    channels_last = FORMATS.get(tensor.ndim, torch.contiguous_format)
+    expected = channels_last if layout is Layout.CHANNELS_LAST else torch.contiguous_format
+    assert memory_format_of(usual) is expected
+
+
+@pytest.mark.parametrize("direction", ["conv2d", "conv_transpose2d"])
+def test_outputs_lie_as_those_of_a_picture_made_channels_last(direction):
+    """A picture read by ``movedim`` is computed as one made by ``to(memory_format=channels_last)``."""
+    weight = torch.randn(6, 6, 3, 3)
+    read = torch.randn(9, 7, 6).movedim(-1, 0)[None]
+    made = read.contiguous(memory_format=torch.channels_last)
+    function = getattr(convmat, direction)
+    with torch.no_grad():
+        assert torch.equal(function(read, weight), function(made, weight))
+        assert function(read, weight).stride() == function(made, weight).stride()
