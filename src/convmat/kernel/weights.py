@@ -30,9 +30,32 @@ _SCRATCH = 1024  # bytes, more than a digest needs
 _VECTOR = 64  # bytes of the widest vector there is
 
 
-def freeze(weight: Tensor) -> None:
-    """Let a weight keep packed copies of itself."""
-    setattr(weight, _COPIES, {})
+class _Copies:
+    """The packed copies of one weight, which live as long as it does.
+
+    Args:
+        is_constant: whether nobody can write to the weight, so that its content need not be compared.
+    """
+
+    def __init__(self, is_constant: bool) -> None:
+        self.is_constant = is_constant
+        self._content: Any = None
+        self._packed: dict[Any, Tensor] = {}
+
+    def find(self, schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
+        """The packed weight: found, or packed now."""
+        content = None if self.is_constant else digest(kernel, weight, threads)
+        packed = self._packed if content == self._content else {}
+        found = packed.get(schedule.packing)
+        if found is None:
+            found = schedule.pack(kernel, weight, threads)
+            self._packed, self._content = {**packed, schedule.packing: found}, content
+        return found
+
+
+def freeze(weight: Tensor, *, is_constant: bool) -> None:
+    """Let a weight keep packed copies of itself; ``is_constant`` says that nobody can write to it."""
+    setattr(weight, _COPIES, _Copies(is_constant))
 
 
 def packed_weight(schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int, keep: bool) -> Tensor:
@@ -45,13 +68,10 @@ def packed_weight(schedule: Schedule, kernel: Kernel, weight: Tensor, threads: i
         threads: how many compute.
         keep: whether to look for it among those that are kept, and to keep it.
     """
-    copies: dict[Any, Tensor] | None = getattr(weight, _COPIES, None)
-    if copies is None:
-        return _kept.find(schedule, kernel, weight, threads) if keep else schedule.pack(kernel, weight, threads)
-    packed = copies.get(schedule.packing)
-    if packed is None:
-        packed = copies[schedule.packing] = schedule.pack(kernel, weight, threads)
-    return packed
+    copies: _Copies | None = getattr(weight, _COPIES, None)
+    if copies is not None:
+        return copies.find(schedule, kernel, weight, threads)
+    return _kept.find(schedule, kernel, weight, threads) if keep else schedule.pack(kernel, weight, threads)
 
 
 def forget() -> None:

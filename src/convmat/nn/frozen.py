@@ -13,34 +13,40 @@ FROZEN = "_frozen_weight"  # the attribute of a layer that holds its frozen weig
 
 
 class FrozenWeight:
-    """The weight of a layer, computed and packed once and again only after a change.
+    """The weight of a layer, which keeps its packed copies; where it is computed (weight norm), it is computed once.
 
-    A change is whatever changes a bit of the tensors that the weight is made of. They are digested in every call, which
-    takes the time of reading them once; so no write goes unnoticed, whoever made it.
+    They are made anew after any change of a bit of the tensors that the weight is made of. For that, a digest is
+    compared in every call, which takes the time of reading these tensors once. So no write goes unnoticed.
     """
 
     def __init__(self) -> None:
-        self._known: tuple[tuple[Any, ...], Tensor] | None = None
+        self._alias: Tensor | None = None  # of the parameter
+        self._computed: tuple[tuple[Any, ...], Tensor] | None = None  # from tensors of this content
 
     def of(self, layer: nn.Module) -> Tensor:
         """The weight of a layer, with its packed copies; it knows nothing of gradients."""
-        content = tuple(map(content_of, _made_of(layer)))
-        if self._known is None or self._known[0] != content:
+        stored = layer._parameters.get("weight")
+        if stored is None:
+            stored = vars(layer).get("weight")  # as hooks set it before the layer computes
+        if stored is None or stored.is_inference():
+            return self._compute(layer, [*layer.parameters(), *layer.buffers()] if stored is None else [stored])
+        alias = self._alias
+        if alias is None or alias.dtype != stored.dtype or not alias.is_set_to(stored):
+            with torch.inference_mode(False), torch.no_grad():
+                alias = self._alias = stored.detach()
+            freeze(alias, is_constant=False)  # the kernel compares its content, where the kernel computes
+        return alias
+
+    def _compute(self, layer: nn.Module, made_of: list[Tensor]) -> Tensor:
+        content = tuple(map(content_of, made_of))
+        if self._computed is None or self._computed[0] != content:
             with torch.inference_mode(False), torch.no_grad():
                 weight = cast("Tensor", layer.weight).detach()
                 weight = weight.clone() if weight.is_inference() else weight
-            freeze(weight)
-            self._known = content, weight
-        return self._known[1]
+            freeze(weight, is_constant=True)
+            self._computed = content, weight
+        return self._computed[1]
 
     def __reduce__(self) -> Any:
         """Copied and saved empty: a copy of the layer has a weight of its own."""
         return FrozenWeight, ()
-
-
-def _made_of(layer: nn.Module) -> list[Tensor]:
-    """The tensors that the weight of a layer is made of: itself, or all where reading it computes it."""
-    stored = layer._parameters.get("weight")
-    if stored is None:
-        stored = vars(layer).get("weight")  # as hooks set it before the layer computes
-    return [*layer.parameters(), *layer.buffers()] if stored is None else [stored]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
+
 from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.kernel.computing import Schedule
@@ -16,7 +18,11 @@ from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
 
 _CLOCK = 3.5e9  # cycles per second
-_CALL, _OPERATOR = 5e-6, 0.4e-3  # seconds for a call, and for one of our operator and its gradients, which are Python
+# Seconds for a call: of our kernel, found by its arguments; of our operator and its gradients; of PyTorch's function
+# where it computes by itself, and where it calls oneDNN.
+_KERNEL_CALL, _OPERATOR_CALL = 18e-6, 0.4e-3
+_PYTORCH_CALL, _ONEDNN_CALL = 8e-6, 40e-6
+_ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
 _USED, _USED_LAST = 0.78, 0.87  # of the arithmetic by PyTorch's kernels at best, contiguous or with the channels last
 _BLOCK = 16  # channels that PyTorch's kernels compute at least, over two axes and more
 # Seconds per byte: digesting and packing weights; reading what a matrix product needs; reordering tensors, in memory
@@ -50,13 +56,13 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
     size = call.dtype.itemsize
     if is_one_window(geometry):
         sizes = call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
-        return 2 * _CALL + sizes * size * _READ
+        return _KERNEL_CALL + sizes * size * _READ
     schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads)
     cycles = schedule.cells.cycles
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
     weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
-    call_seconds = _OPERATOR if call.needs_gradient else _CALL
+    call_seconds = _OPERATOR_CALL if call.needs_gradient else _KERNEL_CALL
     return call_seconds + 1.05 * cycles / _CLOCK + weight + _copying(geometry, call)
 
 
@@ -93,7 +99,7 @@ def _by_pytorch_in_order(geometry: Geometry, call: Call, threads: int) -> float:
     outputs = batch * prod(geometry.out_shape)
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
     if channels == out_channels == 1:
-        return 2 * _CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+        return _PYTORCH_CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
     block = _BLOCK if geometry.ndim > 1 else 1
     blocks = [-(-count // block) * block for count in (channels, out_channels)]
     products = batch * geometry.groups * prod(blocks) * prod(axis.kernel * axis.outputs for axis in geometry.axes)
@@ -102,9 +108,16 @@ def _by_pytorch_in_order(geometry: Geometry, call: Call, threads: int) -> float:
     if channels_last:
         size = outputs * dtype.itemsize
         pages = size * _PAGES if size >= _LARGE else 0.0
-        return 2 * _CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
+        return _ONEDNN_CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
     sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
     moved = sum(
         size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
     )
-    return 2 * _CALL + arithmetic + moved
+    return (_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL) + arithmetic + moved
+
+
+def _calls_onednn(geometry: Geometry, call: Call) -> bool:
+    """Whether PyTorch leaves a layer to oneDNN: not a small one (``ConvParams::use_mkldnn`` in its Convolution.cpp)."""
+    has_large_kernel = geometry.ndim > 1 and min(geometry.kernel_size[-2:]) > 3
+    is_large = call.batch > 1 or prod(geometry.in_shape) > _ONEDNN_FROM
+    return call.dtype == torch.float32 and (geometry.groups > 1 or has_large_kernel or is_large)
