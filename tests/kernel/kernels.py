@@ -18,7 +18,7 @@ from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
-from convmat.kernel.tiling import Processor
+from convmat.kernel.tiling.processor import Processor
 from tests.layers import Layer, random_tensor, transposed_reference
 
 # Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).

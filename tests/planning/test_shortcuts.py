@@ -183,6 +183,16 @@ def test_a_layer_that_is_changed_computes_what_it_is_now():
                 )
 
 
+def test_a_forked_child_decides_anew(monkeypatch, threads):
+    """One thread in the parent, and one in its child, which must not enter the parent's pool of threads."""
+    input, weight, _ = tensors()
+    arguments = (2, 1, "auto")
+    threads(1)
+    key = shortcuts.key_of(input, weight, None, arguments)
+    monkeypatch.setattr(shortcuts.computing, "is_forked", lambda: True)
+    assert shortcuts.key_of(input, weight, None, arguments) != key
+
+
 def test_only_so_many_are_known(monkeypatch):
     monkeypatch.setattr(shortcuts, "_MOST", 5)
     _, weight, _ = tensors()

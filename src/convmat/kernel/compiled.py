@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from convmat.kernel.tiling import Processor
+from convmat.kernel.tiling.processor import Processor
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
 _INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,15 +19,16 @@ from convmat.geometry import Geometry
 from convmat.kernel import compiled, pages, weights
 from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
-from convmat.kernel.schedule import Schedule
 from convmat.kernel.threads import is_forked, thread_count
-from convmat.kernel.tiling.rows import AXES
+from convmat.kernel.tiling.processor import AXES
 from convmat.kernel.weights import freeze
+
+if TYPE_CHECKING:
+    from convmat.kernel.schedule import Schedule
 
 __all__ = [
     "AXES",
     "Epilogue",
-    "Schedule",
     "content_of",
     "freeze",
     "is_forked",
@@ -56,6 +57,8 @@ def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int
     """What the kernel does for a geometry and a batch, found among the notes on the geometry or made now."""
 
     def make() -> Schedule:
+        from convmat.kernel.schedule import Schedule  # with the tilings, it would make every import slower
+
         return Schedule(geometry, batch, compiled.processor(dtype, threads))
 
     found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads), make)

@@ -16,8 +16,9 @@ from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
-from convmat.kernel.tiling import BoxTiling, Processor, RowTiling, box_tiling, row_tiling
-from convmat.kernel.tiling.rows import AXES
+from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
+from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling.rows import RowTiling, row_tiling
 from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line

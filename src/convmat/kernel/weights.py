@@ -12,14 +12,16 @@ import ctypes
 import threading
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.schedule import Schedule
 from convmat.kernel.threads import in_forked_child
+
+if TYPE_CHECKING:
+    from convmat.kernel.schedule import Schedule
 
 _COPIES = "_convmat_packed"  # the attribute of a frozen weight that holds its packed copies
 _MOST_BYTES = 256 << 20  # of packed weights that are kept

@@ -7,15 +7,18 @@ is always computed in the same way. Each estimate is compared with the other one
 from __future__ import annotations
 
 from math import prod
+from typing import TYPE_CHECKING
 
 import torch
 
 from convmat.geometry import Geometry
 from convmat.kernel import computing
-from convmat.kernel.computing import Schedule
 from convmat.methods.numbers import is_one_window
 from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
+
+if TYPE_CHECKING:
+    from convmat.kernel.schedule import Schedule
 
 _CLOCK = 3.5e9  # cycles per second
 # Seconds for a call: of our kernel, found by its arguments; of our operator and its gradients; of PyTorch's function

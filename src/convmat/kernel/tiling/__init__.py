@@ -5,12 +5,7 @@ Along an axis with stride s the outputs ``i = a*s + e`` of one ``e`` form a phas
 channels, its columns the *cells* a, and it sums over input channels and deltas. A *window* of the input holds all that
 a *box* of cells reads, so that a delta is a fixed step from cell to cell of the flattened window.
 
-Two tilings come of it. :class:`RowTiling` cuts the rows into tiles, for every size of the input alike, as packed
-weights depend on it. :class:`BoxTiling` cuts the cells into boxes, for one size.
+Two tilings come of it. A :class:`~convmat.kernel.tiling.rows.RowTiling` cuts the rows into tiles, for every size of the
+input alike, as packed weights depend on it. A :class:`~convmat.kernel.tiling.boxes.BoxTiling` cuts the cells into
+boxes, for one size.
 """
-
-from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
-from convmat.kernel.tiling.processor import RUN, Processor
-from convmat.kernel.tiling.rows import RowTiling, row_tiling
-
-__all__ = ["RUN", "BoxTiling", "Processor", "RowTiling", "box_tiling", "row_tiling"]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.processor import FAR, RUN, Processor
-from convmat.kernel.tiling.rows import AXES, RowTiling
+from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
+from convmat.kernel.tiling.rows import RowTiling
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 # Cycles per number to pack a window and to write the output: copied in order, and transposed.

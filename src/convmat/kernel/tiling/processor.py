@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes of one cell
 RUN = 128  # factors are summed in registers before the sum is added to the one in memory
 
 # Cycles, measured on processors that do two multiply-adds and two loads per cycle; only their ratios matter.

@@ -14,9 +14,8 @@ import numpy as np
 
 from convmat.geometry.axis import Axis, IntArray
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.processor import Processor
+from convmat.kernel.tiling.processor import AXES, Processor
 
-AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes of one cell
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
 
