@@ -24,7 +24,7 @@ from convmat.kernel.tiling.processor import AXES
 from convmat.kernel.weights import freeze
 
 if TYPE_CHECKING:
-    from convmat.kernel.schedule import Schedule
+    from convmat.kernel.schedule import Schedule as Schedule
 
 __all__ = [
     "AXES",

@@ -18,7 +18,7 @@ from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
 
 if TYPE_CHECKING:
-    from convmat.kernel.schedule import Schedule
+    from convmat.kernel.computing import Schedule
 
 _CLOCK = 3.5e9  # cycles per second
 # Seconds for a call: of our kernel, found by its arguments; of our operator and its gradients; of PyTorch's function
