@@ -13,7 +13,7 @@ try:
     from rich.table import Table
     from rich.text import Text
 except ModuleNotFoundError as error:
-    raise SystemExit(f"convmat: {error.name} is missing; pip install 'convmat[cli]' installs it") from None
+    raise SystemExit(f"convmat: {error.name} is missing; 'pip install {error.name}' installs it") from None
 
 from convmat.geometry import Geometry, GeometryError
 
