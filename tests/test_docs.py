@@ -193,3 +193,8 @@ def test_the_site_builds_without_warnings(tmp_path):
         language = "zh" if page.is_relative_to(CHINESE) else "en"
         assert f'<html lang="{language}"' in html
         assert not re.findall(r'(?:src|<link[^>]*href)="?(?:https?:)?//', html)
+    # Opened as a file, a page can neither fetch the search index nor start the worker that searches it.
+    assert (tmp_path / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __index = {")
+    home = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert home.index('src="assets/iframe-worker.js"') < home.index('src="assets/javascripts/bundle')
+    assert "window.Worker = IFrameWorker" in (tmp_path / "assets" / "iframe-worker.js").read_text(encoding="utf-8")
