@@ -8,6 +8,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from rich.cells import cell_len
 
 import convmat
 from convmat.cli import main
+from convmat.demo import photograph
 from convmat.terminal import english
 
 
@@ -336,23 +338,35 @@ class Page(HTMLParser):
             self.pictures.append(dict(attrs)["src"])
 
 
-@pytest.mark.parametrize(("language", "equal"), [("en", "equal to"), ("zh", "相等")])
-def test_demo(tmp_path, language, equal):
-    done = in_a_process("demo", "--lang", language, cwd=tmp_path, DISPLAY="", MPLBACKEND="", COLUMNS="80")
+def test_demo(tmp_path):
+    done = in_a_process("demo", "--out", "report", cwd=tmp_path, DISPLAY="", MPLBACKEND="", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
+    check_demo(done.stdout, tmp_path / "report", "en")
     assert "DIFFERENT" not in done.stdout
+    assert done.stdout.count("equal to") == 5
+
+
+def test_demo_in_chinese(run, tmp_path, monkeypatch):
+    with Image.open(photograph.photograph_path()) as whole:
+        whole.crop((0, 0, 320, 230)).save(tmp_path / "part.png")  # all of it takes seconds
+    monkeypatch.setattr(photograph, "photograph_path", lambda: tmp_path / "part.png")
+    done = run("demo", "--out", "report", "--lang", "zh", columns=80)
+    assert (done.returncode, done.stderr) == (0, "")
+    check_demo(done.stdout, tmp_path / "report", "zh")
     assert "不同" not in done.stdout
-    assert done.stdout.count(equal) == 5
-    for words in ("1x2x7x8", "2x30x4", "w00 w01 w02", "1x60x56"):
-        assert words in done.stdout
+    assert done.stdout.count("相等") == 5
+
+
+def check_demo(printed: str, report: Path, language: str) -> None:
+    for words in ("1x2x7x8", "2x30x4", "w00 w01 w02", "1x60x56", "report/index.html"):
+        assert words in printed
     for method in convmat.available_methods():
         shown = "dense*" if method == "dense" else method
-        assert done.stdout.count(f"│ {shown} ") == (0 if method == "auto" else 2)
-    assert max(map(cell_len, done.stdout.splitlines())) <= 80
-    sentences = [line for line in done.stdout.splitlines() if line and line[0] not in "┏┃┡│└╭╰ "]
+        assert printed.count(f"│ {shown} ") == (0 if method == "auto" else 2)
+    lines = printed.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    sentences = [line for line in lines if line and line[0] not in "┏┃┡│└╭╰ "]
     assert not [line for line in sentences if cell_len(line) < 6]  # no word left over from the line before
-    report = tmp_path / "convmat-report"
-    assert "convmat-report/index.html" in done.stdout
     text = (report / "index.html").read_text(encoding="utf-8")
     assert f'<html lang="{language}">' in text
     page = Page()

@@ -28,7 +28,7 @@ img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 .row figure.tall img { max-height: 24rem; width: auto; }
 .pixels img { image-rendering: pixelated; width: 100%; }
 table { border-collapse: collapse; margin: .8rem 0 .3rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+caption { text-align: left; font-weight: 600; padding-bottom: .4rem; white-space: nowrap; }
 th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 .note { font-size: .9rem; opacity: .8; margin-top: 0; }

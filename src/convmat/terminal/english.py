@@ -123,8 +123,9 @@ animation the first frame is taken.""",
     "report.heading": "A convolution is a matrix,\nand a transposed convolution is that matrix transposed",
     "report.matrix": "The matrix",
     "report.matrix.small": (
-        "A 4x4 input and a 3x3 kernel: each row of C makes one output, each colour is one tap of the kernel. Read by "
-        "columns, the same picture says where each input goes; that is Cᵀ, the transposed convolution."
+        "A 4x4 input and a 3x3 kernel: each row of C makes one output, each column belongs to one input cell, each "
+        "colour is one tap of the kernel. Read by columns, the same picture says where each input goes; that is Cᵀ, "
+        "the transposed convolution."
     ),
     "report.matrix.small_direct": "C: from 16 input cells to 4 outputs",
     "report.matrix.small_transposed": "Cᵀ: from 4 cells back to 16",
