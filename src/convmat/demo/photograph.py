@@ -66,7 +66,7 @@ def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, tex
     crop = picture[:, 100 : 100 + _CROP[0], 200 : 200 + _CROP[1]]
     rows: list[Row] = []
     for method in bar(list(METHODS), title):
-        if calls_native(geometry, method):
+        if calls_native(geometry, method, picture[None], weight):
             rows.append(native_row(method, texts))
             continue
         pixels = crop if method == "dense" else picture

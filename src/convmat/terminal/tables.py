@@ -13,6 +13,7 @@ from torch import Tensor
 from convmat.checking.comparing import Comparison, compare_methods
 from convmat.geometry import Geometry
 from convmat.methods import METHODS
+from convmat.tensors.calls import call_of
 from convmat.tensors.memory import human
 from convmat.terminal.progress import bar
 from convmat.terminal.texts import Texts
@@ -29,17 +30,21 @@ class Row:
 
 def print_comparison(geometry: Geometry, input: Tensor, weight: Tensor, console: Console, texts: Texts) -> None:
     """Compare every method on a layer and print a table."""
-    names = [name for name in METHODS if not calls_native(geometry, name)]
+    names = [name for name in METHODS if not calls_native(geometry, name, input, weight)]
     compared = compare_methods(geometry, input, weight, methods=names)
     results = {result.method: result for result in bar(compared, texts("busy.comparing"), len(names))}
     rows = [comparison_row(results[name], texts) if name in results else native_row(name, texts) for name in METHODS]
     print_table(rows, describe(geometry, texts), console, texts)
 
 
-def calls_native(geometry: Geometry, method: str) -> bool:
-    """Whether a method calls the function of PyTorch that ``native`` calls, and so is nothing to compare with it."""
-    direction = "transposed" if geometry.transposed else "direct"
-    return method != "native" and getattr(METHODS[method], direction) is getattr(METHODS["native"], direction)
+def calls_native(geometry: Geometry, method: str, input: Tensor, weight: Tensor) -> bool:
+    """Whether a method does what ``native`` does for these operands, and so is nothing to compare with it."""
+    unpadded, call = geometry.unpadded(), call_of(input, weight, None)
+    both = METHODS["native"], METHODS[method]
+    if method == "native" or any(each.refuses(unpadded, input.dtype) for each in both):
+        return False
+    native, other = (each.prepare(unpadded, call) for each in both)
+    return other is native
 
 
 def describe(geometry: Geometry, texts: Texts) -> str:
