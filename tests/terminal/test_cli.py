@@ -20,7 +20,9 @@ from rich.cells import cell_len
 import convmat
 from convmat.cli import main
 from convmat.demo import photograph
+from convmat.kernel import computing
 from convmat.terminal import english
+from convmat.terminal.tables import calls_native
 
 
 @dataclass
@@ -111,6 +113,17 @@ def test_check_lists_every_method_in_both_directions(run, tmp_path):
     assert re.search(r"│ tiles +│ +as native │ +as native │ +as native │", direct)
     assert "tiles: here it calls the same function of PyTorch as native." in direct
     assert "as native" not in transposed
+
+
+def test_without_a_kernel_tiles_is_native_both_ways(monkeypatch):
+    layer = convmat.Geometry.conv_transpose((4, 5), (3, 2), stride=2)
+    for geometry in (layer, layer.transpose()):
+        operands = torch.ones(1, *geometry.in_shape), torch.ones(geometry.weight_shape)
+        assert calls_native(geometry, "tiles", *operands) == (not geometry.transposed)
+        assert not calls_native(geometry, "phases", *operands)
+        with monkeypatch.context() as patch:
+            patch.setattr(computing, "is_ready", lambda dtype: False)
+            assert calls_native(geometry, "tiles", *operands)
 
 
 @pytest.mark.parametrize("columns", [60, 80])
