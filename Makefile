@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python and make, nothing else: they set up .venv by themselves.
+# `make demo` and `make test` need Python and make, nothing else: they install what they need into .venv.
 PYTHON ?= python3
 # For pip, as in PIP_ARGS="--index-url URL" to take PyTorch from elsewhere.
 PIP_ARGS ?=
@@ -8,41 +8,47 @@ JOBS ?= 2
 BENCH ?= --json bench.json --plot bench.png
 
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e
+# What is installed: convmat alone, and with the extras NAME.
+CONVMAT := .venv/.installed
+WITH := .venv/.installed-
 
 .PHONY: help demo docs test lint types check bench format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(CONVMAT): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	$(INSTALL) .
 	@touch $@
 
-demo: $(INSTALLED)  ## See what convmat does, in numbers, on a photograph and as a report
+$(WITH)%: $(CONVMAT)
+	$(INSTALL) '.[$*]'
+	@touch $@
+
+demo: $(CONVMAT)  ## See what convmat does, in numbers, on a photograph and as a report
 	$(BIN)/convmat demo
 
-docs: $(INSTALLED)  ## Build the documentation into site/
+docs: $(WITH)docs  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: lint types check  ## Run all checks
 
-lint: $(INSTALLED)
+lint: $(WITH)dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(INSTALLED)
+types: $(WITH)dev
 	$(BIN)/mypy
 
-check: $(INSTALLED)
+check: $(WITH)dev
 	$(BIN)/python -m pytest -n $(JOBS)
 
-bench: $(INSTALLED)  ## Measure convmat against its peers (BENCH="--help" lists what there is)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[bench]'
+bench: $(WITH)bench  ## Measure convmat against its peers (BENCH="--help" lists what there is)
 	$(BIN)/python -m benchmarks $(BENCH)
 
-format: $(INSTALLED)  ## Mend the formatting
+format: $(WITH)dev  ## Mend the formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -4,7 +4,7 @@ FSRCNN (Dong, Loy and Tang, 2016) works on the small picture and enlarges it in 
 by phases, that layer is an ordinary convolution that makes stride*stride pictures, and a shuffle of their pixels: what
 is known as the sub-pixel or pixel-shuffle layer. Both are the same map, as this example checks.
 
-    pip install "convmat[cli,numba]"
+    pip install convmat
     python examples/super_resolution.py [picture]
 
 The weights are random: with trained ones the large picture would be a sharp one. The photograph is Grace Hopper, as it

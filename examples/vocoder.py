@@ -3,7 +3,7 @@
 A vocoder turns a mel spectrogram into sound. Its transposed convolutions (the ``upsampler``) stretch time: here, one
 column of the spectrogram becomes 256 samples. Their weights are normalised by ``weight_norm``, which stays in place.
 
-    pip install "convmat[numba]" transformers
+    pip install convmat transformers
     python examples/vocoder.py
 
 The weights are random, so it makes noise; with those of a trained model it would speak.

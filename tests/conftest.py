@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from convmat.kernel import compiled
 
 torch.set_num_threads(1)
+os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("ci", max_examples=150, **_common)

@@ -67,12 +67,17 @@ def test_python_blocks(name, tmp_path, monkeypatch):
     assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session).failed == 0
 
 
-COMMANDS = [body for page in ENGLISH.values() for body in blocks(page, "console")]
+def commands(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page, each with the output that it shows."""
+    return [tuple(block.removeprefix("$ ").split("\n", 1)) for block in blocks(page, "console")]  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("block", COMMANDS, ids=[block.split("\n")[0] for block in COMMANDS])
-def test_console_blocks(block, tmp_path, monkeypatch, capsys):
-    command, shown = block.removeprefix("$ ").split("\n", 1)
+COMMANDS = [(*command, "en") for page in ENGLISH.values() for command in commands(page)]
+COMMANDS += [(*command, "zh") for page in pages(CHINESE).values() for command in commands(page) if command[1]]
+
+
+@pytest.mark.parametrize(("command", "shown", "language"), COMMANDS, ids=[f"{line} {to}" for line, _, to in COMMANDS])
+def test_console_blocks(command, shown, language, tmp_path, monkeypatch, capsys):
     program, *arguments = shlex.split(command)
     if program == "make":  # what it does takes long, or is tested by itself
         assert subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True).returncode == 0
@@ -81,7 +86,7 @@ def test_console_blocks(block, tmp_path, monkeypatch, capsys):
     photograph = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     (tmp_path / "photo.jpg").write_bytes(photograph.read_bytes())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["convmat", *arguments])
+    monkeypatch.setattr(sys, "argv", ["convmat", *arguments, "--lang", language])
     with pytest.raises(SystemExit) as end:
         main()
     out, err = capsys.readouterr()
@@ -100,7 +105,10 @@ def test_both_languages_have_the_same_pages():
 @pytest.mark.parametrize("name", ENGLISH)
 def test_both_languages_have_the_same_blocks_headings_and_figures(name):
     english, chinese = (pages(language)[name] for language in (DOCS, CHINESE))
-    assert BLOCK.findall(chinese.read_text(encoding="utf-8")) == BLOCK.findall(english.read_text(encoding="utf-8"))
+    assert blocks(chinese, "pycon") == blocks(english, "pycon")
+    assert [command for command, _ in commands(chinese)] == [command for command, _ in commands(english)]
+    kinds = [[kind for kind, _ in BLOCK.findall(page.read_text(encoding="utf-8"))] for page in (english, chinese)]
+    assert kinds[0] == kinds[1]
     for pattern in (r"^#+ ", r"!\[.*\]\(.*?(assets/.*)\)(\{.*\})", r"^    .*$", r"^\|", r"^(?:- |\d\. )"):
         per_language = [re.findall(pattern, prose(page), re.MULTILINE) for page in (english, chinese)]
         assert len(per_language[0]) == len(per_language[1]), pattern
@@ -193,3 +201,8 @@ def test_the_site_builds_without_warnings(tmp_path):
         language = "zh" if page.is_relative_to(CHINESE) else "en"
         assert f'<html lang="{language}"' in html
         assert not re.findall(r'(?:src|<link[^>]*href)="?(?:https?:)?//', html)
+    # Opened as a file, a page can neither fetch the search index nor start the worker that searches it.
+    assert (tmp_path / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __index = {")
+    home = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert home.index('src="assets/iframe-worker.js"') < home.index('src="assets/javascripts/bundle')
+    assert "window.Worker = IFrameWorker" in (tmp_path / "assets" / "iframe-worker.js").read_text(encoding="utf-8")

@@ -37,6 +37,11 @@ def test_public_names():
     assert visible == {name for name in convmat.__all__ if not isinstance(getattr(convmat, name), types.ModuleType)}
 
 
+def test_dir_shows_public_names_only():
+    assert set(dir(convmat)) == {*convmat.__all__, "__version__"}
+    assert convmat.geometry.Axis is convmat.Axis  # not shown, but there
+
+
 @pytest.mark.parametrize("name", convmat.__all__)
 def test_everything_public_is_there_and_explains_itself(name):
     documented = getattr(convmat, name)

@@ -1,6 +1,7 @@
-"""Every code block of the README is run."""
+"""Every code block of the README is run, in both languages."""
 
 import doctest
+import os
 import re
 import shlex
 import subprocess
@@ -9,32 +10,37 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+LOCALES = {ENGLISH: "C.UTF-8", CHINESE: "zh_CN.UTF-8"}
+
+
+def blocks(language: str, readme: str = ENGLISH) -> list[str]:
+    text = (ROOT / readme).read_text(encoding="utf-8")
     return [body for found, body in BLOCK.findall(text) if found == language]
 
 
-def commands() -> list[tuple[str, str]]:
+def commands(readme: str = ENGLISH) -> list[tuple[str, str]]:
     """The commands of the console blocks, each with the output that the README shows."""
-    return [tuple(body[2:].split("\n", 1)) for body in blocks("console")]  # type: ignore[misc]
+    return [tuple(body[2:].split("\n", 1)) for body in blocks("console", readme)]  # type: ignore[misc]
 
 
 def test_every_block_is_of_a_kind_that_is_run():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / ENGLISH).read_text(encoding="utf-8")
     assert {language for language, _ in BLOCK.findall(text)} == {"pycon", "console"}
     assert text.count("```") == 2 * len(BLOCK.findall(text))
 
 
 def test_the_chinese_readme_has_the_same_blocks():
-    chinese = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
-    english = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert BLOCK.findall(chinese) == BLOCK.findall(english)
+    """The same code, and the same commands; what they print is in its own language."""
+    chinese, english = ((ROOT / readme).read_text(encoding="utf-8") for readme in (CHINESE, ENGLISH))
+    assert [language for language, _ in BLOCK.findall(chinese)] == [language for language, _ in BLOCK.findall(english)]
+    assert blocks("pycon", CHINESE) == blocks("pycon")
+    assert [command for command, _ in commands(CHINESE)] == [command for command, _ in commands()]
     assert chinese.count("\n## ") == english.count("\n## ")
 
 
@@ -46,17 +52,27 @@ def test_python_blocks(tmp_path, monkeypatch):
     assert outcome.failed == 0
 
 
-@pytest.mark.parametrize(("command", "shown"), commands(), ids=[command for command, _ in commands()])
-def test_console_blocks(command, shown, tmp_path):
+RUN = [(command, shown, ENGLISH) for command, shown in commands()]
+RUN += [(command, shown, CHINESE) for command, shown in commands(CHINESE) if shown]
+
+
+@pytest.mark.parametrize(("command", "shown", "readme"), RUN, ids=[f"{command}-{readme}" for command, _, readme in RUN])
+def test_console_blocks(command, shown, readme, tmp_path):
     program, *arguments = shlex.split(command)
     if program == "make":  # what it does is this very test run, or tested by itself
         assert subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True).returncode == 0
         return
     assert program == "convmat"
     photograph = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    (tmp_path / "convmat-report").mkdir()
-    Image.open(photograph).save(tmp_path / "convmat-report" / "photograph.png")  # as the demo leaves it
-    run = subprocess.run([sys.executable, "-m", "convmat", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "photo.jpg").write_bytes(photograph.read_bytes())  # of whoever reads it
+    environment = {**os.environ, "LC_ALL": LOCALES[readme], "PYTHONUTF8": "1"}
+    run = subprocess.run(
+        [sys.executable, "-m", "convmat", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+    )
     assert (run.returncode, run.stderr) == (0, "")
     if shown:
         lines = [line.rstrip() for line in run.stdout.strip().splitlines()]

@@ -50,3 +50,8 @@ __all__ = [
     "unfold",
     "upsample",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names, without the modules that they come from."""
+    return [*__all__, "__version__"]

@@ -1,81 +1,106 @@
-"""The command line: every command is one public function."""
+"""The command line: every command is one public function.
+
+Help is written as keys of :mod:`convmat.terminal.texts`, and put into words when the language is known.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 try:
     import typer
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+    from typer.core import TyperCommand, TyperGroup
 except ModuleNotFoundError as error:
-    raise SystemExit(f"convmat: {error.name} is missing; pip install 'convmat[cli]' installs it") from None
+    raise SystemExit(f"convmat: {error.name} is missing; 'pip install {error.name}' installs it") from None
 
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry
+from convmat.terminal.texts import ENGLISH, InputError, Texts, take_language
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+class _Helped:
+    """A command whose ``--help`` option is described in the language of the others, and among them."""
+
+    texts = ENGLISH
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help, option.metavar = self.texts("option.help"), ""
+            option.rich_help_panel = self.texts("panel.options")
+        return option
+
+
+class _Command(_Helped, TyperCommand):
+    pass
+
+
+class _Group(_Helped, TyperGroup):
+    pass
+
 
 app = typer.Typer(
+    cls=_Group,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="See that a convolution is a matrix, and a transposed convolution is that matrix transposed.",
 )
 
-_LAYER = "The layer"
-Input = Annotated[
-    str,
-    typer.Option(
-        "--input", metavar="SIZES", help="Spatial sizes joined by x: 7, 4x5 or 3x4x5.", rich_help_panel=_LAYER
-    ),
-]
-Kernel = Annotated[
-    str, typer.Option(metavar="SIZES", help="Kernel sizes; a single one serves all axes.", rich_help_panel=_LAYER)
-]
-Stride = Annotated[str, typer.Option(metavar="SIZES", help="Step between windows.", rich_help_panel=_LAYER)]
-Padding = Annotated[
-    str,
-    typer.Option(
-        metavar="SIZES",
-        help="Padding at both ends; LO:HI at each (1:0x2:2); or same, valid.",
-        rich_help_panel=_LAYER,
-    ),
-]
-Dilation = Annotated[str, typer.Option(metavar="SIZES", help="Step between taps.", rich_help_panel=_LAYER)]
-Groups = Annotated[
-    int, typer.Option(min=1, help="Blocks of channels that do not see each other.", rich_help_panel=_LAYER)
-]
-InChannels = Annotated[int, typer.Option(min=1, help="Channels of the input.", rich_help_panel=_LAYER)]
-OutChannels = Annotated[int, typer.Option(min=1, help="Channels of the output.", rich_help_panel=_LAYER)]
-PaddingMode = Annotated[
-    str, typer.Option(metavar="MODE", help="zeros, reflect, replicate or circular.", rich_help_panel=_LAYER)
-]
-Transposed = Annotated[
-    bool, typer.Option("--transposed", help="The transposed convolution of that input: Cᵀ.", rich_help_panel=_LAYER)
-]
-OutputPadding = Annotated[
-    str, typer.Option(metavar="SIZES", help="With --transposed: cells to append.", rich_help_panel=_LAYER)
-]
-OutputSize = Annotated[
-    str | None, typer.Option(metavar="SIZES", help="With --transposed: the output's sizes.", rich_help_panel=_LAYER)
-]
+
+def _option(key: str, *names: str, panel: str = "panel.options", metavar: str = "", **more: Any) -> Any:
+    """An option; one without a ``metavar`` is a flag."""
+    return typer.Option(*names, help=f"option.{key}", rich_help_panel=panel, metavar=metavar, **more)
 
 
-@app.command()
+def _of_layer(key: str, *names: str, metavar: str = "SIZES", **more: Any) -> Any:
+    return _option(key, *names, panel="panel.layer", metavar=metavar, **more)
+
+
+Input = Annotated[str, _of_layer("input", "--input")]
+Kernel = Annotated[str, _of_layer("kernel")]
+Stride = Annotated[str, _of_layer("stride")]
+Padding = Annotated[str, _of_layer("padding")]
+Dilation = Annotated[str, _of_layer("dilation")]
+Groups = Annotated[int, _of_layer("groups", metavar="N", min=1)]
+InChannels = Annotated[int, _of_layer("in_channels", metavar="N", min=1)]
+OutChannels = Annotated[int, _of_layer("out_channels", metavar="N", min=1)]
+PaddingMode = Annotated[str, _of_layer("padding_mode", metavar="MODE")]
+Transposed = Annotated[bool, _of_layer("transposed", "--transposed", metavar="")]
+OutputPadding = Annotated[str, _of_layer("output_padding")]
+OutputSize = Annotated[str | None, _of_layer("output_size")]
+Language = Annotated[str | None, _option("lang", "--lang", metavar="NAME")]  # taken out before, see take_language
+
+
+def _command(key: str) -> Callable[[Function], Function]:
+    return app.command(key, cls=_Command, help=f"help.{key}", rich_help_panel="panel.commands")
+
+
+@_command("demo")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("convmat-report"),
+    context: typer.Context,
+    out: Annotated[Path, _option("report", metavar="FOLDER")] = Path("convmat-report"),
+    lang: Language = None,
 ) -> None:
     """Tell the whole story: in numbers, on a photograph, and as a report to open in a browser."""
     from convmat.demo import demo
 
-    demo(out, Console())
+    demo(out, Console(), context.obj)
 
 
-@app.command()
+@_command("matrix")
 def matrix(
+    context: typer.Context,
     input: Input,
     kernel: Kernel,
     stride: Stride = "1",
@@ -88,20 +113,11 @@ def matrix(
     transposed: Transposed = False,
     output_padding: OutputPadding = "0",
     output_size: OutputSize = None,
-    weight: Annotated[
-        Path | None, typer.Option(metavar="FILE.npy", help="The weight. Default: its taps are numbered 1, 2, 3, ..")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).")
-    ] = None,
+    weight: Annotated[Path | None, _option("weight", metavar="FILE.npy")] = None,
+    out: Annotated[Path | None, _option("matrix_file", metavar="FILE")] = None,
+    lang: Language = None,
 ) -> None:
-    """Print the matrix of a layer, or save it.
-
-    `convmat matrix --input 4x4 --kernel 3x3` prints the 4 x 16 matrix with the names of its taps: `w01` is the tap in
-    row 0, column 1 of the kernel.
-
-    `convmat matrix --input 64x48 --kernel 3 --padding 1 --out C.npz` saves a larger one, for `scipy.sparse.load_npz`.
-    """
+    """Print the matrix of a layer, or save it."""
     from convmat.terminal.matrices import print_matrix, save_matrix
 
     geometry = _geometry(
@@ -119,13 +135,14 @@ def matrix(
         output_size,
     )
     if out is None:
-        print_matrix(geometry, weight, Console())
+        print_matrix(geometry, weight, Console(), context.obj)
     else:
-        save_matrix(geometry, weight, out, Console())
+        save_matrix(geometry, weight, out, Console(), context.obj)
 
 
-@app.command()
+@_command("check")
 def check(
+    context: typer.Context,
     input: Input,
     kernel: Kernel,
     stride: Stride = "1",
@@ -138,12 +155,10 @@ def check(
     transposed: Transposed = False,
     output_padding: OutputPadding = "0",
     output_size: OutputSize = None,
-    batch: Annotated[int, typer.Option(min=1, help="Inputs at a time.")] = 1,
+    batch: Annotated[int, _option("batch", metavar="N", min=1)] = 1,
+    lang: Language = None,
 ) -> None:
-    """Compare every method with PyTorch on one layer, in both directions: largest error, time, peak memory.
-
-    `convmat check --input 64x48 --kernel 5 --stride 2 --padding 2 --in-channels 8 --out-channels 16`
-    """
+    """Compare every method with PyTorch on one layer, in both directions: largest error, time, peak memory."""
     import torch
 
     from convmat.terminal.tables import print_comparison
@@ -166,35 +181,41 @@ def check(
     weight = torch.randn(geometry.weight_shape, generator=generator)
     for direction in (geometry, geometry.transpose()):
         x = torch.randn(batch, *direction.in_shape, generator=generator)
-        print_comparison(direction, x, weight, Console())
+        print_comparison(direction, x, weight, Console(), context.obj)
 
 
-@app.command()
+@_command("upsample")
 def upsample(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture: grey, RGB or RGBA.")],
-    scale: Annotated[int, typer.Option(help="Output pixels per input pixel: 2, 3, ..")],
-    out: Annotated[Path, typer.Option(help="The picture to write; its ending says the format.")],
-    kernel: Annotated[str, typer.Option(metavar="NAME", help="nearest, bilinear or bicubic.")] = "bicubic",
-    method: Annotated[str, typer.Option(metavar="NAME", help="How to compute it; see `convmat check`.")] = "auto",
+    context: typer.Context,
+    photo: Annotated[
+        Path, typer.Argument(metavar="PHOTO", help="option.photo", rich_help_panel="panel.options", show_default=False)
+    ],
+    scale: Annotated[int, _option("scale", metavar="N")],
+    out: Annotated[Path, _option("picture_file", metavar="FILE")],
+    kernel: Annotated[str, _option("interpolation", metavar="NAME")] = "bicubic",
+    method: Annotated[str, _option("method", metavar="NAME")] = "auto",
+    lang: Language = None,
 ) -> None:
-    """Upsample a picture by a transposed convolution, each channel by itself; write 8 bits per channel.
-
-    `convmat upsample photo.jpg --scale 2 --out larger.png`
-    """
+    """Upsample a picture by a transposed convolution, each channel by itself."""
     from convmat.terminal.picture_files import upsample_file
 
-    height, width = upsample_file(photo, out, scale, kernel, method=method)
-    Console().print(f"{out}: {width} x {height} pixels", highlight=False)
+    texts: Texts = context.obj
+    written = upsample_file(photo, out, scale, kernel, method=method, label=texts("busy.upsampling"))
+    Console().print(
+        texts("picture.written", out=out, width=written.width, height=written.height), highlight=False, soft_wrap=True
+    )
+    for note in written.notes:
+        print(f"convmat: {note.said_in(texts)}", file=sys.stderr)
 
 
-@app.command()
-def methods() -> None:
+@_command("methods")
+def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""
     from convmat.planning import available_methods
 
     table = Table.grid(padding=(0, 2))
     for name, summary in available_methods().items():
-        table.add_row(Text(name, "bold"), summary)
+        table.add_row(Text(name, "bold"), context.obj.summaries.get(name, summary))
     Console().print(table)
 
 
@@ -206,11 +227,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help="help")
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
+    version: Annotated[bool, _option("version", "--version", callback=_version, is_eager=True)] = False,
+    lang: Language = None,
 ) -> None:
     """See that a convolution is a matrix, and a transposed convolution is that matrix transposed."""
 
@@ -243,7 +263,7 @@ def _geometry(
         appended = _sizes(output_padding, "--output-padding")
         return Geometry.conv_transpose(sizes, output_padding=appended, output_size=wanted, **options, **channels)
     if output_size is not None or output_padding != "0":
-        raise GeometryError("--output-padding and --output-size go with --transposed only")
+        raise InputError("wrong.direction")
     return Geometry.conv(sizes, **options, **channels)
 
 
@@ -251,7 +271,7 @@ def _sizes(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(size) for size in text.lower().split("x"))
     except ValueError:
-        raise GeometryError(f"{option} {text!r} must be integers joined by x, as in 4x5") from None
+        raise InputError("wrong.sizes", option=option, text=text) from None
 
 
 def _padding(text: str) -> Any:
@@ -260,9 +280,7 @@ def _padding(text: str) -> Any:
     try:
         return tuple(_ends(part) for part in text.lower().split("x"))
     except ValueError:
-        raise GeometryError(
-            f"--padding {text!r} must be integers joined by x, as in 1x2, LO:HI pairs, as in 1:0x2:2, or same or valid"
-        ) from None
+        raise InputError("wrong.padding", text=text) from None
 
 
 def _ends(text: str) -> int | tuple[int, int]:
@@ -275,21 +293,49 @@ def _ends(text: str) -> int | tuple[int, int]:
 def main() -> None:
     """Run the command line; what is wrong with the input is one line on stderr and exit status 2."""
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ᵀ shows a question mark
+    texts = ENGLISH
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="convmat", standalone_mode=False))
+        texts, arguments = take_language(sys.argv[1:], os.environ)
+        command = _in_words(typer.main.get_command(app), texts)
+        sys.exit(command.main(arguments or ["--help"], prog_name="convmat", standalone_mode=False, obj=texts))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
-        print(f"convmat: {_one_line(error)}", file=sys.stderr)
+        print(f"convmat: {_one_line(error, texts)}", file=sys.stderr)
         sys.exit(2)
 
 
-def _one_line(error: Exception) -> str:
+def _in_words(command: Any, texts: Texts) -> Any:
+    """Replace the keys in the help of a command and of those below it by their texts."""
+    for part in _parts(command):
+        for name in ("help", "rich_help_panel"):
+            key = getattr(part, name, None)
+            if key:
+                setattr(part, name, texts(key))
+        if isinstance(part, _Helped):
+            part.texts = texts
+    return command
+
+
+def _parts(command: Any) -> Iterator[Any]:
+    """A command, its options, and those of the commands below it."""
+    yield command
+    yield from command.params
+    for below in getattr(command, "commands", {}).values():
+        yield from _parts(below)
+
+
+def _one_line(error: Exception, texts: Texts) -> str:
     """What is wrong: typer's errors format themselves, those of files name the file."""
     if hasattr(error, "format_message"):
         message = error.format_message()
+    elif isinstance(error, InputError):
+        message = error.said_in(texts)
     elif isinstance(error, MemoryError) or "alloc_cpu" in str(error) or "calculation overflowed" in str(error):
-        message = "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
+        message = texts("wrong.memory")
     elif isinstance(error, OSError) and error.filename:
         message = f"{error.filename}: {error.strerror}"
     else:

@@ -1,5 +1,7 @@
 """Pictures show what the geometry says."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,10 @@ def test_overlap_shows_the_counts():
     assert shown(draw.overlap(Geometry.conv_transpose((3,), 3, stride=2))).shape == (1, 7)
     with pytest.raises(GeometryError, match="over 3 axes cannot be drawn"):
         draw.overlap(Geometry.conv((3, 3, 3), 2))
+
+
+def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ModuleNotFoundError, match=r"'pip install matplotlib' installs it$") as error:
+        draw.sparsity(Geometry.conv((4, 5), (3, 2)))
+    assert "\n" not in str(error.value)

@@ -1,8 +1,11 @@
 """The command line as people use it."""
 
 import os
+import re
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,9 +15,14 @@ import pytest
 import scipy.sparse
 import torch
 from PIL import Image
+from rich.cells import cell_len
 
 import convmat
 from convmat.cli import main
+from convmat.demo import photograph
+from convmat.kernel import computing
+from convmat.terminal import english
+from convmat.terminal.tables import calls_native
 
 
 @dataclass
@@ -28,10 +36,10 @@ class Done:
 
 @pytest.fixture
 def run(capsys, monkeypatch, tmp_path):
-    """Run the command line in this process, in an empty folder."""
+    """Run the command line in this process, in an empty folder, as wide as a terminal of so many columns."""
 
-    def run(*arguments) -> Done:
-        monkeypatch.setenv("COLUMNS", "100")
+    def run(*arguments, columns=100) -> Done:
+        monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["convmat", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit:
@@ -99,16 +107,174 @@ def test_check_lists_every_method_in_both_directions(run, tmp_path):
     for method in convmat.available_methods():
         assert done.stdout.count(f"│ {method} ") == (0 if method == "auto" else 2)
     errors = [float(line.split("│")[2]) for line in done.stdout.splitlines() if "e-0" in line]
-    assert len(errors) == 2 * (len(convmat.available_methods()) - 1)
+    assert len(errors) == 2 * (len(convmat.available_methods()) - 1) - 1
     assert max(errors) < 1e-5
+    direct, transposed = done.stdout.split("Cᵀ:")
+    assert re.search(r"│ tiles +│ +as native │ +as native │ +as native │", direct)
+    assert "tiles: here it calls the same function of PyTorch as native." in direct
+    assert "as native" not in transposed
+
+
+def test_without_a_kernel_tiles_is_native_both_ways(monkeypatch):
+    layer = convmat.Geometry.conv_transpose((4, 5), (3, 2), stride=2)
+    for geometry in (layer, layer.transpose()):
+        operands = torch.ones(1, *geometry.in_shape), torch.ones(geometry.weight_shape)
+        assert calls_native(geometry, "tiles", *operands) == (not geometry.transposed)
+        assert not calls_native(geometry, "phases", *operands)
+        with monkeypatch.context() as patch:
+            patch.setattr(computing, "is_ready", lambda dtype: False)
+            assert calls_native(geometry, "tiles", *operands)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_line_is_wider_than_the_terminal(run, columns, language):
+    large = ("--input", "8x8", "--kernel", "3")
+    channels = ("--input", "5x5", "--kernel", "3x4", "--in-channels", "2", "--out-channels", "4")
+    replicate = ("--input", "6x7", "--kernel", "5", "--padding", "2", "--padding-mode", "replicate")
+    for arguments in (
+        ("matrix", *large),
+        ("matrix", *channels),
+        ("matrix", *replicate),
+        ("check", "--input", "9x8", "--kernel", "3x2"),
+        ("methods",),
+        ("--help",),
+        *((command, "--help") for command in ("demo", "matrix", "check", "upsample", "methods")),
+    ):
+        done = run(*arguments, "--lang", language, columns=columns)
+        assert done.returncode == 0
+        assert max(map(cell_len, done.stdout.splitlines())) <= columns, arguments
+
+
+def test_a_matrix_too_wide_for_names_is_printed_in_letters(run):
+    lines = run("matrix", "--input", "8x8", "--kernel", "3", columns=80).stdout.splitlines()
+    assert lines[3] == "One letter per entry; `| less -S` shows whole words."
+    rows = lines[4:40]
+    key = dict(re.findall(r"(\w) = (\w+)", "\n".join(lines[40:])))
+    assert list(key.items()) == list(zip("abcdefghi", (f"w{i}{j}" for i in range(3) for j in range(3)), strict=True))
+    named = [["0" if letter == "." else key[letter] for letter in row] for row in rows]
+    assert named == convmat.symbolic_matrix(convmat.Geometry.conv((8, 8), (3, 3)))
+
+
+def test_a_matrix_too_wide_for_letters_is_printed_in_blocks(run):
+    whole = run("matrix", "--input", "8x8", "--kernel", "3", columns=80).stdout.splitlines()[4:40]
+    lines = run("matrix", "--input", "8x8", "--kernel", "3", columns=60).stdout.splitlines()
+    first, second = (lines.index(f"columns {columns}") for columns in ("0 to 59", "60 to 63"))
+    blocks = [lines[at + 1 : at + 37] for at in (first, second)]
+    assert ["".join(parts) for parts in zip(*blocks, strict=True)] == whole
+
+
+def test_a_matrix_of_many_numbers_is_printed_in_blocks_of_whole_numbers(run, tmp_path):
+    weight = np.random.default_rng(0).standard_normal((8, 2, 3, 3))
+    np.save(tmp_path / "weight.npy", weight)
+    layer = ("--input", "4x5", "--kernel", "3", "--in-channels", "2", "--out-channels", "8", "--weight", "weight.npy")
+    lines = run("matrix", *layer, columns=80).stdout.splitlines()
+    assert lines[3] == "In blocks of columns; `| less -S` shows whole rows."
+    rows = [""] * 48
+    for at in (number for number, line in enumerate(lines) if line.startswith("columns ")):
+        rows = [f"{row} {part}" for row, part in zip(rows, lines[at + 1 : at + 49], strict=True)]
+    read = [[0.0 if word == "." else float(word) for word in row.split()] for row in rows]
+    expected = convmat.conv_matrix(torch.from_numpy(weight), (4, 5)).numpy()
+    np.testing.assert_allclose(read, expected, rtol=1e-3)
+
+
+def test_a_pipe_gets_whole_rows(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "convmat", "matrix", "--input", "8x8", "--kernel", "3"]
+    lines = subprocess.check_output(command, env=environment, cwd=tmp_path, text=True).splitlines()[3:]
+    printed = [["0" if word == "." else word for word in line.split()] for line in lines if line]
+    assert printed == convmat.symbolic_matrix(convmat.Geometry.conv((8, 8), (3, 3)))
+
+
+def test_flags_take_no_value_in_the_help(run):
+    for command in ("demo", "matrix", "check", "upsample", "methods"):
+        assert "bool" not in run(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "zh_TW.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh"),
+    ],
+)
+def test_the_language_is_that_of_the_locale(run, monkeypatch, environment, language):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert ("普通卷积" in run("methods").stdout) == (language == "zh")
+    assert "普通卷积" in run("methods", "--lang=zh").stdout
+    assert "普通卷积" not in run("--lang", "en", "methods").stdout
+
+
+def test_errors_of_the_command_line_are_said_in_chinese(run):
+    done = run("matrix", "--input", "4xq", "--kernel", "3", "--lang", "zh")
+    assert (done.returncode, done.stderr) == (2, "convmat: --input '4xq' 必须是用 x 连接的整数，例如 4x5\n")
+    assert "--lang 'fr' is unknown: need one of en, zh" in run("methods", "--lang", "fr").stderr
+    assert "requires an argument" in run("methods", "--lang").stderr
+
+
+def test_no_key_of_a_text_is_left_in_the_help(run):
+    keys = "|".join(re.escape(key) for key in english.WORDS if "." in key)
+    for command in ("demo", "matrix", "check", "upsample", "methods"):
+        for language in ("en", "zh"):
+            assert not re.search(rf"(?<![\w.])({keys})(?![\w.])", run(command, "--help", "--lang", language).stdout)
 
 
 def test_upsample(run, tmp_path):
     Image.new("RGB", (7, 5), (10, 200, 30)).save(tmp_path / "in.png")
     done = run("upsample", "in.png", "--scale", 3, "--out", "out.png")
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     with Image.open(tmp_path / "out.png") as picture:
         assert (picture.size, picture.mode, picture.getpixel((0, 0))) == ((21, 15), "RGB", (10, 200, 30))
+
+
+@pytest.mark.parametrize("read", ["png", "tiff"])
+@pytest.mark.parametrize("written", ["png", "tiff"])
+def test_upsample_keeps_16_bits_of_grey(run, tmp_path, read, written):
+    levels = np.random.default_rng(0).integers(0, 65536, (5, 7), np.uint16)
+    Image.fromarray(levels).save(tmp_path / f"in.{read}")
+    done = run("upsample", f"in.{read}", "--scale", 3, "--kernel", "nearest", "--out", f"out.{written}")
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(tmp_path / f"out.{written}") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), levels.repeat(3, 0).repeat(3, 1))
+
+
+def test_upsample_says_where_16_bits_are_lost(run, tmp_path):
+    Image.fromarray(np.full((5, 7), 30_000, np.uint16)).save(tmp_path / "grey.png")
+    done = run("upsample", "grey.png", "--scale", 2, "--out", "out.jpg")
+    assert done.returncode == 0
+    assert done.stderr == "convmat: out.jpg: 16 bits are cut to 8, which is what JPEG holds; .png would keep them\n"
+    with Image.open(tmp_path / "out.jpg") as picture:
+        assert abs(picture.getpixel((3, 3)) - 30_000 / 257) < 2
+    (tmp_path / "colour.png").write_bytes(png_of_16_bit_colours(7, 5))
+    done = run("upsample", "colour.png", "--scale", 2, "--out", "out.png")
+    assert done.returncode == 0
+    assert "colour.png has 16 bits per channel, of which 8 are read" in done.stderr
+
+
+def png_of_16_bit_colours(width: int, height: int) -> bytes:
+    """A picture that Pillow reads and cannot write: the format's own words, one after the other."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + struct.pack(">HHH", 1000, 30_000, 60_000) * width for _ in range(height))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "tiff"])
+def test_upsample_says_that_frames_are_left_out(run, tmp_path, ending):
+    first, *others = (Image.new("RGB", (6, 4), (80 * number, 0, 0)) for number in range(3))
+    first.save(tmp_path / f"in.{ending}", save_all=True, append_images=others)
+    done = run("upsample", f"in.{ending}", "--scale", 2, "--out", "out.png")
+    assert done.returncode == 0
+    assert done.stderr == f"convmat: in.{ending} holds 3 pictures; the first alone is upsampled\n"
 
 
 def test_help_and_version(run, tmp_path):
@@ -186,19 +352,38 @@ class Page(HTMLParser):
 
 
 def test_demo(tmp_path):
-    done = in_a_process("demo", "--out", "report", cwd=tmp_path, DISPLAY="", MPLBACKEND="")
+    done = in_a_process("demo", "--out", "report", cwd=tmp_path, DISPLAY="", MPLBACKEND="", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
+    check_demo(done.stdout, tmp_path / "report", "en")
     assert "DIFFERENT" not in done.stdout
     assert done.stdout.count("equal to") == 5
-    for words in ("1x2x7x8", "2x30x4", "w00 w01 w02", "1x60x56"):
-        assert words in done.stdout
+
+
+def test_demo_in_chinese(run, tmp_path, monkeypatch):
+    with Image.open(photograph.photograph_path()) as whole:
+        whole.crop((0, 0, 320, 230)).save(tmp_path / "part.png")  # all of it takes seconds
+    monkeypatch.setattr(photograph, "photograph_path", lambda: tmp_path / "part.png")
+    done = run("demo", "--out", "report", "--lang", "zh", columns=80)
+    assert (done.returncode, done.stderr) == (0, "")
+    check_demo(done.stdout, tmp_path / "report", "zh")
+    assert "不同" not in done.stdout
+    assert done.stdout.count("相等") == 5
+
+
+def check_demo(printed: str, report: Path, language: str) -> None:
+    for words in ("1x2x7x8", "2x30x4", "w00 w01 w02", "1x60x56", "report/index.html"):
+        assert words in printed
     for method in convmat.available_methods():
         shown = "dense*" if method == "dense" else method
-        assert done.stdout.count(f"│ {shown} ") == (0 if method == "auto" else 2)
-    report = Path(tmp_path / "report")
-    assert "report/index.html" in done.stdout
+        assert printed.count(f"│ {shown} ") == (0 if method == "auto" else 2)
+    lines = printed.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    sentences = [line for line in lines if line and line[0] not in "┏┃┡│└╭╰ "]
+    assert not [line for line in sentences if cell_len(line) < 6]  # no word left over from the line before
+    text = (report / "index.html").read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in text
     page = Page()
-    page.feed((report / "index.html").read_text(encoding="utf-8"))
+    page.feed(text)
     assert len(page.pictures) == 9
     for name in page.pictures:
         with Image.open(report / name) as picture:

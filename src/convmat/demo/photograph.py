@@ -10,14 +10,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from convmat.checking.comparing import Comparison, compare_methods
+from convmat.checking.comparing import compare_methods
 from convmat.geometry import Geometry
 from convmat.methods import METHODS
 from convmat.planning import run
 from convmat.tensors.memory import human
 from convmat.terminal.picture_files import read_picture
 from convmat.terminal.progress import bar
-from convmat.terminal.tables import comparison_table, describe
+from convmat.terminal.tables import Row, calls_native, comparison_row, describe, native_row, print_table
+from convmat.terminal.texts import Texts
 from convmat.upsampling import upsample, upsampling_kernel
 
 SCALE = 2
@@ -32,7 +33,7 @@ class Step:
     title: str
     layer: str
     note: str
-    results: list[Comparison]
+    rows: list[Row]
 
 
 @dataclass(frozen=True)
@@ -45,37 +46,38 @@ class PhotographResults:
     steps: list[Step]
 
 
-def run_on_photograph(console: Console) -> PhotographResults:
+def run_on_photograph(console: Console, texts: Texts) -> PhotographResults:
     """Blur and upsample the photograph that matplotlib brings along by every method; print tables."""
-    photo = read_picture(photograph_path())
+    photo = read_picture(photograph_path()).pixels
     console.print()
-    console.rule("4. On a photograph, by every method", align="left", style="dim")
+    console.rule(texts("demo.photo"), align="left", style="dim")
     geometry, weight = blur_layer(photo)
     blurred = run(geometry, photo[None], weight, None, "auto")[0]
     steps = [
-        _run_step("blurred by a 5x5 convolution", blur_layer, photo, console),
-        _run_step(f"upsampled x{SCALE} by a transposed convolution", upsampling_layer, blurred, console),
+        _run_step(texts("demo.photo.blurred"), blur_layer, photo, console, texts),
+        _run_step(texts("demo.photo.upsampled", scale=SCALE), upsampling_layer, blurred, console, texts),
     ]
     return PhotographResults(photo, blurred, upsample(blurred, SCALE, "bilinear"), steps)
 
 
-def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console) -> Step:
+def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, texts: Texts) -> Step:
     """Run every method on the picture, ``dense`` on a crop of it."""
     geometry, weight = layer(picture)
     crop = picture[:, 100 : 100 + _CROP[0], 200 : 200 + _CROP[1]]
-    results: list[Comparison] = []
+    rows: list[Row] = []
     for method in bar(list(METHODS), title):
+        if calls_native(geometry, method, picture[None], weight):
+            rows.append(native_row(method, texts))
+            continue
         pixels = crop if method == "dense" else picture
         (result,) = compare_methods(layer(pixels)[0], pixels[None], weight, methods=[method], repeats=5)
-        results.append(replace(result, method="dense*") if method == "dense" else result)
-    rows, columns = geometry.matrix_shape
-    note = (
-        f"* on a crop of {_CROP[0]}x{_CROP[1]} pixels; the whole {rows} x {columns} matrix would take "
-        f"{human(rows * columns * weight.element_size())}"
-    )
-    console.print()
-    console.print(comparison_table(results, f"The photograph {title}", note))
-    return Step(title, describe(geometry), note, results)
+        shown = replace(result, method="dense*") if method == "dense" else result
+        rows.append(comparison_row(shown, texts))
+    outputs, inputs = geometry.matrix_shape
+    memory = human(outputs * inputs * weight.element_size())
+    note = texts("demo.photo.crop", height=_CROP[0], width=_CROP[1], rows=outputs, columns=inputs, memory=memory)
+    print_table(rows, title, console, texts, notes=[note])
+    return Step(title, describe(geometry, texts), note, rows)
 
 
 def photograph_path() -> Path:

@@ -13,7 +13,8 @@ from convmat.demo.photograph import PhotographResults, Step
 from convmat.functional import conv_transpose2d
 from convmat.geometry import Geometry
 from convmat.terminal.picture_files import write_picture
-from convmat.terminal.tables import figures
+from convmat.terminal.tables import headings
+from convmat.terminal.texts import Texts
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -27,15 +28,17 @@ img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
 .row figure.tall img { max-height: 24rem; width: auto; }
 .pixels img { image-rendering: pixelated; width: 100%; }
 table { border-collapse: collapse; margin: .8rem 0 .3rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+caption { text-align: left; font-weight: 600; padding-bottom: .4rem; white-space: nowrap; }
 th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 .note { font-size: .9rem; opacity: .8; margin-top: 0; }
 """
 
 
-def write_report(results: PhotographResults, out: Path) -> Path:
+def write_report(results: PhotographResults, out: Path, texts: Texts) -> Path:
     """Write ``index.html`` and its pictures into a folder that exists.
+
+    The pictures hold numbers and symbols: what matplotlib's own font can write in every language.
 
     Returns:
         The path of ``index.html``.
@@ -48,8 +51,9 @@ def write_report(results: PhotographResults, out: Path) -> Path:
         "matrix-small-transposed": draw.sparsity(small.transpose()),
         "matrix-large": draw.sparsity(larger),
         "matrix-large-transposed": draw.sparsity(larger.transpose()),
-        "overlap": draw.overlap(uneven),
+        "overlap": draw.overlap(uneven, title="Cᵀ1"),
     }.items():
+        figure.axes[0].set(xlabel="", ylabel="")
         figure.savefig(out / f"{name}.png", dpi=110)
     for name, picture in {
         "photograph": results.photo,
@@ -59,7 +63,7 @@ def write_report(results: PhotographResults, out: Path) -> Path:
     }.items():
         write_picture(picture, out / f"{name}.png")
     index = out / "index.html"
-    index.write_text(_page(results), encoding="utf-8")
+    index.write_text(_page(results, texts), encoding="utf-8")
     return index
 
 
@@ -72,48 +76,50 @@ def _checkerboard(photo: Tensor) -> Tensor:
     return torch.cat([spread[0] / spread.max(), evened[0]], dim=-1)
 
 
-def _page(results: PhotographResults) -> str:
+def _page(results: PhotographResults, texts: Texts) -> str:
     height, width = results.photo.shape[-2:]
-    tables = "\n".join(_table(step) for step in results.steps)
+    tables = "\n".join(_table(step, texts) for step in results.steps)
+
+    def say(key: str, **values: object) -> str:
+        return escape(texts(f"report.{key}", **values)).replace("\n", "<br>")
+
     return f"""<!doctype html>
-<html lang="en">
+<html lang="{texts.language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>convmat: a convolution is a matrix</title>
+<title>{say("title")}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
-<h1>A convolution is a matrix,<br>and a transposed convolution is that matrix transposed</h1>
+<h1>{say("heading")}</h1>
 
-<h2>The matrix</h2>
-<p>A 4x4 input and a 3x3 kernel: each row of C makes one output, each colour is one tap of the kernel.
-Read by columns, the same picture says where each input goes; that is Cᵀ, the transposed convolution.</p>
+<h2>{say("matrix")}</h2>
+<p>{say("matrix.small")}</p>
 <div class="row">
-{_figure("matrix-small", "C: from 16 input cells to 4 outputs", "wide")}
-{_figure("matrix-small-transposed", "Cᵀ: from 4 cells back to 16", "tall")}
+{_figure("matrix-small", say("matrix.small_direct"), "wide")}
+{_figure("matrix-small-transposed", say("matrix.small_transposed"), "tall")}
 </div>
-<p>Two input channels, three output channels, stride 2, padding 1: one block for each pair of channels.</p>
+<p>{say("matrix.large")}</p>
 <div class="row">
-{_figure("matrix-large", "C: 2x12x16 to 3x6x8", "wide")}
-{_figure("matrix-large-transposed", "Cᵀ: 3x6x8 to 2x12x16", "tall")}
+{_figure("matrix-large", say("matrix.large_direct"), "wide")}
+{_figure("matrix-large-transposed", say("matrix.large_transposed"), "tall")}
 </div>
 
-<h2>On a photograph</h2>
-<p>Each method computes the same map; the error is the largest difference from PyTorch in float64.</p>
+<h2>{say("photo")}</h2>
+<p>{say("photo.methods")}</p>
 <div class="row">
-{_figure("photograph", f"The photograph: {width}x{height} pixels (Grace Hopper, public domain)")}
-{_figure("blurred", "Blurred by a 5x5 convolution")}
+{_figure("photograph", say("photo.original", width=width, height=height))}
+{_figure("blurred", say("photo.blurred"))}
 </div>
 {tables}
-{_figure("upsampled", "Upsampled by a transposed convolution with a bilinear kernel, divided by Cᵀ1")}
+{_figure("upsampled", say("photo.upsampled"))}
 
-<h2>Checkerboards</h2>
-<p>A 3x3 kernel with stride 2 reaches some outputs once, others twice or four times. Unless something evens this out,
-it shows. A kernel that is a multiple of the stride, or dividing by Cᵀ1, mends it.</p>
+<h2>{say("checkerboards")}</h2>
+<p>{say("checkerboards.why")}</p>
 <div class="row">
-{_figure("checkerboard", "Each pixel spread by a kernel of ones; right: the same, divided by Cᵀ1", "pixels")}
-{_figure("overlap", "How many taps reach each output: Cᵀ1 of a kernel of ones")}
+{_figure("checkerboard", say("checkerboards.picture"), "pixels")}
+{_figure("overlap", say("checkerboards.overlap"))}
 </div>
 </body>
 </html>
@@ -121,22 +127,22 @@ it shows. A kernel that is a multiple of the stride, or dividing by Cᵀ1, mends
 
 
 def _figure(name: str, caption: str, css: str = "") -> str:
-    text = escape(caption)
-    return f'<figure class="{css}"><img src="{name}.png" alt="{text}"><figcaption>{text}</figcaption></figure>'
+    return f'<figure class="{css}"><img src="{name}.png" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
-def _table(step: Step) -> str:
+def _table(step: Step, texts: Texts) -> str:
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings(texts))
     rows = "\n".join(
-        f"<tr><td>{escape(result.method)}</td>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in figures(result) or ("refused",) * 3)
-        + "</tr>"
-        for result in step.results
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (row.method, *row.cells)) + "</tr>" for row in step.rows
+    )
+    notes = "".join(
+        f'<p class="note">{escape(note)}</p>' for note in (step.note, *(row.note for row in step.rows)) if note
     )
     return f"""<table>
-<caption>{escape(step.title.capitalize())} ({escape(step.layer)})</caption>
-<thead><tr><th>method</th><th>max error</th><th>time</th><th>peak memory</th></tr></thead>
+<caption>{escape(step.title)} ({escape(step.layer)})</caption>
+<thead><tr>{head}</tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
-<p class="note">{escape(step.note)}</p>"""
+{notes}"""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convmat import matrices
+from convmat.draw.figures import new_figure
 from convmat.geometry import Geometry, GeometryError, IntArray
 from convmat.matrices.symbols import symbolic_matrix
 
@@ -30,8 +31,6 @@ def sparsity(geometry: Geometry, title: str | None = None) -> Figure:
         geometry: direct (draws C) or transposed (draws Cᵀ).
         title: above the picture. Default: the matrix' name and size
     """
-    from matplotlib.figure import Figure
-
     if geometry.most_entries() > _MOST_ENTRIES:
         raise GeometryError(
             f"the {matrices.size_text(geometry)} is too large to draw: need at most {_MOST_ENTRIES} entries; "
@@ -41,7 +40,7 @@ def sparsity(geometry: Geometry, title: str | None = None) -> Figure:
     picture, block = _tap_picture(geometry)
     height, width = picture.shape
     scale = 7.5 / max(height, width)
-    figure = Figure(figsize=(max(width * scale, 2.5) + 0.8, max(height * scale, 1.6) + 0.8), layout="constrained")
+    figure = new_figure(max(width * scale, 2.5) + 0.8, max(height * scale, 1.6) + 0.8)
     axes = figure.add_subplot()
     axes.imshow(
         np.ma.masked_less(picture, 0),

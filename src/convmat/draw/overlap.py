@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convmat.draw.figures import new_figure
 from convmat.geometry import Geometry, GeometryError
 
 if TYPE_CHECKING:
@@ -23,14 +24,12 @@ def overlap(geometry: Geometry, title: str | None = None) -> Figure:
         geometry: over one or two axes.
         title: above the picture. Default: kernel and stride
     """
-    from matplotlib.figure import Figure
-
     if geometry.ndim > 2:
         raise GeometryError(f"a geometry over {geometry.ndim} axes cannot be drawn: need 1 or 2")
     counts = np.atleast_2d(geometry.overlap())
     height, width = counts.shape
     scale = 6 / max(height, width)
-    figure = Figure(figsize=(max(width * scale, 2.5) + 1.4, max(height * scale, 1.2) + 0.8), layout="constrained")
+    figure = new_figure(max(width * scale, 2.5) + 1.4, max(height * scale, 1.2) + 0.8)
     axes = figure.add_subplot()
     image = axes.imshow(counts, cmap="magma", vmin=0, interpolation="nearest")
     axes.locator_params(integer=True)

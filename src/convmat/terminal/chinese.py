@@ -1,0 +1,157 @@
+"""What the command line says, in Chinese. :mod:`convmat.terminal.english` has the same keys."""
+
+WORDS = {
+    # -- help: the program and its commands --
+    "help": "看见卷积就是一个矩阵，转置卷积就是这个矩阵的转置。",
+    "help.demo": "用数字、一张照片和一份网页报告讲完整个故事。",
+    "help.matrix": (
+        "打印一层的矩阵，或者把它保存下来。\n\n"
+        "`convmat matrix --input 4x4 --kernel 3x3` 打印 4 x 16 的矩阵，元素是抽头的名字："
+        "`w01` 是卷积核第 0 行第 1 列的抽头。终端太窄、放不下名字时，每个抽头用一个字母表示。\n\n"
+        "`convmat matrix --input 64x48 --kernel 3 --padding 1 --out C.npz` 把更大的矩阵存成文件，"
+        "可用 `scipy.sparse.load_npz` 读取。"
+    ),
+    "help.check": (
+        "在一层上比较每种算法与 PyTorch：最大误差、时间、内存峰值。\n\n两个方向都算。例如：\n\n"
+        "`convmat check --input 64x48 --kernel 5 --stride 2 --padding 2 --in-channels 8 --out-channels 16`"
+    ),
+    "help.upsample": (
+        "用转置卷积放大图片，每个通道分开计算。\n\n"
+        "`convmat upsample photo.jpg --scale 2 --out larger.png`\n\n"
+        "16 位的灰度图，只要输出格式放得下，就保持 16 位；其余图片每个通道 8 位。动图只取第一帧。"
+    ),
+    "help.methods": "列出计算卷积的各种算法。",
+    # -- help: options --
+    "panel.commands": "命令",
+    "panel.options": "选项",
+    "panel.layer": "层的参数",
+    "option.help": "显示这段说明并退出。",
+    "option.version": "显示版本并退出。",
+    "option.lang": "语言：en 或 zh。默认取自 LC_ALL、LC_MESSAGES 或 LANG。",
+    "option.report": "存放报告的文件夹。",
+    "option.input": "各轴的尺寸，用 x 连接：7、4x5 或 3x4x5。",
+    "option.kernel": "卷积核的尺寸；只写一个时用于所有轴。",
+    "option.stride": "步长：相邻窗口的间隔。",
+    "option.padding": "两端的填充；两端不同时写 LO:HI（1:0x2:2）；或 same、valid。",
+    "option.dilation": "空洞：相邻抽头的间隔。",
+    "option.groups": "分组：互不相通的通道块数。",
+    "option.in_channels": "输入通道数。",
+    "option.out_channels": "输出通道数。",
+    "option.padding_mode": "填充模式：zeros、reflect、replicate 或 circular。",
+    "option.transposed": "改为对该输入做转置卷积：Cᵀ。",
+    "option.output_padding": "与 --transposed 合用：末尾追加的格数。",
+    "option.output_size": "与 --transposed 合用：输出的尺寸。",
+    "option.weight": "权重文件。默认各抽头依次为 1、2、3……",
+    "option.matrix_file": "保存数值（.npz，SciPy 的格式）或图片（.png、.svg、.pdf）。",
+    "option.batch": "一次计算的样本数。",
+    "option.photo": "一张图片：灰度、RGB 或 RGBA。",
+    "option.scale": "放大倍数：2、3……",
+    "option.picture_file": "要写出的图片；格式由扩展名决定。",
+    "option.interpolation": "nearest、bilinear 或 bicubic。",
+    "option.method": "用哪种算法；`convmat methods` 会列出全部。",
+    # -- what is wrong --
+    "wrong.language": "--lang {language!r} 不认识：可选 {known}",
+    "wrong.sizes": "{option} {text!r} 必须是用 x 连接的整数，例如 4x5",
+    "wrong.padding": (
+        "--padding {text!r} 必须是用 x 连接的整数（如 1x2）、成对的 LO:HI（如 1:0x2:2），或者 same、valid"
+    ),
+    "wrong.direction": "--output-padding 和 --output-size 只能与 --transposed 合用",
+    "wrong.memory": "内存不够计算这一层；请减小尺寸、通道数或样本数",
+    "wrong.ending": "--out {out}：扩展名必须是 {endings} 之一",
+    "wrong.weight_in_picture": "--weight {file} 只用于数值：图片只显示哪个抽头在哪里",
+    "wrong.weight": "--weight {file} 不是 NumPy 的 .npy 格式的数值数组",
+    "wrong.weight_shape": "--weight {file} 的形状是 {shape}：应为 {needed}",
+    "wrong.picture": "{path} 不是可以读取的图片：{error}",
+    "wrong.numbers": "{path} 里是 32 位的数，不知道多大才算白色：每个通道须为 8 位或 16 位",
+    "wrong.folder": "{path}：没有文件夹 {folder}",
+    "wrong.format": "{path}：不认识扩展名 {ending!r} 的图片格式；可以用 .png",
+    "wrong.channels": "{path}：{format} 存不了这张图片（{error}）；可以用 .png",
+    "wrong.same_file": "{path} 就是要读的图片：请写到另一个文件",
+    # -- progress --
+    "busy.matrix": "正在构造矩阵",
+    "busy.comparing": "正在与 PyTorch 比较",
+    "busy.upsampling": "正在放大",
+    # -- matrices --
+    "layer": "{name}：{shapes}，卷积核 {kernel}",
+    "matrix.size": "{rows} x {columns} 的矩阵，{entries} 个非零元素",
+    "matrix.size_at_most": "{rows} x {columns} 的矩阵，至多 {entries} 个非零元素",
+    "matrix.too_large": "矩阵太大，不打印；--out FILE.npz 保存数值，--out FILE.png 保存图片。",
+    "matrix.letters": "每个元素用一个字母表示；`| less -S` 可看全名。",
+    "matrix.blocks": "按列分块打印；`| less -S` 可看整行。",
+    "matrix.block": "第 {first} 到 {last} 列",
+    "matrix.saved": "{out}：{rows} x {columns} 的矩阵",
+    # -- tables --
+    "table.method": "算法",
+    "table.error": "最大误差",
+    "table.time": "时间",
+    "table.memory": "内存峰值",
+    "table.refused": "不支持",
+    "table.as_native": "同 native",
+    "table.as_native_note": "{method}：在这里调用的是与 native 相同的 PyTorch 函数。",
+    # -- picture files --
+    "picture.written": "{out}：{width} x {height} 像素",
+    "picture.frames": "{path} 里有 {frames} 张图，只放大第一张",
+    "picture.read_8_bits": "{path} 每个通道有 16 位，只读取其中 8 位；灰度图可以保持 16 位",
+    "picture.write_8_bits": "{path}：16 位只写出 8 位，因为 {format} 只能存 8 位；改用 .png 可以保持 16 位",
+    # -- the demo --
+    "demo.matrix": "1. 卷积就是一个矩阵",
+    "demo.matrix.shapes": "4x4 的输入和 3x3 的卷积核，得到 2x2 的输出。",
+    "demo.matrix.rows": "每个输出对应矩阵 C 的一行：",
+    "demo.matrix.numbers": "写成数字：",
+    "demo.transpose": "2. 转置卷积就是这个矩阵的转置",
+    "demo.transpose.spread": "同一个 C，从 2x2 回到 4x4：每个数散布到九个格子上。",
+    "demo.transpose.no_inverse": "形状与 x 相同，但并不是 x：转置不是逆。",
+    "demo.columns": "3. 换一种算法：unfold、矩阵乘法、fold",
+    "demo.columns.product": "权重矩阵 @ unfold(x)",
+    "demo.columns.folded": "再用 1x1 的核 fold",
+    "demo.columns.viewed": "或者只用 view",
+    "demo.columns.transposed": "转置时，先乘以转置的权重，再 fold 各列。",
+    "demo.columns.batch": "有批次时，每一列是 2*2 个窗口之一里的 5*2*3 = 30 个格子。",
+    "demo.columns.batch_unfold": "2x5x3x4 用 2x3 的核 unfold",
+    "demo.kernel": "卷积核",
+    "demo.weight": "权重",
+    "demo.equal": "与 {name} 相等（最大差 {error}）",
+    "demo.different": "与 {name} 不同（最大差 {error}）",
+    "demo.photo": "4. 在一张照片上，用每种算法",
+    "demo.photo.blurred": "照片，用 5x5 的卷积模糊",
+    "demo.photo.upsampled": "照片，用转置卷积放大到 {scale} 倍",
+    "demo.photo.crop": "* 只取 {height}x{width} 像素：完整的 {rows} x {columns} 矩阵要占 {memory}",
+    "demo.report": "带图的报告：{index}",
+    # -- its report --
+    "report.title": "convmat：卷积就是一个矩阵",
+    "report.heading": "卷积就是一个矩阵，\n转置卷积就是这个矩阵的转置",
+    "report.matrix": "矩阵",
+    "report.matrix.small": (
+        "4x4 的输入，3x3 的卷积核：C 的每一行给出一个输出，每一列对应一个输入格子，每种颜色是卷积核的一个抽头。"
+        "按列来看，同一张图说明每个输入去了哪里，这就是 Cᵀ，即转置卷积。"
+    ),
+    "report.matrix.small_direct": "C：从 16 个输入格子到 4 个输出",
+    "report.matrix.small_transposed": "Cᵀ：从 4 个格子回到 16 个",
+    "report.matrix.large": "两个输入通道，三个输出通道，步长 2，填充 1：每对通道一块。",
+    "report.matrix.large_direct": "C：从 2x12x16 到 3x6x8",
+    "report.matrix.large_transposed": "Cᵀ：从 3x6x8 到 2x12x16",
+    "report.photo": "在一张照片上",
+    "report.photo.methods": "所有算法计算同一个映射；误差是与 PyTorch 的 float64 结果的最大差。",
+    "report.photo.original": "照片：{width}x{height} 像素（Grace Hopper，属于公有领域）",
+    "report.photo.blurred": "用 5x5 的卷积模糊",
+    "report.photo.upsampled": "用双线性核的转置卷积放大，再除以 Cᵀ1",
+    "report.checkerboards": "棋盘效应",
+    "report.checkerboards.why": (
+        "3x3 的卷积核、步长 2 时，有的输出加了一次，有的加了两次或四次。如果没有别的东西把它抹平，就会看到棋盘格"
+        "（棋盘效应，checkerboard artifacts）。让卷积核大小是步长的倍数，或者除以 Cᵀ1，就能消除。"
+    ),
+    "report.checkerboards.picture": "每个像素用全 1 的卷积核散布开；右：同样的结果除以 Cᵀ1",
+    "report.checkerboards.overlap": "到达每个输出的抽头数：全 1 的 3x3 卷积核、步长 2 时的 Cᵀ1",
+}
+
+SUMMARIES = {
+    "auto": "静态估算后取最快的：tiles 或 PyTorch 自己的函数；PyTorch 没有相应函数时用 unfold。",
+    "native": "PyTorch 自己的卷积。",
+    "dense": "直接乘以矩阵或它的转置。",
+    "sparse": "乘以稀疏矩阵或它的转置。",
+    "unfold": "im2col 加矩阵乘法；转置时是矩阵乘法加 col2im。",
+    "zero_insertion": "插零、填充，再做普通卷积，得到转置卷积。",
+    "phases": "亚像素的观点：一个步长为 1 的卷积把 Cᵀ 的所有相位算成通道，再交织起来。",
+    "fft": "频谱相乘：适合大卷积核。",
+    "tiles": "我们为 CPU 上的转置卷积编译的内核：按寄存器分块的矩阵乘法。",
+}

@@ -1,0 +1,151 @@
+"""What the command line says, in English. :mod:`convmat.terminal.chinese` has the same keys."""
+
+WORDS = {
+    # -- help: the program and its commands --
+    "help": "See that a convolution is a matrix, and a transposed convolution is that matrix transposed.",
+    "help.demo": "Tell the whole story: in numbers, on a photograph, and as a report to open in a browser.",
+    "help.matrix": """Print the matrix of a layer, or save it.
+
+`convmat matrix --input 4x4 --kernel 3x3` prints the 4 x 16 matrix with the names of its taps: `w01` is the tap in
+row 0, column 1 of the kernel. Where the terminal is too narrow for names, each tap becomes a letter.
+
+`convmat matrix --input 64x48 --kernel 3 --padding 1 --out C.npz` saves a larger one, for `scipy.sparse.load_npz`.""",
+    "help.check": """Compare every method with PyTorch on one layer, both ways: largest error, time, peak memory.
+
+`convmat check --input 64x48 --kernel 5 --stride 2 --padding 2 --in-channels 8 --out-channels 16`""",
+    "help.upsample": """Upsample a picture by a transposed convolution, each channel by itself.
+
+`convmat upsample photo.jpg --scale 2 --out larger.png`
+
+Grey pictures of 16 bits stay so where the format to write can hold them; all others have 8 bits per channel. Of an
+animation the first frame is taken.""",
+    "help.methods": "List the methods to compute a convolution with.",
+    # -- help: options --
+    "panel.commands": "Commands",
+    "panel.options": "Options",
+    "panel.layer": "The layer",
+    "option.help": "Show this message and exit.",
+    "option.version": "Show the version and exit.",
+    "option.lang": "Language: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.",
+    "option.report": "Folder for the report.",
+    "option.input": "Spatial sizes joined by x: 7, 4x5 or 3x4x5.",
+    "option.kernel": "Kernel sizes; a single one serves all axes.",
+    "option.stride": "Step between windows.",
+    "option.padding": "Padding at both ends; LO:HI at each (1:0x2:2); or same, valid.",
+    "option.dilation": "Step between taps.",
+    "option.groups": "Blocks of channels that do not see each other.",
+    "option.in_channels": "Channels of the input.",
+    "option.out_channels": "Channels of the output.",
+    "option.padding_mode": "zeros, reflect, replicate or circular.",
+    "option.transposed": "The transposed convolution of that input: Cᵀ.",
+    "option.output_padding": "With --transposed: cells to append.",
+    "option.output_size": "With --transposed: the output's sizes.",
+    "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ..",
+    "option.matrix_file": "Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).",
+    "option.batch": "Inputs at a time.",
+    "option.photo": "A picture: grey, RGB or RGBA.",
+    "option.scale": "Output pixels per input pixel: 2, 3, ..",
+    "option.picture_file": "The picture to write; its ending says the format.",
+    "option.interpolation": "nearest, bilinear or bicubic.",
+    "option.method": "How to compute it; `convmat methods` lists the ways.",
+    # -- what is wrong --
+    "wrong.language": "--lang {language!r} is unknown: need one of {known}",
+    "wrong.sizes": "{option} {text!r} must be integers joined by x, as in 4x5",
+    "wrong.padding": (
+        "--padding {text!r} must be integers joined by x, as in 1x2, LO:HI pairs, as in 1:0x2:2, or same or valid"
+    ),
+    "wrong.direction": "--output-padding and --output-size go with --transposed only",
+    "wrong.memory": (
+        "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
+    ),
+    "wrong.ending": "--out {out}: need an ending out of {endings}",
+    "wrong.weight_in_picture": "--weight {file} goes with numbers: a picture shows which tap is where",
+    "wrong.weight": "--weight {file} is no array of numbers in NumPy's .npy format",
+    "wrong.weight_shape": "--weight {file} has shape {shape}: need {needed}",
+    "wrong.picture": "{path} is no picture that can be read: {error}",
+    "wrong.numbers": "{path} holds numbers of 32 bits without a known white: need 8 or 16 bits per channel",
+    "wrong.folder": "{path}: there is no folder {folder}",
+    "wrong.format": "{path}: no picture format is known by the ending {ending!r}; .png would do",
+    "wrong.channels": "{path}: {format} cannot hold this picture ({error}); .png would do",
+    "wrong.same_file": "{path} is the picture to read: write to another file",
+    # -- progress --
+    "busy.matrix": "building the matrix",
+    "busy.comparing": "comparing with PyTorch",
+    "busy.upsampling": "upsampling",
+    # -- matrices --
+    "layer": "{name}: {shapes}, kernel {kernel}",
+    "matrix.size": "{rows} x {columns} matrix with {entries} nonzero entries",
+    "matrix.size_at_most": "{rows} x {columns} matrix with up to {entries} nonzero entries",
+    "matrix.too_large": "Too large to print; --out FILE.npz saves its numbers, --out FILE.png a picture.",
+    "matrix.letters": "One letter per entry; `| less -S` shows whole words.",
+    "matrix.blocks": "In blocks of columns; `| less -S` shows whole rows.",
+    "matrix.block": "columns {first} to {last}",
+    "matrix.saved": "{out}: {rows} x {columns} matrix",
+    # -- tables --
+    "table.method": "method",
+    "table.error": "max error",
+    "table.time": "time",
+    "table.memory": "peak memory",
+    "table.refused": "refused",
+    "table.as_native": "as native",
+    "table.as_native_note": "{method}: here it calls the same function of PyTorch as native.",
+    # -- picture files --
+    "picture.written": "{out}: {width} x {height} pixels",
+    "picture.frames": "{path} holds {frames} pictures; the first alone is upsampled",
+    "picture.read_8_bits": "{path} has 16 bits per channel, of which 8 are read; a grey picture keeps 16",
+    "picture.write_8_bits": "{path}: 16 bits are cut to 8, which is what {format} holds; .png would keep them",
+    # -- the demo --
+    "demo.matrix": "1. A convolution is a matrix",
+    "demo.matrix.shapes": "A 4x4 input and a 3x3 kernel give a 2x2 output.",
+    "demo.matrix.rows": "Each output is one row of the matrix C:",
+    "demo.matrix.numbers": "In numbers:",
+    "demo.transpose": "2. A transposed convolution is that matrix transposed",
+    "demo.transpose.spread": "The same C, from 2x2 to 4x4: it spreads each number over nine cells.",
+    "demo.transpose.no_inverse": "It has the shape of x, but it is not x: the transpose is no inverse.",
+    "demo.columns": "3. The same by unfold, a matrix product, and fold",
+    "demo.columns.product": "weight as a matrix @ unfold(x)",
+    "demo.columns.folded": "its fold with a 1x1 kernel",
+    "demo.columns.viewed": "or a mere view",
+    "demo.columns.transposed": "Transposed: multiply by the transposed weight, then fold the columns.",
+    "demo.columns.batch": "With a batch: a column holds the 5*2*3 = 30 cells under one of 2*2 windows.",
+    "demo.columns.batch_unfold": "unfold of 2x5x3x4 with a 2x3 kernel",
+    "demo.kernel": "kernel",
+    "demo.weight": "weight",
+    "demo.equal": "equal to {name} (largest difference {error})",
+    "demo.different": "DIFFERENT FROM {name} (largest difference {error})",
+    "demo.photo": "4. On a photograph, by every method",
+    "demo.photo.blurred": "The photograph, blurred by a 5x5 convolution",
+    "demo.photo.upsampled": "The photograph, upsampled x{scale} by a transposed convolution",
+    "demo.photo.crop": "* on {height}x{width} pixels alone: the {rows} x {columns} matrix would take {memory}",
+    "demo.report": "The report, with pictures: {index}",
+    # -- its report --
+    "report.title": "convmat: a convolution is a matrix",
+    "report.heading": "A convolution is a matrix,\nand a transposed convolution is that matrix transposed",
+    "report.matrix": "The matrix",
+    "report.matrix.small": (
+        "A 4x4 input and a 3x3 kernel: each row of C makes one output, each column belongs to one input cell, each "
+        "colour is one tap of the kernel. Read by columns, the same picture says where each input goes; that is Cᵀ, "
+        "the transposed convolution."
+    ),
+    "report.matrix.small_direct": "C: from 16 input cells to 4 outputs",
+    "report.matrix.small_transposed": "Cᵀ: from 4 cells back to 16",
+    "report.matrix.large": (
+        "Two input channels, three output channels, stride 2, padding 1: one block for each pair of channels."
+    ),
+    "report.matrix.large_direct": "C: 2x12x16 to 3x6x8",
+    "report.matrix.large_transposed": "Cᵀ: 3x6x8 to 2x12x16",
+    "report.photo": "On a photograph",
+    "report.photo.methods": (
+        "Each method computes the same map; the error is the largest difference from PyTorch in float64."
+    ),
+    "report.photo.original": "The photograph: {width}x{height} pixels (Grace Hopper, public domain)",
+    "report.photo.blurred": "Blurred by a 5x5 convolution",
+    "report.photo.upsampled": "Upsampled by a transposed convolution with a bilinear kernel, divided by Cᵀ1",
+    "report.checkerboards": "Checkerboards",
+    "report.checkerboards.why": (
+        "A 3x3 kernel with stride 2 reaches some outputs once, others twice or four times. Unless something evens this "
+        "out, it shows. A kernel that is a multiple of the stride, or dividing by Cᵀ1, mends it."
+    ),
+    "report.checkerboards.picture": "Each pixel spread by a kernel of ones; right: the same, divided by Cᵀ1",
+    "report.checkerboards.overlap": "How many taps reach each output: Cᵀ1 of a 3x3 kernel of ones with stride 2",
+}
