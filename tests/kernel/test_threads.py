@@ -1,6 +1,7 @@
 """Several threads, in the kernel and around it, and processes that are forked."""
 
 import ctypes
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -131,6 +132,53 @@ def test_threads_of_python_where_pytorchs_cannot_be_reached(threads, monkeypatch
     threads(count)
     for name, layer in LAYERS.items():
         assert torch.equal(compute(layer, operands[name]), expected[name])
+
+
+# -- the OpenMP library ------------------------------------------------------------------------------------------------
+
+LIBRARY = """
+import ctypes, sys, torch, convmat
+from convmat.kernel import threads
+
+class Place(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("file", "base", "symbol", "address")]
+
+place, address = Place(), ctypes.cast(threads._openmp_parallel(), ctypes.c_void_p)
+assert ctypes.CDLL(None).dladdr(address, ctypes.byref(place))
+torch.set_num_threads(2)
+input, weight = torch.randn(2, 8, 30, 41), torch.randn(8, 6, 4, 4)
+with torch.no_grad():
+    ours = convmat.conv_transpose2d(input, weight, None, 2, method="tiles")
+torch.testing.assert_close(ours, torch.conv_transpose2d(input, weight, None, 2), rtol=1e-4, atol=1e-4)
+print(ctypes.string_at(place.file).decode())
+"""
+
+
+def intel_openmp():
+    try:
+        files = importlib.metadata.files("intel-openmp") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next((str(file.locate().resolve()) for file in files if file.name == "libiomp5.so"), None)
+
+
+@pytest.mark.skipif(kernel_threads._openmp_parallel() is None, reason="PyTorch brings another OpenMP")
+@pytest.mark.parametrize("preloaded", [False, True], ids=["PyTorch's own", "preloaded"])
+def test_the_openmp_library_that_pytorch_computes_with(preloaded):
+    """Two pools of threads would get in each other's way."""
+    library = intel_openmp() if preloaded else ""
+    if library is None:
+        pytest.skip("intel-openmp is not installed")
+    finished = subprocess.run(
+        [sys.executable, "-c", LIBRARY],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "LD_PRELOAD": library},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert ("libiomp5" if preloaded else "gomp") in Path(finished.stdout.strip()).name
 
 
 # -- other processes ---------------------------------------------------------------------------------------------------

@@ -62,11 +62,16 @@ def runner(address: int) -> Callable[[int, int], None]:
 
 @cache
 def _openmp_parallel() -> Any:
-    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch has loaded."""
-    for path in sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*")):
+    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch computes with.
+
+    PyTorch itself found it among the symbols that all libraries share, if it is there: another library that was
+    preloaded (Intel's, as ``torch.backends.xeon.run_cpu`` does) takes the place of the one in PyTorch's own folder.
+    """
+    own = sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*"))
+    for path in (None, *map(str, own)):
         try:
-            parallel = ctypes.CDLL(str(path), mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
-        except (OSError, AttributeError):  # not loaded, or another OpenMP
+            parallel = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
+        except (OSError, AttributeError, TypeError):  # not loaded, another OpenMP, or no shared symbols (Windows)
             continue
         parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
         parallel.restype = None
