@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 import torch
@@ -123,15 +123,61 @@ def test_inside_parallel_work_of_pytorchs_threads(threads):
     assert all(torch.equal(output, expected) for output in outputs)
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """Threads of Python that are started; PyTorch's own cannot be reached, and nobody remembers that they could."""
+    started = []
+    start = Thread.start
+    monkeypatch.setattr(Thread, "start", lambda thread: (started.append(thread), start(thread)))
+    monkeypatch.setattr(kernel_threads, "_openmp_parallel", lambda: None)
+    monkeypatch.setattr(kernel_threads, "_helpers", kernel_threads._Helpers())
+    monkeypatch.setattr(compiled, "_kernels", {torch.float32: compiled._build(torch.float32)})
+    convmat.empty_cache()
+    yield started
+    convmat.empty_cache()
+
+
 @pytest.mark.parametrize("count", [2, 4])
-def test_threads_of_python_where_pytorchs_cannot_be_reached(threads, monkeypatch, count):
+def test_threads_of_python_where_pytorchs_cannot_be_reached(threads, started, count):
     operands = {name: Call(layer, 2, torch.float32).tensors() for name, layer in LAYERS.items()}
     expected = {name: compute(layer, operands[name]) for name, layer in LAYERS.items()}
-    monkeypatch.setattr(kernel_threads, "_openmp_parallel", lambda: None)
-    monkeypatch.setattr(compiled, "_kernels", {})
+    assert not started
     threads(count)
     for name, layer in LAYERS.items():
         assert torch.equal(compute(layer, operands[name]), expected[name])
+    assert len(started) == count - 1
+
+
+def test_threads_of_python_are_kept(threads, started):
+    """Starting them in every call took longer than they saved."""
+    operands = Call(LAYERS["boxes"], 2, torch.float32).tensors()
+    expected = compute(LAYERS["boxes"], operands)
+    for count, most in ((2, 1), (4, 3), (3, 3)):
+        threads(count)
+        for _ in range(5):
+            assert torch.equal(compute(LAYERS["boxes"], operands), expected)
+        assert len(started) == most
+
+
+@pytest.mark.parametrize("can_start", [1, 0])
+def test_threads_of_python_that_cannot_be_started(threads, monkeypatch, can_start):
+    """Where the system gives out no more threads, those that there are do all of the work."""
+    left = [None] * can_start
+    start = Thread.start
+
+    def refuse(thread):
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    helpers, calls = kernel_threads._Helpers(), []
+    for _ in range(3):
+        helpers.run(calls.append, 7, 4)
+    assert 3 <= len(calls) <= 3 * (1 + can_start)
+    assert helpers._work.qsize() <= 3 * can_start  # nothing is left for threads that are not there
+    assert set(calls) == {7}
 
 
 # -- the OpenMP library ------------------------------------------------------------------------------------------------
