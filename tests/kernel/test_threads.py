@@ -32,6 +32,7 @@ LAYERS = {
 }
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 COUNTS = (1, 2, 4, 7)
+ROOT = Path(__file__).parents[2]
 
 
 def compute(layer, operands):
@@ -220,7 +221,7 @@ def test_the_openmp_library_that_pytorch_computes_with(preloaded):
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env={**os.environ, "LD_PRELOAD": library},
     )
     assert finished.returncode == 0, finished.stderr
@@ -296,7 +297,71 @@ def test_forked_processes(forked):
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+FORKED_WHILE_COMPILING = """
+import os, signal, threading, time, torch
+from numba.core.compiler_lock import global_compiler_lock
+from convmat.kernel import compiled
+
+begun = threading.Event()
+tried = []
+
+def build(dtype):  # as long as to compile, with Numba's lock held
+    with global_compiler_lock:
+        if not tried:
+            tried.append(dtype)
+            begun.set()
+            time.sleep(0.5)
+        return compiled.Kernel(None, None, None)
+
+compiled._build = build
+compiling = threading.Thread(target=compiled.kernel, args=(torch.float32,))
+compiling.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    kernels = [compiled.kernel(dtype) for dtype in (torch.float32, torch.float64)]
+    os._exit(0 if all(kernels) else 1)
+compiling.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+FORKED_WHILE_IMPORTING = """
+import os, signal, sys, threading, time
+from convmat.kernel import compiled
+
+begun = threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            begun.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+importing = threading.Thread(target=compiled.is_installed)
+importing.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    os._exit(0 if compiled.is_installed() else 1)
+importing.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("script", [FORKED_WHILE_COMPILING, FORKED_WHILE_IMPORTING], ids=["compiling", "importing"])
+def test_forked_while_another_thread_makes_the_kernel_ready(script):
+    """The locks that thread holds, ours, Numba's and those of modules, would never be released in the child."""
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
     )
     assert finished.returncode == 0, finished.stderr
 

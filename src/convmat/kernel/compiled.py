@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
+from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling import Processor
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
 _INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)
-_lock = threading.Lock()
+_lock = fork_safe_lock()  # of Numba too, whose own lock would never open in a child forked while it works
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,12 @@ def is_worthwhile() -> bool:
 
 @cache
 def _import_error() -> ImportError | None:
-    try:
-        import llvmlite.binding  # noqa: F401
-        import numba  # noqa: F401
-    except ImportError as error:
-        return error
+    with _lock:
+        try:
+            import llvmlite.binding  # noqa: F401
+            import numba  # noqa: F401
+        except ImportError as error:
+            return error
     return None
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any
 
 import torch
@@ -28,6 +28,18 @@ def in_forked_child(do: Callable[[], None]) -> None:
     """Have something done first in every forked child, which has none of the threads of its parent."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=do)
+
+
+def fork_safe_lock() -> Any:
+    """A lock that no other thread holds while a process is forked, so that no child waits for it forever.
+
+    A fork waits for the thread that holds it. It must be one that lives as long as the process. The thread that holds
+    it may take it again: it may be this one that forks, in a signal handler or a destructor.
+    """
+    lock = RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
 
 
 @in_forked_child
