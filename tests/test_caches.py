@@ -25,6 +25,7 @@ FACTS = {
 # long as that is in use.
 KEPT = {
     "convmat.kernel.compiled": {"_keep_alive", "_kernels", "_failed"},
+    "convmat.kernel.caching": {"_told"},
     "convmat.kernel.threads": {"_helpers"},
     "convmat.models.layer_classes": {"_subclass"},
 }

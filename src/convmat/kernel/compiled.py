@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +12,7 @@ from typing import Any
 
 import torch
 
+from convmat.kernel.notices import warn
 from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling import Processor
 
@@ -82,17 +79,11 @@ def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
     error: BaseException | None = _import_error()
     if error is None:
         try:
-            with _said_if_slow():
-                return _build(dtype)
+            return _build(dtype)
         except Exception as failure:  # of whatever kind: PyTorch can do without
             error = failure
     _failed.append(error)
-    warnings.warn(
-        f"convmat's kernel cannot be compiled here, PyTorch's own functions are used instead: "
-        f"{type(error).__name__}: {error}",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    warn("convmat's kernel cannot be compiled here, PyTorch's own functions are used instead", error)
     return None
 
 
@@ -120,22 +111,6 @@ def version_of(folder: Path) -> str:
 
 # Of all that is compiled or compiled in, the tiling's constants included: Numba compares the time of one file only.
 _VERSION = version_of(Path(__file__).parent)
-
-
-@contextmanager
-def _said_if_slow() -> Iterator[None]:
-    """Say that the kernel is being compiled, if it takes longer than to load it."""
-    said = threading.Timer(1.5, _say)
-    said.daemon = True
-    said.start()
-    try:
-        yield
-    finally:
-        said.cancel()
-
-
-def _say() -> None:
-    print("convmat: compiling its kernel for this processor, once; it takes some seconds", file=sys.stderr, flush=True)
 
 
 # -- the processor -----------------------------------------------------------------------------------------------------
