@@ -2,12 +2,18 @@
 for the kernel."""
 
 import ctypes
+import os
+import py_compile
 import resource
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
+import convmat
 from convmat.kernel import compiled
 
 numba = pytest.importorskip("numba")
@@ -130,3 +136,68 @@ def test_a_full_disk(folder):
     assert is_right(function)
     assert is_right(build())
     assert build().cache_hits
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def test_it_says_once_where_it_is_compiled_once(folder, new_process, capfd):
+    build()
+    build("2")
+    said = "convmat: compiling its kernel for float32, once for this processor; it takes some seconds\n"
+    assert capfd.readouterr().err == said
+    new_process()
+    build()
+    assert capfd.readouterr().err == ""
+
+
+def test_it_does_not_say_once_where_nothing_is_kept(folder, monkeypatch, capfd):
+    """In a read-only home, or as a user without one."""
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", refuse)
+    assert is_right(build())
+    said = capfd.readouterr().err
+    assert "again in every process" in said
+    assert "NUMBA_CACHE_DIR" in said
+    assert "once" not in said
+    assert said.count("\n") == 1
+
+
+WITHOUT_SOURCES = """
+import numba
+from convmat.kernel import compiled, program
+
+@numba.njit
+def double(task):
+    task[0] *= 2
+
+assert compiled.__file__.endswith(".pyc")
+for hits in (0, 1):
+    function = program._compile(program._task_function(compiled._VERSION), double, "double_float32")
+    assert function.cache_hits == hits
+"""
+
+
+def test_it_is_kept_where_no_sources_are_installed(tmp_path):
+    """Only .pyc files, as some images have them to be smaller: it is compiled once there too."""
+    package = Path(convmat.__file__).parent
+    for path in package.rglob("*.py"):
+        place = tmp_path / "convmat" / path.relative_to(package).with_suffix(".pyc")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        py_compile.compile(str(path), str(place))
+    finished = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SOURCES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert "once for this processor" in finished.stderr
+    versions = {compiled.version_of(tmp_path / "convmat" / room) for room in ("kernel", "methods")}
+    assert len(versions) == 2

@@ -104,8 +104,8 @@ _keep_alive: list[Any] = []
 
 
 def version_of(folder: Path) -> str:
-    """A digest of all source files in a folder and below."""
-    sources = sorted(folder.rglob("*.py"))
+    """A digest of all source files in a folder and below, or of the compiled ones where only those are installed."""
+    sources = sorted(folder.rglob("*.py")) or sorted(folder.rglob("*.pyc"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

@@ -45,6 +45,8 @@ def _task_function(version: str) -> Any:
 
 def _compile(function: Any, work: Any, name: str) -> Any:
     names = {**function.__globals__, "work": work}
-    compiled = FunctionType(function.__code__, names, name, closure=function.__closure__)
+    # Numba looks for the file that the code came from, which is not there where only .pyc files are installed.
+    code = function.__code__.replace(co_filename=__file__)
+    compiled = FunctionType(code, names, name, closure=function.__closure__)
     compiled.__qualname__ = f"{function.__qualname__}_{name}"
     return compile_or_load(compiled, kind=name.rpartition("_")[2])
