@@ -21,9 +21,12 @@ FACTS = {
     "convmat.kernel.pages": {"_advise"},
     "convmat.kernel.threads": {"_openmp_parallel", "_state"},
 }
-# What grows with the classes of a program, or with what is compiled, and is needed as long as that is in use.
+# What grows with the classes of a program, with what is compiled, or with PyTorch's number of threads, and is needed as
+# long as that is in use.
 KEPT = {
     "convmat.kernel.compiled": {"_keep_alive", "_kernels", "_failed"},
+    "convmat.kernel.caching": {"_told"},
+    "convmat.kernel.threads": {"_helpers"},
     "convmat.models.layer_classes": {"_subclass"},
 }
 CONSTANTS = (str, bytes, int, float, tuple, frozenset, type, types.FunctionType, types.ModuleType)

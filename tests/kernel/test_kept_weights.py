@@ -2,6 +2,9 @@
 
 import gc
 import os
+import signal
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -158,19 +161,45 @@ def test_weights_with_their_channels_last_are_found_as_they_lie(packed):
     compute(torch.randn(2, 8, 5, 7), memory)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def computes_in_a_forked_child() -> bool:
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        try:
+            compute(torch.randn(2, 8, 5, 7), torch.randn(8, 12, 4, 4))
+            pages.empty((1 << 20, 9), torch.empty(0))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+
+
+@forks
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_finds_no_lock_that_its_parent_holds():
+    """The thread that forks may hold them: a signal may have come at any time."""
     with weights._kept._lock, pages._used._lock:
-        child = os.fork()
-        if not child:
-            try:
-                compute(torch.randn(2, 8, 5, 7), torch.randn(8, 12, 4, 4))
-                pages.empty((1 << 20, 9), torch.empty(0))
-                os._exit(0)
-            finally:
-                os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+        assert computes_in_a_forked_child()
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_finds_no_lock_that_another_thread_holds():
+    taken = threading.Event()
+
+    def hold():
+        with weights._kept._lock, pages._used._lock:
+            taken.set()
+            time.sleep(0.2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait()
+    assert computes_in_a_forked_child()
+    holder.join()
 
 
 def test_a_layer_in_training_keeps_nothing(packed):

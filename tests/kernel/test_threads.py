@@ -1,6 +1,7 @@
 """Several threads, in the kernel and around it, and processes that are forked."""
 
 import ctypes
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 import torch
@@ -31,6 +32,7 @@ LAYERS = {
 }
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 COUNTS = (1, 2, 4, 7)
+ROOT = Path(__file__).parents[2]
 
 
 def compute(layer, operands):
@@ -122,15 +124,108 @@ def test_inside_parallel_work_of_pytorchs_threads(threads):
     assert all(torch.equal(output, expected) for output in outputs)
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """Threads of Python that are started; PyTorch's own cannot be reached, and nobody remembers that they could."""
+    started = []
+    start = Thread.start
+    monkeypatch.setattr(Thread, "start", lambda thread: (started.append(thread), start(thread)))
+    monkeypatch.setattr(kernel_threads, "_openmp_parallel", lambda: None)
+    monkeypatch.setattr(kernel_threads, "_helpers", kernel_threads._Helpers())
+    monkeypatch.setattr(compiled, "_kernels", {torch.float32: compiled._build(torch.float32)})
+    convmat.empty_cache()
+    yield started
+    convmat.empty_cache()
+
+
 @pytest.mark.parametrize("count", [2, 4])
-def test_threads_of_python_where_pytorchs_cannot_be_reached(threads, monkeypatch, count):
+def test_threads_of_python_where_pytorchs_cannot_be_reached(threads, started, count):
     operands = {name: Call(layer, 2, torch.float32).tensors() for name, layer in LAYERS.items()}
     expected = {name: compute(layer, operands[name]) for name, layer in LAYERS.items()}
-    monkeypatch.setattr(kernel_threads, "_openmp_parallel", lambda: None)
-    monkeypatch.setattr(compiled, "_kernels", {})
+    assert not started
     threads(count)
     for name, layer in LAYERS.items():
         assert torch.equal(compute(layer, operands[name]), expected[name])
+    assert len(started) == count - 1
+
+
+def test_threads_of_python_are_kept(threads, started):
+    """Starting them in every call took longer than they saved."""
+    operands = Call(LAYERS["boxes"], 2, torch.float32).tensors()
+    expected = compute(LAYERS["boxes"], operands)
+    for count, most in ((2, 1), (4, 3), (3, 3)):
+        threads(count)
+        for _ in range(5):
+            assert torch.equal(compute(LAYERS["boxes"], operands), expected)
+        assert len(started) == most
+
+
+@pytest.mark.parametrize("can_start", [1, 0])
+def test_threads_of_python_that_cannot_be_started(threads, monkeypatch, can_start):
+    """Where the system gives out no more threads, those that there are do all of the work."""
+    left = [None] * can_start
+    start = Thread.start
+
+    def refuse(thread):
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    helpers, calls = kernel_threads._Helpers(), []
+    for _ in range(3):
+        helpers.run(calls.append, 7, 4)
+    assert 3 <= len(calls) <= 3 * (1 + can_start)
+    assert helpers._work.qsize() <= 3 * can_start  # nothing is left for threads that are not there
+    assert set(calls) == {7}
+
+
+# -- the OpenMP library ------------------------------------------------------------------------------------------------
+
+LIBRARY = """
+import ctypes, sys, torch, convmat
+from convmat.kernel import threads
+
+class Place(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("file", "base", "symbol", "address")]
+
+place, address = Place(), ctypes.cast(threads._openmp_parallel(), ctypes.c_void_p)
+assert ctypes.CDLL(None).dladdr(address, ctypes.byref(place))
+torch.set_num_threads(2)
+input, weight = torch.randn(2, 8, 30, 41), torch.randn(8, 6, 4, 4)
+with torch.no_grad():
+    ours = convmat.conv_transpose2d(input, weight, None, 2, method="tiles")
+torch.testing.assert_close(ours, torch.conv_transpose2d(input, weight, None, 2), rtol=1e-4, atol=1e-4)
+print(ctypes.string_at(place.file).decode())
+"""
+
+
+def intel_openmp():
+    try:
+        files = importlib.metadata.files("intel-openmp") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next((str(file.locate().resolve()) for file in files if file.name == "libiomp5.so"), None)
+
+
+@pytest.mark.skipif(kernel_threads._openmp_parallel() is None, reason="PyTorch brings another OpenMP")
+@pytest.mark.parametrize("preloaded", [False, True], ids=["PyTorch's own", "preloaded"])
+def test_the_openmp_library_that_pytorch_computes_with(preloaded):
+    """Two pools of threads would get in each other's way."""
+    library = intel_openmp() if preloaded else ""
+    if library is None:
+        pytest.skip("intel-openmp is not installed")
+    finished = subprocess.run(
+        [sys.executable, "-c", LIBRARY],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, "LD_PRELOAD": library},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert ("libiomp5" if preloaded else "gomp") in Path(finished.stdout.strip()).name
 
 
 # -- other processes ---------------------------------------------------------------------------------------------------
@@ -202,7 +297,71 @@ def test_forked_processes(forked):
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+FORKED_WHILE_COMPILING = """
+import os, signal, threading, time, torch
+from numba.core.compiler_lock import global_compiler_lock
+from convmat.kernel import compiled
+
+begun = threading.Event()
+tried = []
+
+def build(dtype):  # as long as to compile, with Numba's lock held
+    with global_compiler_lock:
+        if not tried:
+            tried.append(dtype)
+            begun.set()
+            time.sleep(0.5)
+        return compiled.Kernel(None, None, None)
+
+compiled._build = build
+compiling = threading.Thread(target=compiled.kernel, args=(torch.float32,))
+compiling.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    kernels = [compiled.kernel(dtype) for dtype in (torch.float32, torch.float64)]
+    os._exit(0 if all(kernels) else 1)
+compiling.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+FORKED_WHILE_IMPORTING = """
+import os, signal, sys, threading, time
+from convmat.kernel import compiled
+
+begun = threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            begun.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+importing = threading.Thread(target=compiled.is_installed)
+importing.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    os._exit(0 if compiled.is_installed() else 1)
+importing.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.parametrize("script", [FORKED_WHILE_COMPILING, FORKED_WHILE_IMPORTING], ids=["compiling", "importing"])
+def test_forked_while_another_thread_makes_the_kernel_ready(script):
+    """The locks that thread holds, ours, Numba's and those of modules, would never be released in the child."""
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
     )
     assert finished.returncode == 0, finished.stderr
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,11 +12,13 @@ from typing import Any
 
 import torch
 
+from convmat.kernel.notices import warn
+from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling.processor import Processor
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
 _INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)
-_lock = threading.Lock()
+_lock = fork_safe_lock()  # of Numba too, whose own lock would never open in a child forked while it works
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,12 @@ def is_worthwhile() -> bool:
 
 @cache
 def _import_error() -> ImportError | None:
-    try:
-        import llvmlite.binding  # noqa: F401
-        import numba  # noqa: F401
-    except ImportError as error:
-        return error
+    with _lock:
+        try:
+            import llvmlite.binding  # noqa: F401
+            import numba  # noqa: F401
+        except ImportError as error:
+            return error
     return None
 
 
@@ -80,17 +79,11 @@ def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
     error: BaseException | None = _import_error()
     if error is None:
         try:
-            with _said_if_slow():
-                return _build(dtype)
+            return _build(dtype)
         except Exception as failure:  # of whatever kind: PyTorch can do without
             error = failure
     _failed.append(error)
-    warnings.warn(
-        f"convmat's kernel cannot be compiled here, PyTorch's own functions are used instead: "
-        f"{type(error).__name__}: {error}",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    warn("convmat's kernel cannot be compiled here, PyTorch's own functions are used instead", error)
     return None
 
 
@@ -111,29 +104,13 @@ _keep_alive: list[Any] = []
 
 
 def version_of(folder: Path) -> str:
-    """A digest of all source files in a folder and below."""
-    sources = sorted(folder.rglob("*.py"))
+    """A digest of all source files in a folder and below, or of the compiled ones where only those are installed."""
+    sources = sorted(folder.rglob("*.py")) or sorted(folder.rglob("*.pyc"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 # Of all that is compiled or compiled in, the tiling's constants included: Numba compares the time of one file only.
 _VERSION = version_of(Path(__file__).parent)
-
-
-@contextmanager
-def _said_if_slow() -> Iterator[None]:
-    """Say that the kernel is being compiled, if it takes longer than to load it."""
-    said = threading.Timer(1.5, _say)
-    said.daemon = True
-    said.start()
-    try:
-        yield
-    finally:
-        said.cancel()
-
-
-def _say() -> None:
-    print("convmat: compiling its kernel for this processor, once; it takes some seconds", file=sys.stderr, flush=True)
 
 
 # -- the processor -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convmat.kernel.threads import in_forked_child
+from convmat.kernel.threads import fork_safe_lock
 
 _PAGE = 2 << 20
 _MADV_HUGEPAGE = 14
@@ -55,12 +55,7 @@ class _Used:
         self._held: list[tuple[torch.UntypedStorage, int, int]] = []  # with its size and when it was given out
         self._asked: dict[int, int] = {}  # when an output of a size was asked for last
         self._turn = 0
-        self._renew_lock()
-        in_forked_child(self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        """Make a new lock: in a forked child, no thread is left that could release the old one."""
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
         """An uninitialised tensor."""

@@ -9,8 +9,9 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray
 
+from convmat.kernel.caching import compile_or_load
 from convmat.kernel.stages.convolving import build_convolving
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.weights import build_digest, build_packing
@@ -44,10 +45,8 @@ def _task_function(version: str) -> Any:
 
 def _compile(function: Any, work: Any, name: str) -> Any:
     names = {**function.__globals__, "work": work}
-    compiled = FunctionType(function.__code__, names, name, closure=function.__closure__)
+    # Numba looks for the file that the code came from, which is not there where only .pyc files are installed.
+    code = function.__code__.replace(co_filename=__file__)
+    compiled = FunctionType(code, names, name, closure=function.__closure__)
     compiled.__qualname__ = f"{function.__qualname__}_{name}"
-    signature = types.void(types.voidptr)
-    try:
-        return cfunc(signature, cache=True)(compiled)
-    except RuntimeError:  # no place to write to
-        return cfunc(signature)(compiled)
+    return compile_or_load(compiled, kind=name.rpartition("_")[2])

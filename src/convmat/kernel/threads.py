@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from threading import RLock, Thread
 from typing import Any
 
 import torch
@@ -26,6 +28,18 @@ def in_forked_child(do: Callable[[], None]) -> None:
     """Have something done first in every forked child, which has none of the threads of its parent."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=do)
+
+
+def fork_safe_lock() -> Any:
+    """A lock that no other thread holds while a process is forked, so that no child waits for it forever.
+
+    A fork waits for the thread that holds it. It must be one that lives as long as the process. The thread that holds
+    it may take it again: it may be this one that forks, in a signal handler or a destructor.
+    """
+    lock = RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
 
 
 @in_forked_child
@@ -55,18 +69,23 @@ def runner(address: int) -> Callable[[int, int], None]:
         elif parallel is not None:
             parallel(address, task, threads, 0)
         else:
-            _run_in_python_threads(call, task, threads)
+            _helpers.run(call, task, threads)
 
     return run
 
 
 @cache
 def _openmp_parallel() -> Any:
-    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch has loaded."""
-    for path in sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*")):
+    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch computes with.
+
+    PyTorch itself found it among the symbols that all libraries share, if it is there: another library that was
+    preloaded (Intel's, as ``torch.backends.xeon.run_cpu`` does) takes the place of the one in PyTorch's own folder.
+    """
+    own = sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*"))
+    for path in (None, *map(str, own)):
         try:
-            parallel = ctypes.CDLL(str(path), mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
-        except (OSError, AttributeError):  # not loaded, or another OpenMP
+            parallel = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
+        except (OSError, AttributeError, TypeError):  # not loaded, another OpenMP, or no shared symbols (Windows)
             continue
         parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
         parallel.restype = None
@@ -74,9 +93,48 @@ def _openmp_parallel() -> Any:
     return None
 
 
-def _run_in_python_threads(call: CompiledFunction, task: int, threads: int) -> None:
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(call, task) for _ in range(threads - 1)]
-        call(task)
-        for other in others:
-            other.result()
+class _Helpers:
+    """Threads of Python that help the calling thread: as many as were ever asked for at once, started when needed.
+
+    They are kept, as starting threads in every call would cost more than they save.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+        in_forked_child(self._forget)
+
+    def _forget(self) -> None:
+        """Begin without threads."""
+        self._work: SimpleQueue[tuple[Future[None], CompiledFunction, int]] = SimpleQueue()
+        self._threads: list[Thread] = []
+
+    def run(self, call: CompiledFunction, task: int, threads: int) -> None:
+        """Work on a task in so many threads, or fewer where they are busy or cannot be started."""
+        self._start(threads - 1)
+        parts: list[Future[None]] = [Future() for _ in self._threads[: threads - 1]]
+        for part in parts:
+            self._work.put((part, call, task))
+        call(task)  # when this returns, nothing is left to begin
+        for part in parts:
+            if not part.cancel():
+                part.result()
+
+    def _start(self, count: int) -> None:
+        while len(self._threads) < count:
+            thread = Thread(target=_help, args=(self._work,), name="convmat", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more, or Python is shutting down
+                return
+            self._threads.append(thread)
+
+
+def _help(work: SimpleQueue[tuple[Future[None], CompiledFunction, int]]) -> None:
+    while True:
+        part, call, task = work.get()
+        if part.set_running_or_notify_cancel():
+            call(task)
+            part.set_result(None)
+
+
+_helpers = _Helpers()

@@ -9,7 +9,6 @@ as they live.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from convmat.kernel import task
 from convmat.kernel.compiled import Kernel
-from convmat.kernel.threads import in_forked_child
+from convmat.kernel.threads import fork_safe_lock
 
 if TYPE_CHECKING:
     from convmat.kernel.schedule import Schedule
@@ -91,12 +90,7 @@ class _Kept:
     def __init__(self) -> None:
         self._packed: OrderedDict[Any, Tensor] = OrderedDict()
         self._seen: OrderedDict[Any, None] = OrderedDict()
-        self._renew_lock()
-        in_forked_child(self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        """Make a new lock: in a forked child, no thread is left that could release the old one."""
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def find(self, schedule: Schedule, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """The packed weight: found, or packed now."""
