@@ -18,12 +18,14 @@ WITH := .venv/.installed-
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-$(CONVMAT): pyproject.toml constraints.txt
+$(BIN)/python:
 	$(PYTHON) -m venv .venv
+
+$(CONVMAT): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) .
 	@touch $@
 
-$(WITH)%: $(CONVMAT)
+$(WITH)%: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) '.[$*]'
 	@touch $@
 
@@ -43,7 +45,7 @@ types: $(WITH)dev
 	$(BIN)/mypy
 
 check: $(WITH)dev
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 bench: $(WITH)bench  ## Measure convmat against its peers (BENCH="--help" lists what there is)
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -1,6 +1,8 @@
 """Settings for every test."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -17,11 +19,26 @@ settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_configure() -> None:
+LOAD = "import torch; from convmat.kernel import compiled; compiled.kernel(torch.{})"
+# They take longest, and are begun first: else one process would work on the last of them, and the other wait.
+LONGEST = ("test_first_use", "test_without_kernel", "test_examples", "test_cli", "test_operator", "test_docs")
+
+
+def pytest_configure(config) -> None:
     """Compile the kernel, or load it, before any test and before other processes start that would compile it too."""
-    if compiled.is_installed():
-        for dtype in (torch.float32, torch.float64):
-            compiled.kernel(dtype)
+    if not compiled.is_installed():
+        return
+    dtypes = ("float32", "float64")
+    if not hasattr(config, "workerinput"):  # both at the same time
+        loading = [subprocess.Popen([sys.executable, "-c", LOAD.format(dtype)]) for dtype in dtypes]
+        assert not any(process.wait() for process in loading)
+    for dtype in dtypes:
+        compiled.kernel(getattr(torch, dtype))
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Begin with the longest."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture
