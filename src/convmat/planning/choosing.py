@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from convmat.geometry import Geometry, GeometryError
 from convmat.kernel import computing
+from convmat.kernel.computing import obstacle as kernel_obstacle
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
 from convmat.planning.costs import estimate
@@ -106,8 +107,11 @@ def _without_kernel(geometry: Geometry, dtype: torch.dtype) -> Plan:
 
 def _with_kernel(geometry: Geometry, call: Call, threads: int) -> Plan:
     refusal = METHODS["tiles"].refuses(geometry, call.dtype)
-    if refusal is not None or not call.batch * prod(geometry.in_shape) or not computing.is_worthwhile():
+    if refusal is not None or not call.batch * prod(geometry.in_shape):
         return _without_kernel(geometry, call.dtype)
+    if not computing.is_worthwhile():
+        plan, obstacle = _without_kernel(geometry, call.dtype), kernel_obstacle()
+        return plan if obstacle is None else Plan(plan.method, f"{plan.reason}; {obstacle}")
     ours, theirs = estimate(geometry, call, threads)
     name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
     first, second = sorted((ours, theirs))
