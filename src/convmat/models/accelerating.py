@@ -56,7 +56,7 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
             and weight norm is computed in every call. Default: ``False``
 
     Returns:
-        A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.
+        A :class:`ModelReport` that prints layer by layer what was done, by which method, and why.
 
     Raises:
         GeometryError: if there is no such method.
@@ -117,7 +117,7 @@ def restore(model: nn.Module) -> ModelReport:
         model: any module.
 
     Returns:
-        A :class:`ModelReport` that prints as a table.
+        A :class:`ModelReport` that prints layer by layer what was done.
 
     Raises:
         TypeError: if the model is no module.

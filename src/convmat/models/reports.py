@@ -1,4 +1,4 @@
-"""What was done to the layers of a model, as a table for terminals and notebooks."""
+"""What was done to the layers of a model, for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from html import escape
 
 _COLUMNS = ("layer", "kind", "shape", "done", "method", "why")
 _WIDTH = 80  # of a terminal
-_NAME_WIDTH = 32  # longer names move their line to the right
+_NAME_WIDTH = 36  # longer names move their line to the right
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_LEAST = 24  # characters of a shape to be worth a place beside its layer
+_LEAST = 22  # characters of a shape to be worth a place beside its layer
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class LayerReport:
         method: what it computes with; empty where that is not up to convmat.
         reason: why.
         aliases: where else it is in the model, if it is shared.
+
+    >>> LayerReport("up", "ConvTranspose1d", "8 -> 4, kernel 4", "swapped", "auto", "chosen for each input").done
+    'swapped'
     """
 
     name: str
@@ -40,13 +43,23 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What was done to a model, layer by layer: prints as a table, and shows as one in a notebook.
+    """What was done to a model, layer by layer: prints as a list of 80 columns, and shows as a table in a notebook.
 
     Attributes:
         title: the call, as in ``"accelerate(Sequential)"``.
         layers: one :class:`LayerReport` for each layer, in the order of the model.
         nothing: what to say if there is none.
-        note: what to say below the table.
+        note: what to say below it.
+
+    >>> layer = LayerReport("up", "ConvTranspose1d", "8 -> 4, kernel 4", "swapped", "phases", "asked by you")
+    >>> report = ModelReport("accelerate(Decoder)", (layer,), "nothing to swap")
+    >>> report.swapped, len(report)
+    (('up',), 1)
+    >>> print(report)
+    accelerate(Decoder): 1 swapped
+    <BLANKLINE>
+    swapped, method 'phases': asked by you
+      up  ConvTranspose1d  8 -> 4, kernel 4
     """
 
     title: str

@@ -77,6 +77,9 @@ class Plan:
     Attributes:
         method: its name.
         reason: in a few words.
+
+    >>> print(plan(nn.Conv1d(8, 4, kernel_size=3), (8, 10)))
+    native: PyTorch's own function takes torch.float32 over 1 axes
     """
 
     method: str

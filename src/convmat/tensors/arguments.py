@@ -149,8 +149,8 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
     for name, operand in (("input", input), *others):
         if operand.is_quantized:
             raise GeometryError(
-                f"{name} is quantized ({operand.dtype}), and convmat computes with no quantized numbers: dequantize it, "
-                f"or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
+                f"{name} is quantized ({operand.dtype}), and convmat computes with no quantized numbers: dequantize "
+                f"it, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
             )
     for name, other in others:
         # Under autocast, dtypes are made equal later.
