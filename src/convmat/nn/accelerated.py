@@ -43,7 +43,7 @@ def accelerated_class(original: type) -> type:
     torch_class = torch_class_of(original)
 
     def reduce(self: nn.Module, protocol: Any) -> tuple[Any, ...]:
-        reduced: tuple[Any, ...] = super(made, self).__reduce_ex__(protocol)  # type: ignore[arg-type, misc]
+        reduced: tuple[Any, ...] = super(made, self).__reduce_ex__(protocol)  # type: ignore[arg-type]
         if type(self) is not made:
             return reduced
         function, (_, *arguments), *state = reduced
@@ -70,7 +70,7 @@ def rebuild_layer(original: type, function: Any, *arguments: Any) -> Any:
 
     Args:
         original: the class that the layer had before it was accelerated.
-        function: what makes an instance of a class, as in :mod:`copyreg`.
+        function: what makes an instance of a class, as in ``copyreg``.
         arguments: its arguments after the class.
     """
     return function(accelerated_class(original), *arguments)

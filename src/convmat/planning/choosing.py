@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from convmat.geometry import Geometry, GeometryError
 from convmat.kernel import computing
-from convmat.kernel.computing import obstacle as kernel_obstacle
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
 from convmat.planning.costs import estimate
@@ -113,12 +112,17 @@ def _with_kernel(geometry: Geometry, call: Call, threads: int) -> Plan:
     if refusal is not None or not call.batch * prod(geometry.in_shape):
         return _without_kernel(geometry, call.dtype)
     if not computing.is_worthwhile():
-        plan, obstacle = _without_kernel(geometry, call.dtype), kernel_obstacle()
+        plan, obstacle = _without_kernel(geometry, call.dtype), computing.obstacle()
         return plan if obstacle is None else Plan(plan.method, f"{plan.reason}; {obstacle}")
     ours, theirs = estimate(geometry, call, threads)
     name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
     first, second = sorted((ours, theirs))
     return Plan(name, f"about {_duration(first)}, {than} about {_duration(second)}, by estimate")
+
+
+def kernel_obstacle() -> str | None:
+    """Why our kernel is not there and what mends it, in one line; ``None`` where it is."""
+    return computing.obstacle()
 
 
 def _duration(seconds: float) -> str:
