@@ -27,7 +27,7 @@ KEPT = {
     "convmat.kernel.compiled": {"_keep_alive", "_kernels", "_failed"},
     "convmat.kernel.caching": {"_told"},
     "convmat.kernel.threads": {"_helpers"},
-    "convmat.models.layer_classes": {"_subclass"},
+    "convmat.nn.accelerated": {"accelerated_class"},
 }
 CONSTANTS = (str, bytes, int, float, tuple, frozenset, type, types.FunctionType, types.ModuleType)
 

@@ -2,7 +2,7 @@
 
 from convmat import draw, nn
 from convmat.caches import empty_cache
-from convmat.checking.comparing import compare_methods
+from convmat.checking.comparing import Comparison, compare_methods
 from convmat.functional import (
     conv1d,
     conv2d,
@@ -18,15 +18,20 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
-from convmat.planning import available_methods, plan
+from convmat.models.reports import LayerReport, ModelReport
+from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Axis",
+    "Comparison",
     "Geometry",
     "GeometryError",
+    "LayerReport",
+    "ModelReport",
+    "Plan",
     "accelerate",
     "available_methods",
     "column_memory",

@@ -25,6 +25,10 @@ class Comparison:
         seconds: the median time of a call.
         peak: the most bytes held during a call beyond its input and weight, output included.
         refused: why the method cannot take the layer; then the figures are NaN and 0.
+
+    >>> (result,) = compare_methods(Geometry.conv((8, 9), (3, 3)), methods="phases")
+    >>> result.method, result.max_error < 1e-5, result.refused
+    ('phases', True, None)
     """
 
     method: str

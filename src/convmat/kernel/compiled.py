@@ -45,6 +45,16 @@ def is_worthwhile() -> bool:
     return is_installed() and (_is_arm() or bool(_features().get("fma")))
 
 
+def obstacle() -> str | None:
+    """Why the kernel is not there and what mends it, in one line; ``None`` where it is."""
+    error = _import_error()
+    if error is None:
+        return f"our kernel cannot be compiled here ({type(_failed[0]).__name__})" if _failed else None
+    if isinstance(error, ModuleNotFoundError) and error.name in ("numba", "llvmlite"):
+        return "Numba, which our kernel needs, is not installed: pip install numba"
+    return f"Numba, which our kernel needs, does not load ({type(error).__name__}): pip install --upgrade numba"
+
+
 @cache
 def _import_error() -> ImportError | None:
     with _lock:

@@ -35,6 +35,7 @@ __all__ = [
     "is_installed",
     "is_ready",
     "is_worthwhile",
+    "obstacle",
     "prepare",
     "schedule_of",
     "takes",
@@ -45,6 +46,7 @@ Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 is_installed = compiled.is_installed
 is_worthwhile = compiled.is_worthwhile
+obstacle = compiled.obstacle
 takes = compiled.takes
 
 

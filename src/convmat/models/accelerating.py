@@ -1,12 +1,13 @@
 """Swap the convolutions of a model for ours, in place, and back.
 
 A layer becomes ours by another ``__class__``: it stays the same object, with its parameters, hooks and flags, and keeps
-its place in the model. What it was is written down in the layer itself, so that it survives copying and saving.
+its place in the model. What it was is written down in that class, so that it survives copying and saving.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any
 
 import torch
@@ -14,22 +15,14 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from convmat import nn as layers
 from convmat.geometry import Geometry
-from convmat.models.layer_classes import own_class, set_class, swapped_class
+from convmat.models.layer_classes import own_class, set_class
 from convmat.models.reports import LayerReport, ModelReport
+from convmat.nn.accelerated import OURS, TRANSPOSED, accelerated_class, original_of, torch_class_of
 from convmat.nn.frozen import FROZEN, FrozenWeight
-from convmat.planning import available_methods, check_method, choose, run, weight_of
+from convmat.planning import available_methods, check_method, choose, kernel_obstacle, run, weight_of
 from convmat.tensors.calls import Call
 
-_TRANSPOSED: dict[type, type] = {
-    nn.ConvTranspose1d: layers.ConvTranspose1d,
-    nn.ConvTranspose2d: layers.ConvTranspose2d,
-    nn.ConvTranspose3d: layers.ConvTranspose3d,
-}
-_DIRECT: dict[type, type] = {nn.Conv1d: layers.Conv1d, nn.Conv2d: layers.Conv2d, nn.Conv3d: layers.Conv3d}
-_OURS = {**_TRANSPOSED, **_DIRECT}
-_ORIGINAL = "_accelerated_from"  # the attribute of a layer that names the class it had
 _COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
 
 
@@ -45,8 +38,10 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
     whose dtype or device the method does not take, and those that are :mod:`convmat.nn` layers already. Calling it
     again is harmless, and with another method changes the method.
 
-    A model saved whole (``torch.save(model, ...)``) needs convmat where it is loaded; one restored before, or saved as
-    ``state_dict``, does not. Restore before ``torch.jit.script``, which cannot compile these layers.
+    Tools that look for PyTorch's layers by exact type do not find accelerated ones: quantize, fuse, count and
+    initialise before, and accelerate last. ``torch.jit.script`` cannot compile these layers; restore before. A model
+    saved whole (``torch.save(model, ...)``) needs convmat where it is loaded; one restored before, or saved as
+    ``state_dict``, does not.
 
     Args:
         model: any module, such a layer itself included; layers are found wherever ``model.modules()`` finds them.
@@ -61,26 +56,28 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
             and weight norm is computed in every call. Default: ``False``
 
     Returns:
-        A :class:`ModelReport` that prints as a table: layer, shape, what was done, method, why.
+        A :class:`ModelReport` that prints layer by layer what was done, by which method, and why.
 
     Raises:
         GeometryError: if there is no such method.
-        TypeError: if the model is no module.
+        TypeError: if the model is no module, or ``conv`` or ``freeze`` no bool.
 
     >>> model = nn.Sequential(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2, padding=1), nn.ReLU())
     >>> report = accelerate(model, method="phases")
     >>> print(report)
     accelerate(Sequential): 1 swapped
     <BLANKLINE>
-    layer  kind             shape                                  done     method  why
-    -----  ---------------  -------------------------------------  -------  ------  ------------
-    0      ConvTranspose2d  8 -> 4, kernel 4, stride 2, padding 1  swapped  phases  asked by you
+    swapped, method 'phases': asked by you
+      0  ConvTranspose2d  8 -> 4, kernel 4, stride 2, padding 1
     >>> restore(model).restored
     ('0',)
     """
     _check_is_module(model)
     check_method(method)
-    kinds = {**_TRANSPOSED, **_DIRECT} if conv else _TRANSPOSED
+    for name, value in (("conv", conv), ("freeze", freeze)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    kinds = OURS if conv else TRANSPOSED
     found = [
         (layer, _look_at(layer, names, kinds, method))
         for layer, names in _places(model)
@@ -88,9 +85,7 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
     ]
     for layer, report in found:  # after all have been looked at: an error has changed nothing
         if report.done == "swapped":
-            original = own_class(layer)
-            set_class(layer, _our_class(original))
-            setattr(layer, _ORIGINAL, original)
+            _set_class(layer, accelerated_class(own_class(layer)))
         if report.done in ("swapped", "method changed"):
             layer.method = method  # type: ignore[assignment]  # a module takes any attribute
         if report.done != "left alone":
@@ -102,8 +97,15 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
 
 def _freeze(layer: nn.Module, freeze: bool) -> None:
     vars(layer).pop(FROZEN, None)
-    if freeze and isinstance(layer, tuple(_TRANSPOSED.values())):
+    if freeze and isinstance(layer, tuple(TRANSPOSED.values())):
         vars(layer)[FROZEN] = FrozenWeight()
+
+
+def _set_class(layer: nn.Module, cls: type) -> None:
+    """Give a layer another class, and let it compute as that does."""
+    for name in _COMPUTES:  # methods of the class that it had, as none was replaced
+        vars(layer).pop(name, None)
+    set_class(layer, cls)
 
 
 def restore(model: nn.Module) -> ModelReport:
@@ -115,7 +117,7 @@ def restore(model: nn.Module) -> ModelReport:
         model: any module.
 
     Returns:
-        A :class:`ModelReport` that prints as a table.
+        A :class:`ModelReport` that prints layer by layer what was done.
 
     Raises:
         TypeError: if the model is no module.
@@ -124,7 +126,7 @@ def restore(model: nn.Module) -> ModelReport:
     restore(ConvTranspose1d): no accelerated layer in it, nothing to restore
     """
     _check_is_module(model)
-    reports = [_restore(layer, names) for layer, names in _places(model) if _ORIGINAL in vars(layer)]
+    reports = [_restore(layer, names) for layer, names in _places(model) if _was_accelerated(layer)]
     return ModelReport(_title("restore", model), tuple(reports), "no accelerated layer in it, nothing to restore")
 
 
@@ -132,10 +134,11 @@ def _restore(layer: Any, names: list[str]) -> LayerReport:
     obstacle = _was_changed(layer)
     if obstacle:
         return _report(layer, names, "left alone", layer.method, obstacle)
-    set_class(layer, vars(layer)[_ORIGINAL])
-    delattr(layer, _ORIGINAL)
+    original = original_of(own_class(layer))
+    assert original is not None
+    _set_class(layer, original)
     _freeze(layer, False)
-    del layer.method
+    vars(layer).pop("method", None)
     return _report(layer, names, "restored", "", "PyTorch's own again")
 
 
@@ -155,9 +158,9 @@ def _places(model: nn.Module) -> Iterator[tuple[nn.Module, list[str]]]:
 
 def _kind(layer: nn.Module) -> str | None:
     """The name of PyTorch's convolution that a layer is one of, or is named after, as quantized ones are."""
-    if not isinstance(layer, tuple(_OURS)) and layer._modules:
+    if not isinstance(layer, tuple(OURS)) and layer._modules:
         return None  # a module that wraps a layer, which is found by itself
-    known = {torch_class.__name__ for torch_class in _OURS}
+    known = {torch_class.__name__ for torch_class in OURS}
     return next((cls.__name__ for cls in type(layer).__mro__ if cls.__name__ in known), None)
 
 
@@ -168,10 +171,10 @@ def _look_at(layer: Any, names: list[str], kinds: dict[type, type], method: str)
     """What to do with a layer; nothing is done yet."""
     obstacle = _is_no_layer_of_pytorch(layer, kinds) or _is_not_to_be_swapped(layer) or _refuses(layer, method)
     if obstacle:
-        now = str(getattr(layer, "method", "")) if isinstance(layer, tuple(_OURS.values())) else ""
+        now = str(getattr(layer, "method", "")) if isinstance(layer, tuple(OURS.values())) else ""
         return _report(layer, names, "left alone", now, obstacle)
     why = "chosen for each input" if method == "auto" else "asked by you"
-    if _ORIGINAL not in vars(layer):
+    if not _was_accelerated(layer):
         return _report(layer, names, "swapped", method, why)
     if layer.method == method:
         return _report(layer, names, "unchanged", method, "accelerated before")
@@ -187,29 +190,44 @@ def _is_no_layer_of_pytorch(layer: Any, kinds: dict[type, type]) -> str | None:
 
 def _is_not_to_be_swapped(layer: Any) -> str | None:
     """The reason why a layer must keep its class, if there is one."""
-    if _ORIGINAL in vars(layer):
+    if _was_accelerated(layer):
         return _was_changed(layer)
-    if isinstance(layer, tuple(_OURS.values())):
+    if isinstance(layer, tuple(OURS.values())):
         return "it is a convmat layer already, with a method of its own"
     if isinstance(layer, LazyModuleMixin):
         return "it has no weight yet: run the model once before"
-    cls, torch_class = type(layer), _torch_class(type(layer))
+    cls, torch_class = type(layer), torch_class_of(type(layer))
     for name in _COMPUTES:
         if getattr(cls, name, None) is not getattr(torch_class, name, None):
             return f"{cls.__name__} has a {name} of its own"
-        if name in vars(layer):
+        if _is_replaced(layer, name):
             return f"its {name} was replaced"
     if hasattr(layer, "method"):
         return "it has an attribute 'method' of its own"
     return None
 
 
+def _was_accelerated(layer: nn.Module) -> bool:
+    return getattr(type(layer), "_accelerated_from", None) is not None
+
+
 def _was_changed(layer: Any) -> str | None:
     """What others did since to an accelerated layer, that would be lost or left over if its class changed again."""
-    if own_class(layer) is not _our_class(vars(layer)[_ORIGINAL]):
+    if original_of(own_class(layer)) is None:
         return f"it has become a {type(layer).__name__} since"
-    replaced = [name for name in _COMPUTES if name in vars(layer)]
+    replaced = [name for name in _COMPUTES if _is_replaced(layer, name)]
     return f"its {replaced[0]} was replaced since" if replaced else None
+
+
+def _is_replaced(layer: nn.Module, name: str) -> bool:
+    """Whether a layer has a method that its class does not have.
+
+    A method of its class, bound to the layer and set on it, is none: hooks of Hugging Face's accelerate leave such a
+    ``forward`` when they are removed.
+    """
+    method = vars(layer).get(name)
+    is_of_class = isinstance(method, MethodType) and method.__func__ is getattr(type(layer), name, None)
+    return method is not None and not (is_of_class and method.__self__ is layer)
 
 
 def _refuses(layer: Any, method: str) -> str | None:
@@ -256,18 +274,6 @@ def _fails(method: str, geometry: Geometry, weight: torch.Tensor) -> str | None:
     return None
 
 
-# -- the classes -------------------------------------------------------------------------------------------------------
-
-
-def _torch_class(cls: type) -> type:
-    return next(torch_class for torch_class in cls.__mro__ if torch_class in _OURS)
-
-
-def _our_class(cls: type) -> type:
-    torch_class = _torch_class(cls)
-    return swapped_class(cls, torch_class, _OURS[torch_class])
-
-
 # -- what to tell ------------------------------------------------------------------------------------------------------
 
 
@@ -293,9 +299,11 @@ def _title(call: str, model: nn.Module) -> str:
 
 
 def _note(reports: list[LayerReport]) -> str:
-    if not any(report.method == "auto" for report in reports):
-        return ""
-    return f"auto: {available_methods()['auto']} convmat.plan(layer, in_shape) says which."
+    automatic = any(report.method == "auto" for report in reports)
+    lines = [f"auto: {available_methods()['auto']} convmat.plan(layer, in_shape) says which."] if automatic else []
+    if automatic or any(report.method == "tiles" for report in reports):
+        lines += filter(None, [kernel_obstacle()])
+    return "\n".join(lines)
 
 
 def _check_is_module(model: Any) -> None:

@@ -5,6 +5,7 @@ Parameters, initialisation and ``state_dict`` are PyTorch's, and so are the attr
 convmat.nn.ConvTranspose2d``, and goes back the same way.
 """
 
+from convmat.nn import saved as _saved  # noqa: F401  # which gives names to what pickles hold
 from convmat.nn.convolutions import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from convmat.nn.lazy import (
     LazyConv1d,

@@ -6,6 +6,7 @@ them is set afterwards.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -24,7 +25,8 @@ from convmat.nn.checks import (
     positive_per_axis,
 )
 from convmat.nn.frozen import FROZEN
-from convmat.planning import freezing
+from convmat.planning import freezing, weight_of
+from convmat.tensors.watching import wants_pytorchs_function
 
 _CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
@@ -37,6 +39,7 @@ class _Convolution(nn.Module):
     _shown_channels: ClassVar[tuple[str, ...]] = ("in_channels", "out_channels")
 
     method: str = "auto"
+    _accelerated_from: ClassVar[type | None] = None
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
@@ -65,6 +68,30 @@ class _Convolution(nn.Module):
         values = {name: getattr(self, name) for name in defaults} | {"bias": self.bias is not None}
         shown += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
         return ", ".join(shown)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What ``torch.jit.script`` asks for first: say what would do, before it fails on an annotation."""
+        instead = "use torch.jit.trace or torch.export"
+        if self._accelerated_from is not None:
+            instead = f"call convmat.restore(model) before, or {instead}"
+        raise TypeError(f"torch.jit.script cannot compile {type(self).__name__}, a layer of convmat: {instead}")
+
+    def _warn_of_fx(self, input: Any) -> None:
+        """Say that tools on graphs will miss an accelerated layer, where ``torch.fx`` traces it."""
+        if isinstance(input, torch.fx.Proxy) and self._accelerated_from is not None:
+            warnings.warn(
+                "torch.fx does not see layers that convmat.accelerate has swapped, so quantizing or fusing this graph "
+                "leaves them as they are: call convmat.restore(model) before, and accelerate last",
+                stacklevel=3,
+            )
+
+    def _is_pytorchs(self, transposed: bool) -> bool:
+        """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
+        if self.method not in ("auto", "native", "tiles") or not weight_of(self).is_floating_point():
+            return False
+        if transposed:
+            return self.padding_mode == "zeros" and isinstance(self.padding[0], int)
+        return isinstance(self.padding[0], int) or (self.padding in ("same", "valid") and max(self.stride) == 1)
 
     def _keep(self, padding: LayerPadding, padding_mode: str, method: str) -> None:
         """Set the attributes to what PyTorch's constructor could not take."""
@@ -115,6 +142,9 @@ class _Direct(_Convolution):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
+        self._warn_of_fx(input)
+        if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
+            return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
         return _convolve(
             input,
             weight,
@@ -192,6 +222,9 @@ class _Transposed(_Convolution):
         Returns:
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
         """
+        self._warn_of_fx(input)
+        if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
+            return super().forward(input, output_size)
         return _convolve_transpose(
             input,
             self._weight_of(input),

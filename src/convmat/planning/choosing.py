@@ -76,6 +76,9 @@ class Plan:
     Attributes:
         method: its name.
         reason: in a few words.
+
+    >>> print(plan(nn.Conv1d(8, 4, kernel_size=3), (8, 10)))
+    native: PyTorch's own function takes torch.float32 over 1 axes
     """
 
     method: str
@@ -106,12 +109,20 @@ def _without_kernel(geometry: Geometry, dtype: torch.dtype) -> Plan:
 
 def _with_kernel(geometry: Geometry, call: Call, threads: int) -> Plan:
     refusal = METHODS["tiles"].refuses(geometry, call.dtype)
-    if refusal is not None or not call.batch * prod(geometry.in_shape) or not computing.is_worthwhile():
+    if refusal is not None or not call.batch * prod(geometry.in_shape):
         return _without_kernel(geometry, call.dtype)
+    if not computing.is_worthwhile():
+        plan, obstacle = _without_kernel(geometry, call.dtype), computing.obstacle()
+        return plan if obstacle is None else Plan(plan.method, f"{plan.reason}; {obstacle}")
     ours, theirs = estimate(geometry, call, threads)
     name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
     first, second = sorted((ours, theirs))
     return Plan(name, f"about {_duration(first)}, {than} about {_duration(second)}, by estimate")
+
+
+def kernel_obstacle() -> str | None:
+    """Why our kernel is not there and what mends it, in one line; ``None`` where it is."""
+    return computing.obstacle()
 
 
 def _duration(seconds: float) -> str:

@@ -146,6 +146,12 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
             f"weight of shape {tuple(weight.shape)} has {weight.ndim} dimensions: "
             f"a {ndim}-d convolution needs {ndim + 2}"
         )
+    for name, operand in (("input", input), *others):
+        if operand.is_quantized:
+            raise GeometryError(
+                f"{name} is quantized ({operand.dtype}), and convmat computes with no quantized numbers: dequantize "
+                f"it, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
+            )
     for name, other in others:
         # Under autocast, dtypes are made equal later.
         if other.dtype != input.dtype and not has_autocast(input.device.type):

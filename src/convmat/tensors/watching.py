@@ -9,8 +9,13 @@ such a size fixes its answer for all inputs to come.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
+
+_FUNCTIONS = tuple(
+    (getattr(F, f"conv{ndim}d"), getattr(F, f"conv_transpose{ndim}d")) for ndim in (1, 2, 3)
+)  # as they are before anybody replaces them
 
 
 def is_compiling() -> bool:
@@ -32,6 +37,19 @@ def is_watched() -> bool:
         or forward_ad._current_level >= 0
         or torch._C._get_tracing_state() is not None
     )
+
+
+def wants_pytorchs_function(ndim: int, transposed: bool) -> bool:
+    """Whether somebody watches the calls of PyTorch's convolution itself.
+
+    ``torch.jit.trace`` does: it takes notes, and warns, of each size that Python looks at. So do tools that count
+    operations, of which many replace the function in :mod:`torch.nn.functional` while a model runs.
+    """
+    if is_compiling():
+        return False
+    name = f"conv_transpose{ndim}d" if transposed else f"conv{ndim}d"
+    is_replaced = getattr(F, name) is not _FUNCTIONS[ndim - 1][transposed]
+    return is_replaced or torch._C._get_tracing_state() is not None
 
 
 def has_autocast(device: str) -> bool:

@@ -1,0 +1,16 @@
+"""The names by which saved models find what is ours.
+
+A pickle, as ``torch.save(model, ...)`` writes it, names functions and classes by their modules. Of convmat, it names
+the layers in :mod:`convmat.nn` and what stands here, and nothing else. These names stay, wherever the code moves.
+
+- ``rebuild_layer``: an accelerated layer, made from the class that it had before.
+- ``FrozenWeight``: that a layer was accelerated with ``freeze=True``; it is saved empty.
+"""
+
+from convmat.nn.accelerated import rebuild_layer
+from convmat.nn.frozen import FrozenWeight
+
+__all__ = ["FrozenWeight", "rebuild_layer"]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__
