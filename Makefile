@@ -6,11 +6,13 @@ PIP_ARGS ?=
 JOBS ?= 2
 # For the benchmarks.
 BENCH ?= --json bench.json --plot bench.png
+# For the versions, as in VERSIONS="--python python3.12 --torch 2.8".
+VERSIONS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo docs test lint types check bench format clean
+.PHONY: help demo docs test lint types check versions bench format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -38,6 +40,9 @@ types: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS)
 
+versions:  ## Test with every Python and PyTorch, and every way to install, for hours (VERSIONS="--help" lists more)
+	$(PYTHON) -m tools.versions --jobs $(JOBS) --pip-args="$(PIP_ARGS)" $(VERSIONS)
+
 bench: $(INSTALLED)  ## Measure convmat against its peers (BENCH="--help" lists what there is)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -47,4 +52,4 @@ format: $(INSTALLED)  ## Mend the formatting
 	$(BIN)/ruff format .
 
 clean:  ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report site docs/assets/generated bench.json bench.png
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build convmat-report site docs/assets/generated bench.json bench.png

@@ -57,7 +57,8 @@ def test_console_blocks(command, shown, tmp_path):
     (tmp_path / "convmat-report").mkdir()
     Image.open(photograph).save(tmp_path / "convmat-report" / "photograph.png")  # as the demo leaves it
     run = subprocess.run([sys.executable, "-m", "convmat", *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert (run.returncode, run.stderr) == (0, "")
+    errors = [line for line in run.stderr.splitlines() if "compiling its kernel" not in line]  # a busy machine says so
+    assert (run.returncode, errors) == (0, [])
     if shown:
         lines = [line.rstrip() for line in run.stdout.strip().splitlines()]
         assert lines == shown.strip().splitlines()
