@@ -40,7 +40,7 @@ class Environment:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
         if done.returncode:
-            raise CommandError(f"{what} failed: {self.log}")
+            raise CommandError(f"{what} failed with exit status {done.returncode}: {self.log}")
         return done.stdout
 
     def python(self, what: str, *arguments: str, cwd: Path | None = None, input: str | None = None) -> str:
