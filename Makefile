@@ -6,6 +6,8 @@ PIP_ARGS ?=
 JOBS ?= 2
 # For the benchmarks.
 BENCH ?= --json bench.json --plot bench.png
+# For the versions, as in VERSIONS="--python python3.12 --torch 2.8".
+VERSIONS ?=
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e
@@ -13,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PI
 CONVMAT := .venv/.installed
 WITH := .venv/.installed-
 
-.PHONY: help demo docs test lint types check bench format clean
+.PHONY: help demo docs test lint types check versions bench format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -47,6 +49,9 @@ types: $(WITH)dev
 check: $(WITH)dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
+versions:  ## Test with every Python and PyTorch, and every way to install, for hours (VERSIONS="--help" lists more)
+	$(PYTHON) -m tools.versions --jobs $(JOBS) --pip-args="$(PIP_ARGS)" $(VERSIONS)
+
 bench: $(WITH)bench  ## Measure convmat against its peers (BENCH="--help" lists what there is)
 	$(BIN)/python -m benchmarks $(BENCH)
 
@@ -55,4 +60,4 @@ format: $(WITH)dev  ## Mend the formatting
 	$(BIN)/ruff format .
 
 clean:  ## Remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis convmat-report site docs/assets/generated bench.json bench.png
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build convmat-report site docs/assets/generated bench.json bench.png

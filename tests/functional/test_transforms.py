@@ -387,7 +387,7 @@ def test_distributed_data_parallel(tmp_path):
     try:
         for rank in ranks:
             output, errors = rank.communicate(timeout=120)
-            assert output.strip() == "agreed", errors
+            assert output.splitlines()[-1:] == ["agreed"], errors  # some versions greet their peers first
     finally:
         for rank in ranks:
             rank.kill()

@@ -202,7 +202,7 @@ class _Transposed(_Convolution):
 
     def _weight_of(self, input: Tensor) -> Tensor:
         """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
-        frozen = vars(self).get(FROZEN)
+        frozen = self.__dict__.get(FROZEN)  # torch.compile of PyTorch 2.8 traces no vars(self)
         if frozen is None or not freezing.is_of_use(input):
             return self.weight
         if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack

@@ -1,0 +1,1 @@
+"""What the project checks now and then, with the standard library only: ``python -m tools.versions``."""
