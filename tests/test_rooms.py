@@ -22,7 +22,7 @@ ROOMS = {
     "planning": "geometry tensors kernel methods",
     "checking": "geometry tensors methods planning",
     "functional": "geometry tensors planning",
-    "upsampling": "geometry functional",
+    "upsampling": "geometry tensors functional",
     "nn": "geometry tensors planning functional",
     "models": "geometry tensors planning nn",
     "draw": "geometry matrices",

@@ -14,7 +14,7 @@ from convmat.functional import (
     unfold,
 )
 from convmat.geometry import Axis, Geometry, GeometryError
-from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
+from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix, to_scipy
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
@@ -52,6 +52,7 @@ __all__ = [
     "plan",
     "restore",
     "symbolic_matrix",
+    "to_scipy",
     "unfold",
     "upsample",
 ]

@@ -11,10 +11,20 @@ from typing import Any
 
 from torch import Tensor
 
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints, shortened, shown
 from convmat.planning import run, shortcuts
-from convmat.tensors.arguments import check_bias, check_input, check_tensors, conv_geometry, conv_transpose_geometry
+from convmat.tensors.arguments import (
+    check_bias,
+    check_dtype,
+    check_input,
+    check_tensors,
+    conv_geometry,
+    conv_transpose_geometry,
+    shape_of,
+)
 from convmat.tensors.im2col import col2im, im2col
+from convmat.tensors.memory import WORTH_ASKING, check_fits
+from convmat.tensors.watching import is_compiling
 
 
 def conv2d(
@@ -244,8 +254,11 @@ def unfold(
     """
     ndim = axes_of(kernel_size)
     check_input(input, ndim + 2, f"unfold over {ndim} axes", "(batch, channels, sizes)")
+    check_dtype(input, is_summed=False)
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation, in_channels=channels)
+    taps, windows, padded = prod(geometry.kernel_size), prod(geometry.outputs), prod(geometry.padded_sizes)
+    _check_columns(input, prod(input.shape[: input.ndim - ndim]) * (taps * windows + padded))
     return _with_batch(lambda batch: im2col(batch, geometry), input, ndim + 2)
 
 
@@ -281,19 +294,31 @@ def fold(
     for size in sizes:
         check_positive(output_size=size)
     check_input(input, 3, "fold", "(batch, channels*taps, windows)")
+    check_dtype(input)
     geometry = Geometry.conv(sizes, kernel_size, stride, padding, dilation)
     rows, windows = input.shape[-2:]
     taps, expected = prod(geometry.kernel_size), prod(geometry.outputs)
     if rows % taps:
         raise GeometryError(
-            f"input of shape {tuple(input.shape)} has {rows} rows: need a multiple of prod(kernel_size) = {taps}"
+            f"input of shape {shape_of(input)} has {rows} rows: need a multiple of prod(kernel_size) = {taps}"
         )
     if windows != expected:
         raise GeometryError(
-            f"input of shape {tuple(input.shape)} has {windows} columns, but a kernel of {geometry.kernel_size} has "
-            f"{' x '.join(map(str, geometry.outputs))} = {expected} places in output_size={sizes}"
+            f"input of shape {shape_of(input)} has {windows} columns, but a kernel of "
+            f"{shown(geometry.kernel_size)} has {shortened(' x '.join(map(str, geometry.outputs)))} = {expected} "
+            f"places in output_size={shown(sizes)}"
         )
+    _check_columns(input, prod(input.shape[:-2]) * (rows // taps) * (prod(sizes) + prod(geometry.padded_sizes)))
     return _with_batch(lambda batch: col2im(batch, geometry), input, 3)
+
+
+def _check_columns(input: Tensor, cells: int) -> None:
+    """Refuse what unfold and fold would allocate if it does not fit."""
+    size = cells * input.element_size()
+    if not is_compiling() and size > WORTH_ASKING:
+        check_fits(
+            f"the output for an input of shape {shape_of(input)}", size, input.device, "a smaller batch or input"
+        )
 
 
 def axes_of(sizes: PerAxis) -> int:

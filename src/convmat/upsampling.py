@@ -7,14 +7,31 @@ picture of ones would give (Cᵀ1, the weight that reaches each pixel) makes the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
-from convmat.geometry import GeometryError, an_int
+from convmat.geometry import GeometryError, an_int, kind_of, shown
 from convmat.geometry.resampling import PROFILES
+from convmat.tensors.memory import WORTH_ASKING, check_fits
+
+
+def check_kernel(kernel: str) -> None:
+    """Check that a kernel of this name is known."""
+    if not isinstance(kernel, str) or kernel not in PROFILES:
+        raise GeometryError(f"kernel={shown(kernel)} is unknown: need one of {', '.join(map(repr, PROFILES))}")
+
+
+def check_scale(scale: int) -> int:
+    """Check that a scale is an integer of at least 2, and return it as a plain one."""
+    scale = an_int(scale, "scale")
+    if scale < 2:
+        raise GeometryError(f"scale={scale} must be at least 2")
+    return scale
 
 
 def upsampling_kernel(scale: int, kernel: str = "bicubic", dtype: torch.dtype = torch.float32) -> tuple[Tensor, int]:
@@ -32,15 +49,35 @@ def upsampling_kernel(scale: int, kernel: str = "bicubic", dtype: torch.dtype = 
     >>> upsampling_kernel(2, "bilinear")
     (tensor([0.2500, 0.7500, 0.7500, 0.2500]), 1)
     """
-    if kernel not in PROFILES:
-        raise GeometryError(f"kernel={kernel!r} is unknown: need one of {', '.join(map(repr, PROFILES))}")
-    scale = an_int(scale, "scale")
-    if scale < 2:
-        raise GeometryError(f"scale={scale} must be at least 2")
+    check_kernel(kernel)
+    scale = check_scale(scale)
     profile, support = PROFILES[kernel]
     padding = math.ceil((support - 0.5) * scale + 0.5) - 1
     offsets = np.arange(-padding, scale + padding) + 0.5 - scale / 2
     return torch.from_numpy(profile(np.abs(offsets) / scale)).to(dtype), padding
+
+
+def check_upsampling_fits(
+    shape: Sequence[int], scale: int, kernel: str, dtype: torch.dtype, device: torch.device, copies: int = 2
+) -> None:
+    """Refuse to upsample to what would not fit in memory, before anything is allocated.
+
+    Args:
+        shape: of the image, (..., height, width).
+        scale, kernel: as in :func:`upsample`.
+        dtype, device: of the image.
+        copies: how many outputs are held at a time. Default: 2, the sum and its quotient
+
+    Raises:
+        GeometryError: if it would not fit, or scale or kernel are unknown.
+    """
+    check_kernel(kernel)
+    scale = check_scale(scale)
+    taps = (2 * math.ceil(PROFILES[kernel][1]) + 1) * scale
+    height, width = shape[-2] * scale, shape[-1] * scale
+    size = (copies * prod(shape) * scale**2 + taps**2) * dtype.itemsize
+    if size > WORTH_ASKING:
+        check_fits(f"upsampling to {height} x {width} by scale={scale}", size, device, "a smaller scale or image")
 
 
 def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str = "auto") -> Tensor:
@@ -67,13 +104,14 @@ def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str 
             [0., 1., 3., 4.]])
     """
     if not isinstance(image, Tensor):
-        raise TypeError(f"image must be a torch.Tensor, not {type(image).__name__}")
+        raise TypeError(f"image must be a torch.Tensor, not {kind_of(image)}")
     if not image.is_floating_point():
         raise TypeError(f"image is {image.dtype}: need a floating dtype; image.float() would do")
     if image.ndim < 2:
         raise GeometryError(
-            f"image of shape {tuple(image.shape)} has {image.ndim} dimensions: need (..., height, width)"
+            f"image of shape {shown(tuple(image.shape))} has {image.ndim} dimensions: need (..., height, width)"
         )
+    check_upsampling_fits(image.shape, scale, kernel, image.dtype, image.device)
     taps, padding = upsampling_kernel(scale, kernel, image.dtype)
     weight = torch.outer(taps, taps).to(image.device)[None, None]
 

@@ -198,8 +198,15 @@ GEOMETRY_ERRORS = {
     "padding_mode of NumPy": (transposed(padding_mode="constant"), ["padding_mode='constant'", "'zeros'"]),
     "unknown padding": (direct(padding="full"), ["padding='full'", "'same'", "'valid'"]),
     "unknown layout": (
-        matrix(layout=torch.sparse_csc),
-        ["layout=torch.sparse_csc", "torch.strided", "torch.sparse_coo", "torch.sparse_csr"],
+        matrix(layout=torch.sparse_bsr),
+        [
+            "layout=torch.sparse_bsr",
+            "'csc'",
+            "torch.strided",
+            "torch.sparse_coo",
+            "torch.sparse_csr",
+            "torch.sparse_csc",
+        ],
     ),
     # dtypes and bias
     "weight of another dtype": (

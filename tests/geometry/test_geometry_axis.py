@@ -126,11 +126,17 @@ def test_overlap_counts_the_taps_that_read_an_input(axis):
 
 
 @given(axes())
-def test_most_entries_bounds_the_entries(axis):
-    entries = len({(o, i) for o, _, i in triples(axis)})
-    assert axis.most_entries() >= entries
-    if axis.padding_mode == "zeros":
-        assert axis.most_entries() == entries
+def test_most_entries_are_the_entries(axis):
+    assert axis.most_entries() == len({(o, i) for o, _, i in triples(axis)})
+
+
+@given(axes())
+def test_without_listing_the_bound_holds(axis):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("convmat.geometry.axis._MOST_LISTED", 0)
+        assert axis.most_entries() >= len({(o, i) for o, _, i in triples(axis)})
+        for transposed in (False, True):
+            assert axis.entries(transposed)[0].shape[1] <= axis.most_in_row(transposed)
 
 
 @given(axes(padding_mode="zeros"))
@@ -406,6 +412,24 @@ def test_rows_are_no_longer_than_said(axis):
     for transposed in (False, True):
         columns, _ = axis.entries(transposed)
         assert columns.shape[1] <= axis.most_in_row(transposed)
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
+@given(data=st.data())
+def test_on_long_axes_rows_are_as_long_as_said(padding_mode, data):
+    """Where a memory check would refuse too early if they were not."""
+    kernel, stride, dilation = (data.draw(st.integers(1, largest)) for largest in (6, 4, 3))
+    lo, hi = (data.draw(st.integers(0, 8)) for _ in range(2))
+    size = 4 * (lo + hi + dilation * kernel + stride)
+    axis = Axis.conv(size, kernel, stride, (lo, hi), dilation, padding_mode)
+    for transposed in (False, True):
+        assert axis.most_in_row(transposed) == axis.entries(transposed)[0].shape[1]
+
+
+def test_wide_padding_takes_no_time_to_bound():
+    axis = Axis.conv(2**40, 2**20, 1, 2**39, 1, "reflect")
+    assert axis.most_entries() >= axis.outputs
+    assert axis.most_in_row(transposed=True) >= 2**20
 
 
 @given(axes())

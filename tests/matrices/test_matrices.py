@@ -15,7 +15,7 @@ from convmat import GeometryError
 from tests.cases import LAYERS
 from tests.layers import INTEGERS, PADDING_MODES, Layer, jacobian, reference
 
-LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr)
+LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
 every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 every_case = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 SIZES = (7, 5, 4)
@@ -148,8 +148,8 @@ def test_index_dtype_of_csr(index_dtype):
 def test_gradients_flow_from_the_entries_to_the_weight(layer, layout, dtype):
     _, weight, _ = layer.tensors(dtype=dtype)
     weight.requires_grad_()
-    if layout == torch.sparse_csr and dtype.is_complex:
-        with pytest.raises(GeometryError, match=r"no gradients of torch.complex128 in CSR: use .*coo"):
+    if layout in (torch.sparse_csr, torch.sparse_csc) and dtype.is_complex:
+        with pytest.raises(GeometryError, match=r"no gradients of torch.complex128 in CSR and CSC: use .*coo"):
             layer.matrix(weight, layout=layout)
         assert_close(layer.matrix(weight.detach(), layout=layout).to_dense(), jacobian(layer, weight.detach()))
         return
@@ -160,6 +160,10 @@ def test_gradients_flow_from_the_entries_to_the_weight(layer, layout, dtype):
         entries, at = matrix, cotangent
     elif layout == torch.sparse_coo:
         entries, at = matrix.values(), cotangent[tuple(matrix.indices())]
+    elif layout == torch.sparse_csc:
+        counts = matrix.ccol_indices().diff()
+        columns = torch.arange(len(counts)).repeat_interleave(counts)
+        entries, at = matrix.values(), cotangent[matrix.row_indices(), columns]
     else:
         counts = matrix.crow_indices().diff()
         rows = torch.arange(len(counts)).repeat_interleave(counts)

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 import convmat
 from convmat import GeometryError
 
-LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr)
+LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
 every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 SIZES = (5, 4, 3)
 
@@ -291,6 +291,9 @@ def test_gradients_flow_to_every_parameter(name, layout):
         ours = gradients(matrix, model, cotangent)
     elif layout == torch.sparse_coo:
         ours = gradients(matrix.values(), model, cotangent[tuple(matrix.indices())])
+    elif layout == torch.sparse_csc:
+        columns = torch.arange(matrix.shape[1]).repeat_interleave(matrix.ccol_indices().diff())
+        ours = gradients(matrix.values(), model, cotangent[matrix.row_indices(), columns])
     else:
         rows = torch.arange(len(matrix)).repeat_interleave(matrix.crow_indices().diff())
         ours = gradients(matrix.values(), model, cotangent[rows, matrix.col_indices()])
@@ -427,10 +430,10 @@ NO_LINEAR_PARTS = [
     (nn.Softmax(1), "Softmax is not linear"),
     (nn.Bilinear(1, 1, 1), "Bilinear is not known to be linear"),
     (nn.ModuleList([nn.Conv2d(2, 2, 1)]), "ModuleList is not known to be linear"),
-    (OwnForward(2, 2, 1), "OwnForward has a forward of its own, not that of Conv2d"),
-    (OwnConvolution(2, 2, 1), "OwnConvolution has a forward of its own, not that of Conv2d"),
-    (patched(), "Conv2d has a forward of its own, not that of Conv2d"),
-    (OwnSequential(nn.Conv2d(2, 2, 1)), "OwnSequential has a forward of its own, not that of Sequential"),
+    (OwnForward(2, 2, 1), "OwnForward is not linear: leave it out"),
+    (OwnConvolution(2, 2, 1), "OwnConvolution is not linear: leave it out"),
+    (patched(), "Conv2d is not linear: leave it out"),
+    (OwnSequential(nn.Conv2d(2, 2, 1)), "OwnSequential is not linear: leave it out"),
 ]
 WRONG_STATES = [
     (nn.BatchNorm2d(2), "BatchNorm2d .* in train mode: call model.eval() first"),
@@ -499,8 +502,8 @@ def test_in_shape_must_be_integers(in_shape):
 
 
 def test_layouts_are_checked_like_those_of_convolutions():
-    with pytest.raises(GeometryError, match=r"layout=torch\.sparse_csc is unknown"):
-        convmat.matrix(nn.Flatten(), (2, 3), layout=torch.sparse_csc)
+    with pytest.raises(GeometryError, match=r"layout=torch\.sparse_bsr is unknown"):
+        convmat.matrix(nn.Flatten(), (2, 3), layout=torch.sparse_bsr)
     with pytest.raises(GeometryError, match=r"index_dtype=torch\.int32 goes with layout=torch\.sparse_csr"):
         convmat.matrix(nn.Flatten(), (2, 3), index_dtype=torch.int32)
 
@@ -530,7 +533,7 @@ def test_parts_that_would_not_fit_are_refused(module, in_shape, layout):
 def test_products_that_would_not_fit_are_refused(monkeypatch):
     """Each part is small, and what they make is not."""
     model = nn.Sequential(nn.Linear(1024, 1), nn.Identity(), nn.Sequential(nn.Linear(1, 1024)))
-    monkeypatch.setattr("convmat.matrices.limits.available", lambda device: 2**24)
+    monkeypatch.setattr("convmat.tensors.memory.available", lambda device: 2**24)
     message = r"^0 to 2\.0: a 1024 x 1024 matrix with up to 1048576 nonzero entries takes "
     with pytest.raises(GeometryError, match=message):
         convmat.matrix(model, (1024,), layout=torch.sparse_csr)
@@ -538,7 +541,7 @@ def test_products_that_would_not_fit_are_refused(monkeypatch):
 
 def test_products_begin_where_there_is_the_least_to_do(monkeypatch):
     """Either way round would take too much here if it began at the other end."""
-    monkeypatch.setattr("convmat.matrices.limits.available", lambda device: 2**24)
+    monkeypatch.setattr("convmat.tensors.memory.available", lambda device: 2**24)
     square = [nn.Linear(256, 256) for _ in range(3)]
     for model in (nn.Sequential(*square, nn.Linear(256, 1)), nn.Sequential(nn.Linear(1, 256), *square)):
         in_shape = (model[0].in_features,)

@@ -397,3 +397,39 @@ def test_fold_errors():
 @pytest.mark.parametrize(("padding", "size"), [("valid", 7), ("same", 5), ([1], 5), ([[1, 0]], 6)], ids=str)
 def test_padding_that_is_no_number_or_cannot_be_hashed(padding, size):
     assert convmat.nn.ConvTranspose1d(1, 1, 3, padding=padding)(torch.ones(1, 1, 5)).shape == (1, 1, size)
+
+
+# -- names in errors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", convmat.nn.__all__)
+def test_a_missing_argument_is_said_of_the_public_class(name):
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) missing \d required positional argument"):
+        getattr(convmat.nn, name)()
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument 'channels'"):
+        getattr(convmat.nn, name)(1, 1, 1, channels=3)
+
+
+def test_a_missing_input_is_said_of_the_public_class():
+    with pytest.raises(TypeError, match=r"^ConvTranspose2d\.forward\(\) missing 1 required positional argument"):
+        convmat.nn.ConvTranspose2d(1, 1, 1)()
+
+
+def test_subclasses_of_users_keep_their_functions():
+    class Doubled(convmat.nn.ConvTranspose1d):
+        def __init__(self, channels):
+            super().__init__(channels, channels, 3)
+
+        def forward(self, input, output_size=None):
+            return 2 * super().forward(input, output_size)
+
+    layer = Doubled(2)
+    x = torch.randn(1, 2, 5)
+    assert torch.equal(layer(x), 2 * convmat.nn.ConvTranspose1d.forward(layer, x))
+
+
+def test_the_size_of_any_tensor_will_do_as_output_size():
+    """As in PyTorch, where segmentation networks hand over ``image.size()``, whose channels are others."""
+    image = torch.randn(2, 3, 9, 12)
+    for layer in (nn.ConvTranspose2d(8, 5, 3, stride=2, padding=1), convmat.nn.ConvTranspose2d(8, 5, 3, 2, 1)):
+        assert layer(torch.randn(2, 8, 5, 6), output_size=image.size()).shape == (2, 5, 9, 12)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convmat.checking.measure import median_seconds, peak_bytes
 from convmat.checking.reference import reference
-from convmat.geometry import Geometry, GeometryError, check_positive
+from convmat.geometry import Geometry, GeometryError, check_positive, geometry_of, shown
 from convmat.methods import METHODS
 from convmat.planning import check_method, run
+from convmat.tensors.arguments import check_is_tensor, shape_of
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,22 @@ class Comparison:
 
 
 def compare_methods(
-    geometry: Geometry,
+    geometry: Geometry | nn.Module,
     input: Tensor | None = None,
     weight: Tensor | None = None,
     *,
+    in_shape: Sequence[int] | None = None,
     methods: Iterable[str] = tuple(METHODS),
     repeats: int = 3,
 ) -> Iterator[Comparison]:
     """Run every method on a layer, one by one, and compare with PyTorch.
 
     Args:
-        geometry: the layer, direct or transposed.
-        input: of shape (batch, *geometry.in_shape). Default: random numbers, a batch of one, float32
-        weight: of shape ``geometry.weight_shape``. Default: random numbers
+        geometry: the layer, direct or transposed: its geometry, or a convolution layer of PyTorch or of
+            :mod:`convmat.nn`, whose own weight is taken then.
+        input: of shape (batch, *geometry.in_shape). Default: random numbers, a batch of one, of the weight's dtype
+        weight: of shape ``geometry.weight_shape``. Default: random numbers, float32
+        in_shape: with a layer, channels and spatial sizes of its input. Default: those of ``input``
         methods: names from :func:`convmat.available_methods`. Default: all but ``"auto"``
         repeats: how often to time each. Default: 3
 
@@ -62,6 +67,14 @@ def compare_methods(
     >>> all(result.max_error < 1e-5 for result in results)
     True
     """
+    if isinstance(geometry, nn.Module):
+        if in_shape is None and isinstance(input, Tensor):
+            in_shape = input.shape[1:]
+        weight = cast("Tensor", geometry.weight).detach() if weight is None else weight
+    geometry = geometry_of(geometry, in_shape)
+    for name, tensor in (("input", input), ("weight", weight)):
+        if tensor is not None:
+            check_is_tensor(tensor, name)
     names = [methods] if isinstance(methods, str) else list(methods)
     for name in names:
         check_method(name)
@@ -69,10 +82,12 @@ def compare_methods(
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, *geometry.in_shape, generator=generator) if input is None else input
     w = torch.randn(geometry.weight_shape, generator=generator) if weight is None else weight
+    if input is None:
+        x = x.to(w.device, w.dtype)
     if x.ndim != geometry.ndim + 2 or not len(x) or tuple(x.shape[1:]) != geometry.in_shape:
-        raise GeometryError(f"input of shape {tuple(x.shape)}: need (batch of at least 1, *{geometry.in_shape})")
+        raise GeometryError(f"input of shape {shape_of(x)}: need (batch of at least 1, *{shown(geometry.in_shape)})")
     if tuple(w.shape) != geometry.weight_shape:
-        raise GeometryError(f"weight of shape {tuple(w.shape)}: need {geometry.weight_shape}")
+        raise GeometryError(f"weight of shape {shape_of(w)}: need {shown(geometry.weight_shape)}")
     expected = reference(geometry, x.double(), w.double())
     for method in names:
         yield _compare(method, lambda name: run(geometry, x, w, None, name), expected, repeats)

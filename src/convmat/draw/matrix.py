@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from convmat import matrices
 from convmat.draw.figures import new_figure
-from convmat.geometry import Geometry, GeometryError, IntArray
+from convmat.geometry import Geometry, GeometryError, IntArray, geometry_of
 from convmat.matrices.symbols import symbolic_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import nn
 
 _MOST_NAMED_CELLS = 20
 _MOST_RULED_CELLS = 150
@@ -22,15 +24,19 @@ _MOST_PIXELS = 800
 _MOST_ENTRIES = 20_000_000
 
 
-def sparsity(geometry: Geometry, title: str | None = None) -> Figure:
+def sparsity(
+    geometry: Geometry | nn.Module, in_shape: Sequence[int] | None = None, *, title: str | None = None
+) -> Figure:
     """Draw the matrix of a geometry: one colour per tap, white where it is zero.
 
     Small matrices show the names of the taps; large ones are drawn in blocks, each with the tap that comes first in it.
 
     Args:
-        geometry: direct (draws C) or transposed (draws Cᵀ).
+        geometry: direct (draws C) or transposed (draws Cᵀ), or a convolution layer.
+        in_shape: with a layer, channels and spatial sizes of its input.
         title: above the picture. Default: the matrix' name and size
     """
+    geometry = geometry_of(geometry, in_shape)
     if geometry.most_entries() > _MOST_ENTRIES:
         raise GeometryError(
             f"the {matrices.size_text(geometry)} is too large to draw: need at most {_MOST_ENTRIES} entries; "

@@ -12,10 +12,11 @@ to build, closed forms stand beside it; the tests hold the two together.
 """
 
 from convmat.geometry.axis import Axis, Border, IntArray, Phase, PhaseWindow
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
+from convmat.geometry.layers import layer_arguments
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
-from convmat.geometry.product import Geometry
-from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range
+from convmat.geometry.product import Geometry, geometry_of
+from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range
 
 __all__ = [
     "PADDING_MODES",
@@ -29,9 +30,15 @@ __all__ = [
     "Phase",
     "PhaseWindow",
     "an_int",
+    "check_padding_mode",
     "check_positive",
+    "geometry_of",
     "ints",
     "kept_range",
+    "kind_of",
+    "layer_arguments",
     "per_axis_ints",
     "per_axis_padding",
+    "shortened",
+    "shown",
 ]

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convmat.geometry.errors import GeometryError
+from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.per_axis import an_int
 from convmat.geometry.sizes import check_padding, check_positive, direct_size, transposed_size
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+
+_MOST_LISTED = 2**16  # entries that are listed to count them exactly
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ class Axis:
 
     def source(self) -> IntArray:
         """The tap table, of shape (outputs, kernel): the input that output o reads through tap t, or -1 for a zero."""
+        _check_table(self.outputs * self.kernel, "table")
         outputs, taps = np.arange(self.outputs, dtype=np.int64), np.arange(self.kernel, dtype=np.int64)
         return np.asarray(self.source_of(outputs[:, None], taps[None, :]), dtype=np.int64)
 
@@ -183,6 +187,7 @@ class Axis:
 
     def padding_source(self) -> IntArray:
         """P as a table: the input (or -1) that each of the ``padded`` cells is a copy of."""
+        _check_table(self.padded, "padding's table")
         return np.asarray(self._cell(np.arange(self.padded, dtype=np.int64)), dtype=np.int64)
 
     def borders(self) -> tuple[Border, Border]:
@@ -256,18 +261,46 @@ class Axis:
         return np.bincount(sources[sources >= 0], minlength=self.inputs).astype(np.int64)
 
     def most_entries(self) -> int:
-        """An upper bound, exact with zero padding, on the nonzero entries of this axis' matrix, without its table."""
-        if self.padding_mode != "zeros":
+        """An upper bound on the nonzero entries of this axis' matrix, exact unless padding is very wide."""
+        if self.padding_mode == "zeros":
+            return sum(max(stop - start, 0) for start, stop in map(self.readers, range(self.kernel)))
+        # Windows that lie inside read as many inputs as they have taps.
+        first = min(-(-self.lo // self.stride), self.outputs)
+        end = min(max((self.lo + self.inputs - self.extent) // self.stride + 1, first), self.outputs)
+        of_borders = self._distinct_sources(first, end)
+        if of_borders is None:
             return self.outputs * min(self.kernel, self.inputs)
-        return sum(max(stop - start, 0) for start, stop in map(self.readers, range(self.kernel)))
+        return (end - first) * self.kernel + len(of_borders)
 
     def most_in_row(self, transposed: bool = False) -> int:
-        """An upper bound on the nonzero entries in a row, exact where cells are many and padding is zeros."""
+        """An upper bound on the nonzero entries in a row, exact where cells are many unless padding is very wide."""
         if not transposed:
             return min(self.kernel, self.inputs)
         # The taps that one copy of a cell is fed through lie this far apart.
         apart = self.stride // gcd(self.stride, self.dilation)
-        return min(-(-self.kernel // apart) * self._most_copies(), self.outputs)
+        of_one_copy = min(-(-self.kernel // apart), self.outputs)
+        if self.padding_mode == "zeros":
+            return of_one_copy
+        # Only cells near the ends have several copies.
+        near = max(self.lo, self.hi)
+        first = min((self.lo + near) // self.stride + 1, self.outputs)
+        end = min(max(-(-(self.lo + self.inputs - near - self.extent) // self.stride), first), self.outputs)
+        of_borders = self._distinct_sources(first, end)
+        if of_borders is None:
+            return min(-(-self.kernel // apart) * self._most_copies(), self.outputs)
+        counts = np.unique(of_borders, return_counts=True)[1]
+        return max(of_one_copy, int(counts.max(initial=0)))
+
+    def _distinct_sources(self, first: int, end: int) -> IntArray | None:
+        """The inputs that each output but those from ``first`` to ``end`` reads, once each; ``None`` if too many."""
+        count = first + self.outputs - end
+        if count * self.kernel > _MOST_LISTED:
+            return None
+        outputs = np.concatenate([np.arange(first), np.arange(end, self.outputs)])
+        sources = np.sort(self.source_of(outputs[:, None], np.arange(self.kernel)[None, :]), axis=1)
+        is_first = np.ones(sources.shape, dtype=bool)
+        is_first[:, 1:] = np.diff(sources, axis=1) != 0
+        return np.asarray(sources[is_first], dtype=np.int64)
 
     def _most_copies(self) -> int:
         """An upper bound on the padded cells that are copies of one input."""
@@ -275,9 +308,7 @@ class Axis:
             return -(-self.padded // self.inputs)
         if self.padding_mode == "replicate":
             return max(self.lo, self.hi) + 1 if self.inputs > 1 else self.padded
-        if self.padding_mode == "reflect":
-            return 2 if self.lo + self.hi < self.inputs - 1 else 3
-        return 1
+        return 2 if self.lo + self.hi < self.inputs - 1 else 3
 
     def readers(self, tap: int) -> tuple[int, int]:
         """The range of outputs, end excluded, that read an input and not a zero through a tap (zero padding)."""
@@ -386,6 +417,13 @@ class Axis:
         """
         both = min(self.lo, self.hi)
         return both, (self.lo - both, self.hi - both), max(self.slack - (self.hi - both), 0)
+
+
+def _check_table(cells: int, what: str) -> None:
+    """Refuse a table that would not fit, with what building it takes."""
+    size = 3 * 8 * cells
+    if size > WORTH_ASKING:
+        check_fits(f"the axis' {what} of {cells} cells", size, free_memory(), "a smaller axis, or its closed forms")
 
 
 def _ragged_rows(values: IntArray, counts: IntArray) -> IntArray:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, kind_of, shown
 
 PerAxis: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]] | Literal["same", "valid"]
 
+LARGEST = 2**63 - 1  # of PyTorch's and NumPy's indices
+
 
 def per_axis_ints(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
     """One integer per axis, from an integer or a sequence of them; a sequence of one serves all axes, as in PyTorch."""
-    value = _as_list(value)
+    value = _as_list(value, name, f"one integer, or one for each of the {ndim} axes")
     if isinstance(value, str) or not isinstance(value, Sequence):
         return (an_int(value, name),) * ndim
     values = ints(value, name)
@@ -21,7 +23,8 @@ def per_axis_ints(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
         return values * ndim
     if len(values) != ndim:
         raise GeometryError(
-            f"{name}={tuple(value)} has {len(values)} values: need one integer, or one for each of the {ndim} axes"
+            f"{name}={shown(tuple(value))} has {len(values)} values: need one integer, or one for each of the {ndim} "
+            "axes"
         )
     return values
 
@@ -30,9 +33,9 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
     """One ``(lo, hi)`` pair or ``"same"`` per axis, from any form of the ``padding`` argument."""
     if isinstance(value, str):
         if value not in ("same", "valid"):
-            raise GeometryError(f"padding={value!r} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'")
+            raise GeometryError(f"padding={shown(value)} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'")
         return ("same" if value == "same" else (0, 0),) * ndim
-    value = _as_list(value)
+    value = _as_list(value, "padding", f"one integer, or one integer or (lo, hi) pair for each of the {ndim} axes", 2)
     if not isinstance(value, Sequence):
         return ((an_int(value, "padding"),) * 2,) * ndim
     pairs = tuple(_padding_pair(item, value) for item in value)
@@ -41,7 +44,7 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
     if len(pairs) != ndim:
         hint = f"; for one (lo, hi) pair write padding=({tuple(value)},)" if ndim == 1 and len(pairs) == 2 else ""
         raise GeometryError(
-            f"padding={tuple(value)} has {len(pairs)} values: need one integer, or one integer or (lo, hi) pair "
+            f"padding={shown(tuple(value))} has {len(pairs)} values: need one integer, or one integer or (lo, hi) pair "
             f"for each of the {ndim} axes{hint}"
         )
     return pairs
@@ -51,28 +54,45 @@ def _padding_pair(item: Any, padding: Any) -> tuple[int, int]:
     if not isinstance(item, Sequence) or isinstance(item, str):
         return (an_int(item, "padding"),) * 2
     if len(item) != 2:
-        raise GeometryError(f"padding={padding!r}: {item!r} must be a pair (lo, hi)")
+        raise GeometryError(f"padding={shown(padding)}: {shown(item)} must be a pair (lo, hi)")
     return an_int(item[0], "padding"), an_int(item[1], "padding")
 
 
 def an_int(value: Any, name: str) -> int:
     """A plain integer; symbolic ones (of PyTorch's tracing, which carry a node) stay as they are."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if not -LARGEST <= value <= LARGEST:
+            raise GeometryError(f"{name}={shown(value)} is out of range: need at most 2**63-1")
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}={value!r} must be an integer, not {type(value).__name__}")
-    plain: int = value if hasattr(value, "node") else value.__index__()
-    return plain
+        raise TypeError(f"{name}={shown(value)} must be an integer, not {kind_of(value)}")
+    if hasattr(value, "node"):
+        symbolic: int = value
+        return symbolic
+    try:
+        return an_int(value.__index__(), name)
+    except TypeError:  # an array or a tensor that is no single integer
+        raise TypeError(f"{name}={shown(value)} must be an integer, not {kind_of(value)}") from None
 
 
-def _as_list(value: Any) -> Any:
-    """Arrays and tensors as the numbers or lists that they hold."""
-    return value.tolist() if hasattr(value, "tolist") else value
+def _as_list(value: Any, name: str, need: str, most_dimensions: int = 1) -> Any:
+    """Small arrays and tensors of integers as the numbers or lists that they hold."""
+    if not hasattr(value, "tolist"):
+        return value
+    if getattr(value, "ndim", 0) > most_dimensions or getattr(value, "is_meta", False):
+        hint = _SHAPES.get(name)
+        hint = f"; {hint} would do" if hint else ""
+        raise TypeError(f"{name}={shown(value)} must be {need}, not the numbers of a {kind_of(value)}{hint}")
+    return value.tolist()
+
+
+# What to write where a tensor stands whose shape is meant, x being a batch.
+_SHAPES = {"in_shape": "x.shape[1:]", "input_size": "x.shape[2:]", "output_size": "x.shape[2:]"}
 
 
 def ints(values: Sequence[Any], name: str) -> tuple[int, ...]:
     """A tuple of plain integers."""
-    values = _as_list(values)
+    values = _as_list(values, name, "a sequence of integers")
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"{name}={values!r} must be a sequence of integers, not {type(values).__name__}")
+        raise TypeError(f"{name}={shown(values)} must be a sequence of integers, not {kind_of(values)}")
     return tuple(an_int(value, name) for value in values)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from convmat.geometry.axis import Axis, IntArray
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, kind_of, shown
+from convmat.geometry.layers import layer_arguments
+from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.notes import Notes
-from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
+from convmat.geometry.per_axis import LARGEST, Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.sizes import check_positive
-
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,19 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.axes, tuple) and self.axes and all(isinstance(axis, Axis) for axis in self.axes)):
-            raise TypeError(f"axes={self.axes!r} must be a tuple of at least one convmat.Axis")
+            raise TypeError(f"axes={shown(self.axes)} must be a tuple of at least one convmat.Axis")
         check_positive(groups=self.groups)
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if an_int(channels, name) < 0:
-                raise GeometryError(f"{name}={channels} must be at least 0")
+                raise GeometryError(f"{name}={shown(channels)} must be at least 0")
             if channels % self.groups:
-                raise GeometryError(f"{name}={channels} must be a multiple of groups={self.groups}")
+                raise GeometryError(f"{name}={shown(channels)} must be a multiple of groups={shown(self.groups)}")
         for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
             elements = prod(shape)
-            if isinstance(elements, int) and elements > _LARGEST:  # symbolic ones are of tensors that exist
-                raise GeometryError(f"{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow")
+            if isinstance(elements, int) and elements > LARGEST:  # symbolic ones are of tensors that exist
+                raise GeometryError(
+                    f"{name} shape {shown(shape)} has {shown(elements)} elements, more than 2**63-1: sizes overflow"
+                )
 
     def __reduce__(self) -> Any:
         """Copied and saved without the notes, which may hold addresses of memory."""
@@ -130,6 +132,43 @@ class Geometry:
         axes = _build_axes(Axis.conv_transpose, per_axis, ndim)
         return cls(axes, in_channels, out_channels, an_int(groups, "groups"), transposed=True)
 
+    @classmethod
+    def of(cls, layer: Any, in_shape: Sequence[int]) -> Geometry:
+        """The geometry of a convolution layer on an input of some shape.
+
+        Args:
+            layer: of PyTorch, of :mod:`convmat.nn`, or any that has ``in_channels``, ``out_channels``, ``kernel_size``,
+                ``stride``, ``padding``, ``dilation`` and ``groups`` as PyTorch's have, and where they are not the
+                defaults ``padding_mode``, ``transposed`` and ``output_padding``. Its weight is not read.
+            in_shape: channels and spatial sizes of its input, without the batch.
+
+        Raises:
+            GeometryError: if layer and input do not go together.
+            TypeError: if the layer lacks an attribute.
+
+        >>> import torch
+        >>> Geometry.of(torch.nn.Conv2d(3, 8, kernel_size=3, stride=2, padding=1), (3, 10, 12)).out_shape
+        (8, 5, 6)
+        """
+        read = layer_arguments(layer, in_shape)
+        if read.channels != layer.in_channels:
+            raise GeometryError(
+                f"in_shape={shown(tuple(in_shape))} has {read.channels} channels, but the layer reads "
+                f"in_channels={layer.in_channels}"
+            )
+        of_layer: dict[str, Any] = {
+            "stride": read.stride,
+            "padding": read.padding,
+            "dilation": read.dilation,
+            "groups": read.groups,
+            "padding_mode": read.padding_mode,
+            "in_channels": read.channels,
+            "out_channels": layer.out_channels,
+        }
+        if read.transposed:
+            return cls.conv_transpose(read.sizes, read.kernel_size, output_padding=read.output_padding, **of_layer)
+        return cls.conv(read.sizes, read.kernel_size, **of_layer)
+
     # -- shapes --------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -171,6 +210,11 @@ class Geometry:
     def out_shape(self) -> tuple[int, ...]:
         """Channels and spatial sizes of the map's output, without batch."""
         return (self.out_channels, *self.written)
+
+    @property
+    def padded_sizes(self) -> tuple[int, ...]:
+        """Spatial sizes of the padded input that the direct convolution's windows lie on."""
+        return tuple(axis.padded for axis in self.axes)
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
@@ -238,7 +282,9 @@ class Geometry:
     def _index(self, index: Sequence[int], name: str) -> tuple[int, ...]:
         numbers = ints(index, name)
         if len(numbers) != self.ndim:
-            raise GeometryError(f"{name}={numbers} has {len(numbers)} values: need one for each of {self.ndim} axes")
+            raise GeometryError(
+                f"{name}={shown(numbers)} has {len(numbers)} values: need one for each of {self.ndim} axes"
+            )
         return numbers
 
     @staticmethod
@@ -247,6 +293,9 @@ class Geometry:
 
     def overlap(self) -> IntArray:
         """How many (tap, output) pairs meet in each input, of shape ``inputs``: the checkerboard of Cᵀ."""
+        size = 8 * prod(self.inputs)
+        if size > WORTH_ASKING:
+            check_fits(f"an array of shape {shown(self.inputs)}", 2 * size, free_memory(), "smaller sizes")
         counts = np.ones((), dtype=np.int64)
         for axis in self.axes:
             counts = counts[..., None] * axis.overlap()
@@ -297,6 +346,20 @@ class Geometry:
             valid = valid & (columns >= 0).reshape(shape)
         entry_axes = tuple(range(self.ndim, 2 * self.ndim + 1))
         return valid.sum(axis=entry_axes, dtype=np.int64).reshape(-1), column[valid], tap[valid]
+
+
+def geometry_of(geometry_or_layer: Any, in_shape: Sequence[int] | None) -> Geometry:
+    """A geometry as it is, or that of a layer, which needs the shape of its input; see :meth:`Geometry.of`."""
+    if isinstance(geometry_or_layer, Geometry):
+        if in_shape is not None:
+            raise TypeError(f"in_shape={shown(in_shape)} goes with a layer only: a geometry has its sizes")
+        return geometry_or_layer
+    if in_shape is None:
+        kind = kind_of(geometry_or_layer)
+        raise TypeError(
+            f"geometry must be a convmat.Geometry, or a convolution layer together with in_shape, not {kind} alone"
+        )
+    return Geometry.of(geometry_or_layer, in_shape)
 
 
 def _build_axes(build: Callable[..., Axis], per_axis: Iterable[tuple[Any, ...]], ndim: int) -> tuple[Axis, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, shown
 from convmat.geometry.per_axis import an_int, per_axis_padding
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -14,7 +14,7 @@ def direct_size(input_size: int, kernel: int, stride: int, padding: Any, dilatio
     """The output size of a convolution, and its padding ``lo`` and ``hi``."""
     check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
     extent = dilation * (kernel - 1) + 1
-    if padding == "same":
+    if _is_same(padding):
         return (input_size + stride - 1) // stride, *_same_padding(input_size, stride, extent)
     lo, hi = _pair(padding)
     padded = input_size + lo + hi
@@ -39,13 +39,15 @@ def transposed_size(
     """The output size of a transposed convolution, and its padding ``lo`` and ``hi``."""
     check_positive(kernel_size=kernel, stride=stride, dilation=dilation, input_size=input_size)
     an_int(output_padding, "output_padding")
-    if output_padding and (output_size is not None or padding == "same"):
-        other = "padding='same'" if padding == "same" else f"output_size={output_size}"
+    if output_size is not None:
+        an_int(output_size, "output_size")
+    if output_padding and (output_size is not None or _is_same(padding)):
+        other = "padding='same'" if _is_same(padding) else f"output_size={output_size}"
         raise GeometryError(
             f"output_padding={output_padding} cannot go with {other}, which fixes the size: leave output_padding at 0"
         )
     full = (input_size - 1) * stride + dilation * (kernel - 1) + 1
-    if padding == "same":
+    if _is_same(padding):
         size = input_size * stride if output_size is None else output_size
         _check_reachable(size, (input_size - 1) * stride + 1, input_size * stride)
         return size, *_halves(max(full - size, 0))
@@ -78,9 +80,7 @@ def check_positive(**values: int) -> None:
 
 def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
     """Check that padding is not negative, of a known mode, and finds what it reads in the axis."""
-    if padding_mode not in PADDING_MODES:
-        known = ", ".join(map(repr, PADDING_MODES))
-        raise GeometryError(f"padding_mode={padding_mode!r} is unknown: need one of {known}")
+    check_padding_mode(padding_mode)
     _check_not_negative(lo, hi)
     limit = {"reflect": inputs - 1, "circular": inputs}.get(padding_mode)
     if limit is not None and max(lo, hi) > limit:
@@ -89,6 +89,13 @@ def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
             f"padding {(lo, hi)} with padding_mode={padding_mode!r} reads a side of {inputs} cells: "
             f"need padding {sign} {inputs}; at most {limit} would do"
         )
+
+
+def check_padding_mode(padding_mode: str) -> None:
+    """Check that a padding mode is known."""
+    if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
+        known = ", ".join(map(repr, PADDING_MODES))
+        raise GeometryError(f"padding_mode={shown(padding_mode)} is unknown: need one of {known}")
 
 
 def _check_reachable(output_size: int, smallest: int, largest: int) -> None:
@@ -101,6 +108,10 @@ def _check_reachable(output_size: int, smallest: int, largest: int) -> None:
             f"output_size={output_size} is out of reach: need {smallest} <= output_size <= {largest}; "
             f"{nearest} would do"
         )
+
+
+def _is_same(padding: Any) -> bool:
+    return isinstance(padding, str) and padding == "same"
 
 
 def _pair(padding: Any) -> tuple[int, int]:

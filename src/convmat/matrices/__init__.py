@@ -1,7 +1,8 @@
-"""A geometry and a weight -> the matrix: dense, COO, CSR, or its symbols; that of layers and models, too."""
+"""A geometry and a weight -> the matrix: dense, COO, CSR, CSC, or its symbols; that of layers and models, too."""
 
 from convmat.matrices.convolutions import coo, csr, dense, size_text, weight_gradient
 from convmat.matrices.functions import conv_matrix, conv_transpose_matrix, matrix
+from convmat.matrices.scipy_arrays import to_scipy
 from convmat.matrices.symbols import symbolic_matrix
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "matrix",
     "size_text",
     "symbolic_matrix",
+    "to_scipy",
     "weight_gradient",
 ]

@@ -14,15 +14,29 @@ from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError
 from convmat.matrices.entries import Entries
-from convmat.matrices.layouts import check_compressed, check_layout, to_coo, to_csr, to_dense
-from convmat.matrices.limits import check_fits
+from convmat.matrices.layouts import (
+    LayoutLike,
+    check_compressed,
+    known_layout,
+    to_coo,
+    to_csr,
+    to_dense,
+    transposed_to_csc,
+)
+from convmat.tensors.arguments import check_dtype
+from convmat.tensors.memory import check_fits
 
 
-def build(geometry: Geometry, weight: Tensor, layout: torch.layout, index_dtype: torch.dtype | None = None) -> Tensor:
-    """The matrix of a geometry and a weight, in one of three layouts."""
-    check_layout(layout, index_dtype)
+def build(geometry: Geometry, weight: Tensor, layout: LayoutLike, index_dtype: torch.dtype | None = None) -> Tensor:
+    """The matrix of a geometry and a weight, in one of the layouts."""
+    layout = known_layout(layout, index_dtype)
+    check_dtype(weight, "weight")
+    if weight.dtype == torch.complex32:
+        raise GeometryError(f"weight is {weight.dtype}, of which PyTorch gathers no entries: use complex64")
     if layout == torch.sparse_csr:
         return csr(geometry, weight, index_dtype or torch.int64)
+    if layout == torch.sparse_csc:
+        return csc(geometry, weight, index_dtype or torch.int64)
     return coo(geometry, weight) if layout == torch.sparse_coo else dense(geometry, weight)
 
 
@@ -43,10 +57,15 @@ def coo(geometry: Geometry, weight: Tensor) -> Tensor:
 
 def csr(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype = torch.int64) -> Tensor:
     """The matrix in compressed row format; columns ascend within each row."""
-    most, shape, size = geometry.most_entries(), geometry.matrix_shape, index_dtype.itemsize
-    check_compressed(most, shape, weight, index_dtype)
-    _check_memory(geometry, weight, most * (size + weight.element_size()) + (shape[0] + 1) * size, torch.sparse_csr)
+    _check_compressed(geometry, weight, index_dtype, torch.sparse_csr)
     return to_csr(_entries(geometry, weight), index_dtype)
+
+
+def csc(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype = torch.int64) -> Tensor:
+    """The matrix in compressed column format: the rows of the transposed geometry's matrix are its columns."""
+    transposed = geometry.transpose()
+    _check_compressed(transposed, weight, index_dtype, torch.sparse_csc)
+    return transposed_to_csc(_entries(transposed, weight), index_dtype)
 
 
 def listed(geometry: Geometry, weight: Tensor) -> Entries:
@@ -154,6 +173,12 @@ def _rows_of_channels(weight: Tensor, geometry: Geometry) -> Tensor:
         per_group = geometry.in_channels // geometry.groups
         weight = weight.unflatten(0, (geometry.groups, per_group)).transpose(1, 2).flatten(0, 1)
     return weight.flatten(1)
+
+
+def _check_compressed(geometry: Geometry, weight: Tensor, index_dtype: torch.dtype, layout: torch.layout) -> None:
+    most, shape, size = geometry.most_entries(), geometry.matrix_shape, index_dtype.itemsize
+    check_compressed(most, shape, weight, index_dtype)
+    _check_memory(geometry, weight, most * (size + weight.element_size()) + (shape[0] + 1) * size, layout)
 
 
 def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.layout) -> None:

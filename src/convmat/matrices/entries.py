@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
-from convmat.matrices.limits import check_fits
+from convmat.tensors.memory import check_fits
 
 _LARGEST = 2**63 - 1
 # While terms are summed: their rows, columns and places, three more to sort these, then the rows and columns to keep.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convmat.geometry import Padding, PerAxis
 from convmat.matrices.convolutions import build
-from convmat.matrices.layouts import check_layout
+from convmat.matrices.layouts import LayoutLike, known_layout
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry, layer_geometry
 
 
@@ -22,19 +22,19 @@ def conv_matrix(
     groups: int = 1,
     *,
     padding_mode: str = "zeros",
-    layout: torch.layout = torch.strided,
+    layout: LayoutLike = torch.strided,
     index_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """The matrix C of a convolution over any number of axes: ``C @ x.flatten() == conv(x).flatten()``.
 
-    Gradients flow from its entries (the values, if sparse) back to the weight; PyTorch has none of complex CSR.
+    Gradients flow from its entries (the values, if sparse) back to the weight; PyTorch has none of complex CSR and CSC.
 
     Args:
         weight: of shape (out_channels, in_channels/groups, *kernel), of any dtype.
         input_size: the spatial sizes of the input, without batch and channels.
         stride, padding, dilation, groups, padding_mode: as in :func:`conv2d`.
-        layout: ``torch.strided``, ``torch.sparse_coo`` or ``torch.sparse_csr``. Default: ``torch.strided``
-        index_dtype: with CSR, ``torch.int32`` or ``torch.int64``. Default: ``torch.int64``
+        layout: ``"dense"``, ``"coo"``, ``"csr"`` or ``"csc"``, or PyTorch's name of it. Default: ``torch.strided``
+        index_dtype: with CSR and CSC, ``torch.int32`` or ``torch.int64``. Default: ``torch.int64``
 
     Returns:
         Of shape (out_channels * output cells, in_channels * input cells), channels first, cells in row-major order.
@@ -63,7 +63,7 @@ def conv_transpose_matrix(
     *,
     output_size: PerAxis | None = None,
     padding_mode: str = "zeros",
-    layout: torch.layout = torch.strided,
+    layout: LayoutLike = torch.strided,
     index_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """The matrix Cᵀ of a transposed convolution: the transpose of that of the direct one from its output to its input.
@@ -97,17 +97,23 @@ def matrix(
     module: nn.Module,
     in_shape: Sequence[int],
     *,
-    layout: torch.layout = torch.strided,
+    layout: LayoutLike = torch.strided,
     index_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """The matrix A of a layer or a model of linear layers: ``A @ x.flatten()`` is its output but for biases and shifts.
 
     Biases, the shift of a batch normalisation and the value of a constant padding are left out: A is the Jacobian,
     ``A @ x.flatten() == (model(x) - model(0 * x)).flatten()``. Gradients flow from its entries to the parameters, but
-    those of complex CSR. All of this is said of the modules as they are: hooks, which may do anything, are not run.
+    those of complex CSR and CSC. All of this is said of the modules as they are: hooks of these layers, which may do
+    anything, are not run.
+
+    A module with a ``forward`` of its own, as ``x + conv(x)``, is taken if it is linear but for a constant, which is
+    checked on random inputs. Where ``torch.fx`` can trace it to these layers, sums, differences, products with
+    constants, concatenations and what only moves elements (reshaping, slicing, ..), their matrices are composed; else
+    unit vectors are pushed through it, which takes as long as calling it on as many inputs as it has elements.
 
     Args:
-        module: any of these, or an ``nn.Sequential`` of them, nested or not:
+        module: any of these, an ``nn.Sequential`` of them, nested or not, or a linear module that is made of anything:
 
             - ``Conv1d`` to ``Conv3d``, ``ConvTranspose1d`` to ``ConvTranspose3d``, ``Linear``;
             - ``AvgPool1d`` to ``3d``, ``AdaptiveAvgPool1d`` to ``3d``, ``Upsample`` in all of its modes;
@@ -125,7 +131,7 @@ def matrix(
     Raises:
         GeometryError: if the shape does not go with a part, a part is in train mode where that makes it nonlinear, the
             dtype cannot hold a part's entries (averages of integers), or a matrix would not fit in memory.
-        TypeError: if a part is none of these. Either names the part by its path in the model.
+        TypeError: if a part is not linear. Either names the part by its path in the model.
 
     >>> matrix(torch.nn.Conv2d(2, 3, kernel_size=3, padding=1), (2, 4, 5)).shape
     torch.Size([60, 40])
@@ -138,8 +144,7 @@ def matrix(
     from convmat.matrices.parts import is_convolution
 
     if not is_convolution(module):
-        check_layout(layout, index_dtype)  # before the work
-        return model_matrix(module, in_shape, layout, index_dtype)
+        return model_matrix(module, in_shape, known_layout(layout, index_dtype), index_dtype)
     geometry = layer_geometry(module, in_shape)
     weight: Tensor = module.weight  # type: ignore[assignment]
     return build(geometry, weight, layout, index_dtype)

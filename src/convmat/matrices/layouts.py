@@ -1,17 +1,20 @@
-"""The entries of a matrix as a tensor: dense, COO or CSR."""
+"""The entries of a matrix as a tensor: dense, COO, CSR or CSC."""
 
 from __future__ import annotations
 
 import warnings
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, shown
 
-LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr)
+LayoutLike: TypeAlias = torch.layout | Literal["dense", "coo", "csr", "csc"]
+
+LAYOUTS = {"dense": torch.strided, "coo": torch.sparse_coo, "csr": torch.sparse_csr, "csc": torch.sparse_csc}
+COMPRESSED = (torch.sparse_csr, torch.sparse_csc)
 INDEX_DTYPES = (torch.int32, torch.int64)
 
 
@@ -36,18 +39,27 @@ class Listed(Protocol):
         """The first entry of each row, and the number of entries."""
 
 
-def check_layout(layout: Any, index_dtype: Any) -> None:
-    """Check that the layout is known, and that the dtype of the indices goes with it."""
-    if layout not in LAYOUTS:
-        raise GeometryError(f"layout={layout} is unknown: need one of {', '.join(map(str, LAYOUTS))}")
-    if index_dtype is not None and index_dtype not in INDEX_DTYPES:
-        raise GeometryError(f"index_dtype={index_dtype} is unknown: need one of {', '.join(map(str, INDEX_DTYPES))}")
-    if index_dtype == torch.int32 and layout != torch.sparse_csr:
-        raise GeometryError(f"index_dtype={index_dtype} goes with layout=torch.sparse_csr only, not with {layout}")
+def known_layout(layout: Any, index_dtype: Any = None) -> torch.layout:
+    """A layout of PyTorch's, from itself or its name; checked, and whether the dtype of the indices goes with it."""
+    known = LAYOUTS.get(layout, layout) if isinstance(layout, str) else layout
+    if not isinstance(known, torch.layout) or known not in LAYOUTS.values():
+        names = ", ".join(map(repr, LAYOUTS))
+        raise GeometryError(
+            f"layout={shown(layout)} is unknown: need one of {names}, or {', '.join(map(str, LAYOUTS.values()))}"
+        )
+    if index_dtype is not None and not (isinstance(index_dtype, torch.dtype) and index_dtype in INDEX_DTYPES):
+        raise GeometryError(
+            f"index_dtype={shown(index_dtype)} is unknown: need one of {', '.join(map(str, INDEX_DTYPES))}"
+        )
+    if index_dtype == torch.int32 and known not in COMPRESSED:
+        raise GeometryError(
+            f"index_dtype={index_dtype} goes with layout=torch.sparse_csr and torch.sparse_csc only, not with {known}"
+        )
+    return known
 
 
 def check_compressed(entries: int, shape: tuple[int, int], values: Tensor, index_dtype: torch.dtype) -> None:
-    """Check that CSR can count the entries of a matrix, and carry the gradients of its values."""
+    """Check that CSR or CSC can count the entries of a matrix, and carry the gradients of its values."""
     if index_dtype == torch.int32 and max(entries, *shape) > torch.iinfo(torch.int32).max:
         raise GeometryError(
             f"index_dtype=torch.int32 cannot count {entries} entries of a {shape[0]} x {shape[1]} matrix: "
@@ -55,15 +67,9 @@ def check_compressed(entries: int, shape: tuple[int, int], values: Tensor, index
         )
     if values.is_complex() and values.requires_grad and torch.is_grad_enabled():
         raise GeometryError(
-            f"PyTorch has no gradients of {values.dtype} in CSR: use layout=torch.sparse_coo, or weight.detach()"
+            f"PyTorch has no gradients of {values.dtype} in CSR and CSC: use layout=torch.sparse_coo, "
+            "or weight.detach()"
         )
-
-
-def to_layout(entries: Listed, layout: torch.layout, index_dtype: torch.dtype | None) -> Tensor:
-    """The matrix in one of the layouts, which are checked."""
-    if layout == torch.strided:
-        return to_dense(entries)
-    return to_coo(entries) if layout == torch.sparse_coo else to_csr(entries, index_dtype or torch.int64)
 
 
 def to_dense(entries: Listed) -> Tensor:
@@ -84,7 +90,18 @@ def to_coo(entries: Listed) -> Tensor:
 
 def to_csr(entries: Listed, index_dtype: torch.dtype) -> Tensor:
     """The matrix in compressed row format; columns ascend within each row."""
-    starts, columns = entries.row_starts(index_dtype), entries.column_indices(index_dtype)
-    with warnings.catch_warnings():  # PyTorch calls its CSR tensors beta, at the first of them
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(starts, columns, entries.values, entries.shape, check_invariants=False)
+    return _compressed(torch.sparse_csr, entries, index_dtype, entries.shape)
+
+
+def transposed_to_csc(transposed: Listed, index_dtype: torch.dtype) -> Tensor:
+    """A matrix in compressed column format, from the entries of its transpose; rows ascend within each column."""
+    return _compressed(torch.sparse_csc, transposed, index_dtype, transposed.shape[::-1])
+
+
+def _compressed(layout: torch.layout, entries: Listed, index_dtype: torch.dtype, shape: tuple[int, int]) -> Tensor:
+    starts, others = entries.row_starts(index_dtype), entries.column_indices(index_dtype)
+    with warnings.catch_warnings():  # PyTorch calls these tensors beta, at the first of them
+        warnings.filterwarnings("ignore", message="Sparse CS[RC] tensor support is in beta state")
+        return torch.sparse_compressed_tensor(
+            starts, others, entries.values, shape, layout=layout, check_invariants=False
+        )

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, kind_of, shortened, shown
 from convmat.geometry.per_axis import ints
 from convmat.matrices.entries import Entries, check_memory
-from convmat.matrices.layouts import check_compressed, to_layout
+from convmat.matrices.layouts import COMPRESSED, check_compressed, to_coo, to_csr, to_dense, transposed_to_csc
+from convmat.matrices.modules import module_entries
 from convmat.matrices.parts import PARTS, Shape, known_kind, refusal
 
 
@@ -30,26 +31,30 @@ def model_matrix(
         check_memory(entries.shape, count, 2 * 8, values.device, dense=rows * columns * values.element_size())
     else:
         check_memory(entries.shape, count, 2 * 8 + values.element_size(), values.device)
-    if layout == torch.sparse_csr:
-        check_compressed(count, entries.shape, values, index_dtype or torch.int64)
-    return to_layout(entries, layout, index_dtype)
+    if layout in COMPRESSED:
+        index_dtype = index_dtype or torch.int64
+        check_compressed(count, entries.shape, values, index_dtype)
+        if layout == torch.sparse_csc:
+            return transposed_to_csc(entries.transpose(), index_dtype)
+        return to_csr(entries, index_dtype)
+    return to_coo(entries) if layout == torch.sparse_coo else to_dense(entries)
 
 
 def model_entries(module: nn.Module, in_shape: Sequence[int]) -> Entries:
     """The entries of that matrix."""
     shape: Shape = ints(in_shape, "in_shape")
     if min(shape, default=0) < 0:
-        raise GeometryError(f"in_shape={shape} must not be negative")
+        raise GeometryError(f"in_shape={shown(shape)} must not be negative")
     parts = list(_parts(module))
     for path, part in parts:  # what has no matrix at all should not wait for those before it
         _check_kind(path, part)
     dtype, device = _dtype_and_device(module)
     if device.type == "meta":
-        raise GeometryError(f"{type(module).__name__} is on the meta device, where it has no values: load it first")
+        raise GeometryError(f"{kind_of(module)} is on the meta device, where it has no values: load it first")
     factors = []
     for path, part in parts:
         with _naming(path, part):
-            shape, entries = _entries(part, shape)
+            shape, entries = _entries(part, shape, dtype, device)
             factors.append(_Factor(path, path, entries.to(dtype, device)))
     return _product(factors) if factors else Entries.identity(prod(shape)).to(dtype, device)
 
@@ -74,7 +79,7 @@ def _product(factors: list[_Factor]) -> Entries:
         try:
             factors[at : at + 2] = [_Factor(first, last, later @ earlier)]
         except GeometryError as error:
-            raise GeometryError(f"{first} to {last}: {error}") from None
+            raise GeometryError(f"{shortened(first)} to {shortened(last)}: {error}") from None
     return factors[0].entries
 
 
@@ -88,16 +93,18 @@ def _parts(module: Any, path: str = "") -> Iterator[tuple[str, nn.Module]]:
 
 
 def _check_kind(path: str, part: Any) -> None:
-    where = f"{path}: " if path else ""
-    if not isinstance(part, nn.Module) or known_kind(part, PARTS) is None:
-        raise TypeError(where + refusal(part))
+    where = f"{shortened(path)}: " if path else ""
+    reason = refusal(part) if known_kind(part, PARTS) is None else None
+    if reason is not None:
+        raise TypeError(where + reason)
     if any(map(is_lazy, chain(part.parameters(), part.buffers()))):
-        raise GeometryError(f"{where}{type(part).__name__} has no weight yet: call it once, on an input")
+        raise GeometryError(f"{where}{kind_of(part)} has no weight yet: call it once, on an input")
 
 
-def _entries(part: nn.Module, in_shape: Shape) -> tuple[Shape, Entries]:
+def _entries(part: nn.Module, in_shape: Shape, dtype: torch.dtype, device: torch.device) -> tuple[Shape, Entries]:
     kind = known_kind(part, PARTS)
-    assert kind is not None
+    if kind is None:
+        return module_entries(part, in_shape, dtype, device)
     return PARTS[kind](part, in_shape)
 
 
@@ -106,11 +113,12 @@ def _naming(path: str, part: nn.Module) -> Iterator[None]:
     """Let errors begin with the part that they are about."""
     try:
         yield
-    except GeometryError as error:
-        kind, message = type(part).__name__, str(error)
+    except (GeometryError, TypeError) as error:
+        kind, message = kind_of(part), str(error)
         if not message.startswith(kind):
             message = f"{kind}: {message}"
-        raise GeometryError(f"{path}: {message}" if path else message) from None
+        named = f"{shortened(path)}: {message}" if path else message
+        raise (GeometryError if isinstance(error, GeometryError) else TypeError)(named) from None
 
 
 def _dtype_and_device(module: nn.Module) -> tuple[torch.dtype, torch.device]:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convmat.geometry import Geometry, GeometryError, per_axis_ints
+from convmat.geometry import Geometry, GeometryError, kind_of, per_axis_ints, shortened, shown
 from convmat.geometry.resampling import PROFILES, Entries1d, adaptive_pooling, interpolation, pooling
 from convmat.matrices.convolutions import listed
 from convmat.matrices.entries import Entries, check_memory
@@ -45,7 +45,7 @@ def _linear(module: nn.Linear, in_shape: Shape) -> tuple[Shape, Entries]:
     weight = module.weight
     if not in_shape or in_shape[-1] != weight.shape[1]:
         raise GeometryError(
-            f"Linear reads in_features={weight.shape[1]}, but the last size of in_shape={in_shape} is another"
+            f"Linear reads in_features={weight.shape[1]}, but the last size of in_shape={shown(in_shape)} is another"
         )
     outputs, inputs = weight.shape
     vectors = prod(in_shape[:-1])
@@ -57,7 +57,7 @@ def _linear(module: nn.Linear, in_shape: Shape) -> tuple[Shape, Entries]:
 
 def _normalisation(module: Any, in_shape: Shape, *, ndims: Sequence[int]) -> tuple[Shape, Entries]:
     """The factor that each channel is scaled by; the shift is left out."""
-    kind = type(module).__name__
+    kind = kind_of(module)
     if module.training or module.running_var is None:
         reason = (
             "is in train mode: call model.eval() first"
@@ -68,7 +68,7 @@ def _normalisation(module: Any, in_shape: Shape, *, ndims: Sequence[int]) -> tup
     if len(in_shape) not in ndims or in_shape[0] != module.num_features:
         raise GeometryError(
             f"{kind} needs num_features={module.num_features} channels and {' or '.join(str(n - 1) for n in ndims)} "
-            f"spatial sizes, without the batch, not in_shape={in_shape}"
+            f"spatial sizes, without the batch, not in_shape={shown(in_shape)}"
         )
     scale = torch.rsqrt(module.running_var + module.eps)
     if module.weight is not None:
@@ -123,7 +123,7 @@ def _identity(module: nn.Module, in_shape: Shape) -> tuple[Shape, Entries]:
 def _dropout(module: Any, in_shape: Shape) -> tuple[Shape, Entries]:
     if module.training and module.p:
         raise GeometryError(
-            f"{type(module).__name__} is in train mode, where it is another map at every call: call model.eval() first"
+            f"{kind_of(module)} is in train mode, where it is another map at every call: call model.eval() first"
         )
     return _identity(module, in_shape)
 
@@ -223,8 +223,8 @@ def output_shape(function: Callable[[Tensor], Tensor], in_shape: Shape) -> Shape
     try:
         output = function(torch.empty(batch, *in_shape, device="meta"))
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        complaint = str(error).splitlines()[0]
-        raise GeometryError(f"in_shape={in_shape} (without the batch) does not fit: {complaint}") from None
+        complaint = shortened(str(error).splitlines()[0], most=200)
+        raise GeometryError(f"in_shape={shown(in_shape)} (without the batch) does not fit: {complaint}") from None
     if not output.ndim or len(output) != batch:
         raise GeometryError("it mixes the batch with the rest: dimension 0 is the batch, so let it begin at 1")
     return tuple(output.shape[1:])
@@ -294,16 +294,24 @@ def is_convolution(module: nn.Module) -> bool:
     return known_kind(module, CONVOLUTIONS) is not None
 
 
-def refusal(module: Any) -> str:
-    """Why a module has no matrix, and what would do."""
-    kind, *_, file = type(module).__name__, *type(module).__module__.split(".")
-    do = "leave it out, or take the matrices of what comes before and after it"
+def nonlinear_part(module: nn.Module) -> tuple[str, nn.Module] | None:
+    """The first layer of PyTorch's in a module that is known not to be linear, with its path."""
+    for path, part in module.named_modules():
+        is_nonlinear = _is_pytorchs(part) and type(part).__module__.split(".")[-1] in _NONLINEAR
+        if is_nonlinear and known_kind(part, PARTS) is None:
+            return path, part
+    return None
+
+
+def refusal(module: Any) -> str | None:
+    """Why a module can have no matrix, and what would do, if that is known before it is tried."""
+    kind = kind_of(module)
     if not isinstance(module, nn.Module):
-        return f"{kind} is not an nn.Module: need a layer of PyTorch's or an nn.Sequential of them"
-    if type(module).__module__.startswith("torch.nn.") and file in _NONLINEAR:
-        return f"{kind} is not linear: {do}"
-    base = next((base for base in type(module).__mro__ if base in PARTS or base is nn.Sequential), None)
-    if base is not None:
-        return f"{kind} has a forward of its own, not that of {base.__name__}, and may not be linear: {do}"
-    names = ", ".join(part.__name__ for part in (*PARTS, nn.Sequential))
-    return f"{kind} is not known to be linear: {do}; these are known: {names}"
+        return f"{kind} is not an nn.Module: need a layer of PyTorch's, or a module that computes with them"
+    if nonlinear_part(module) is not None and _is_pytorchs(module):
+        return f"{kind} is not linear: leave it out, or take the matrices of what comes before and after it"
+    return None
+
+
+def _is_pytorchs(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
+from torch import nn
 
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry, GeometryError, geometry_of
 
 _MOST_ENTRIES = 100_000
 
 
-def symbolic_matrix(geometry: Geometry) -> list[list[str]]:
+def symbolic_matrix(geometry: Geometry | nn.Module, in_shape: Sequence[int] | None = None) -> list[list[str]]:
     """The matrix of a geometry with the names of the taps in place of numbers.
 
     ``"w12"`` is the tap ``weight[0, 0, 1, 2]``; with several channels or sizes over 10 the index is spelled out, as in
@@ -20,7 +21,9 @@ def symbolic_matrix(geometry: Geometry) -> list[list[str]]:
     there is none it is ``"0"``.
 
     Args:
-        geometry: direct or transposed, of a matrix with at most 100 000 entries, zeros included.
+        geometry: direct or transposed, of a matrix with at most 100 000 entries, zeros included; or a
+            convolution layer.
+        in_shape: with a layer, channels and spatial sizes of its input.
 
     Returns:
         The rows of the matrix.
@@ -32,8 +35,7 @@ def symbolic_matrix(geometry: Geometry) -> list[list[str]]:
     ['0', 'w0', 'w1', 'w2']
     ['0', '0', 'w0', 'w1+w2']
     """
-    if not isinstance(geometry, Geometry):
-        raise TypeError(f"geometry must be a convmat.Geometry, not {type(geometry).__name__}")
+    geometry = geometry_of(geometry, in_shape)
     rows, columns = geometry.matrix_shape
     if rows * columns > _MOST_ENTRIES:
         raise GeometryError(

@@ -55,6 +55,11 @@ def no_small_integers(geometry: Geometry, dtype: torch.dtype) -> str | None:
     return None
 
 
+def no_complex_half(dtype: torch.dtype) -> str | None:
+    """The reason why a method built on operations that PyTorch lacks for complex numbers of half precision refuses."""
+    return f"PyTorch lacks operations on {dtype} that it needs" if dtype == torch.complex32 else None
+
+
 def no_bool(dtype: torch.dtype) -> str | None:
     """The reason why a method built on sums and products refuses bool."""
     return "it sums products, which torch.bool does not have" if dtype == torch.bool else None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convmat import matrices
 from convmat.geometry import Geometry
-from convmat.methods.common import no_bool, runs_eagerly
+from convmat.methods.common import no_bool, no_complex_half, runs_eagerly
 
 
 @runs_eagerly
@@ -29,4 +29,4 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype)
+    return no_bool(dtype) or no_complex_half(dtype)

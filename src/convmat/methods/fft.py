@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.methods.common import take_every
+from convmat.methods.common import no_complex_half, take_every
 from convmat.tensors.im2col import crop_padding, zero_padding
 from convmat.tensors.padding import insert_zeros, pad_zeros
 from convmat.tensors.watching import is_compiling
@@ -42,6 +42,8 @@ def _filter(signal: Tensor, kernel: Tensor, geometry: Geometry, equation: str, c
     dtype = signal.dtype
     if dtype in (torch.float16, torch.bfloat16):
         signal, kernel = signal.float(), kernel.float()
+    signal, signal_scale = _near_one(signal)
+    kernel, kernel_scale = _near_one(kernel)
     sizes = _fast_lengths([axis.padded for axis in geometry.axes], real=not dtype.is_complex)
     if correlate:
         kernel = kernel.conj()
@@ -50,7 +52,26 @@ def _filter(signal: Tensor, kernel: Tensor, geometry: Geometry, equation: str, c
     signal_f = signal_f.flatten(2).unflatten(1, (geometry.groups, signal_f.shape[1] // geometry.groups))
     kernel_f = kernel_f.flatten(2).unflatten(0, (geometry.groups, kernel_f.shape[0] // geometry.groups))
     product = torch.einsum(equation, signal_f, kernel_f.conj() if correlate else kernel_f)
-    return _inverse(product.flatten(1, 2).unflatten(2, bins), sizes, dtype)
+    result = _inverse(product.flatten(1, 2).unflatten(2, bins), sizes, dtype.is_complex)
+    # First the smaller one: then only what is too large itself becomes infinite.
+    scales = torch.minimum(signal_scale, kernel_scale), torch.maximum(signal_scale, kernel_scale)
+    return (result * scales[0] * scales[1]).to(dtype)
+
+
+def _near_one(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Divide by a power of two, so that spectra stay finite where outputs do; the tensor and that power.
+
+    Both are exact, and constants to autograd.
+    """
+    numbers = tensor.detach()
+    parts = (numbers.real, numbers.imag) if numbers.is_complex() else (numbers,)
+    largest = torch.stack([part.abs().amax() for part in parts]).amax()  # the modulus itself might be infinite
+    usable = torch.isfinite(largest) & (largest > 0)
+    largest = torch.where(usable, largest, 1.0)
+    mantissa = torch.frexp(largest).mantissa
+    # Of subnormal numbers the inverse would be infinite.
+    power = (largest / mantissa).clamp(min=torch.finfo(largest.dtype).tiny)
+    return tensor / power, power
 
 
 def _spectrum(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -58,11 +79,9 @@ def _spectrum(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.fft.fftn(tensor, sizes, dims) if tensor.is_complex() else torch.fft.rfftn(tensor, sizes, dims)
 
 
-def _inverse(spectrum: Tensor, sizes: Sequence[int], dtype: torch.dtype) -> Tensor:
+def _inverse(spectrum: Tensor, sizes: Sequence[int], is_complex: bool) -> Tensor:
     dims = tuple(range(2, spectrum.ndim))
-    if dtype.is_complex:
-        return torch.fft.ifftn(spectrum, sizes, dims)
-    return torch.fft.irfftn(spectrum, sizes, dims).to(dtype)
+    return (torch.fft.ifftn if is_complex else torch.fft.irfftn)(spectrum, sizes, dims)
 
 
 def _fast_lengths(sizes: Sequence[int], real: bool) -> list[int]:
@@ -78,4 +97,4 @@ def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
     if not (dtype.is_floating_point or dtype.is_complex):
         return f"a spectrum of {dtype} would be rounded"
-    return None
+    return no_complex_half(dtype)

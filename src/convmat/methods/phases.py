@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.methods.common import convolve, no_bool
+from convmat.methods.common import convolve, no_bool, no_complex_half
 from convmat.tensors.padding import pad_or_crop
 
 
@@ -78,4 +78,4 @@ def _interleave(phases: Tensor, stride: tuple[int, ...]) -> Tensor:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype)
+    return no_bool(dtype) or no_complex_half(dtype)

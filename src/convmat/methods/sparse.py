@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convmat import matrices
 from convmat.geometry import Geometry
-from convmat.methods.common import no_bool, runs_eagerly
+from convmat.methods.common import no_bool, no_complex_half, runs_eagerly
 from convmat.tensors.derivatives import TrilinearMaps, trilinear
 
 _FAST_CSR = (torch.float32, torch.float64, torch.complex64, torch.complex128)
@@ -44,4 +44,4 @@ def _multiply(geometry: Geometry, weight: Tensor, operand: Tensor) -> Tensor:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype)
+    return no_bool(dtype) or no_complex_half(dtype)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError, an_int, check_positive
-from convmat.methods.common import no_bool, runs_eagerly
+from convmat.methods.common import no_bool, no_complex_half, runs_eagerly
 from convmat.tensors.derivatives import TrilinearMaps, trilinear
 from convmat.tensors.im2col import add_columns, crop_padding, padded_sizes, window_view, zero_padding
 from convmat.tensors.padding import pad_zeros
@@ -166,4 +166,4 @@ def _cut(shape: tuple[int, ...], most: int) -> Iterator[Box]:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype)
+    return no_bool(dtype) or no_complex_half(dtype)

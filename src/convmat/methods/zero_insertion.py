@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.methods.common import convolve, no_bool, no_small_integers, take_every
+from convmat.methods.common import convolve, no_bool, no_complex_half, no_small_integers, take_every
 from convmat.tensors.im2col import zero_padding
 from convmat.tensors.padding import insert_zeros, pad_or_crop, pad_zeros
 
@@ -37,4 +37,4 @@ def flip_and_swap(weight: Tensor, groups: int) -> Tensor:
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
-    return no_bool(dtype) or no_small_integers(geometry, dtype)
+    return no_bool(dtype) or no_complex_half(dtype) or no_small_integers(geometry, dtype)

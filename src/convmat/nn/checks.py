@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
+from types import FunctionType
 from typing import TypeAlias
 
 from convmat.geometry import (
-    PADDING_MODES,
     GeometryError,
     Padding,
     PerAxis,
     an_int,
+    check_padding_mode,
     check_positive,
+    kind_of,
     per_axis_ints,
     per_axis_padding,
+    shown,
 )
 from convmat.planning import check_method
 
@@ -24,7 +28,7 @@ LayerPadding: TypeAlias = str | tuple[int, ...] | tuple[tuple[int, int], ...]
 @contextmanager
 def errors_of(layer: object) -> Iterator[None]:
     """Let errors say which layer they are of."""
-    name = type(layer).__name__
+    name = kind_of(layer)
     try:
         yield
     except GeometryError as error:
@@ -33,12 +37,42 @@ def errors_of(layer: object) -> Iterator[None]:
         raise TypeError(f"{name}: {error}") from None
 
 
+def name_functions(layer: type) -> None:
+    """Copy the functions that a public class inherits from private bases of ours, under its own name.
+
+    Python names a function in its errors, as in ``Conv2d.__init__() missing 1 required positional argument``.
+    """
+    if layer.__name__.startswith("_"):
+        return
+    for name in ("__init__", "forward"):
+        writer = next(base for base in layer.__mro__ if name in vars(base))
+        function = vars(writer)[name]
+        if writer.__name__.startswith("_") and writer.__module__.startswith("convmat."):
+            named = FunctionType(
+                function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
+            )
+            named.__kwdefaults__, named.__annotations__ = function.__kwdefaults__, function.__annotations__
+            named.__doc__, named.__module__ = function.__doc__, function.__module__
+            named.__qualname__ = f"{layer.__name__}.{name}"
+            setattr(layer, name, named)
+
+
 def check_channels(groups: int, **channels: int) -> None:
     """Check that each number of channels, by name, falls into as many groups."""
     check_positive(groups=groups)
     for name, count in channels.items():
         if an_int(count, name) < 0 or count % groups:
             raise GeometryError(f"{name}={count} must be divisible by groups={groups}, and not negative")
+
+
+def check_weight(in_channels: int, out_channels: int, kernel_size: Sequence[int]) -> None:
+    """Check that a weight's bytes can be counted, whatever its groups."""
+    elements = prod((max(in_channels, 1), max(out_channels, 1), *kernel_size))
+    if elements > 2**59:
+        raise GeometryError(
+            f"in_channels={in_channels}, out_channels={out_channels} and kernel_size={shown(tuple(kernel_size))} need "
+            f"a weight of {shown(elements)} elements, more than 2**59: sizes overflow"
+        )
 
 
 def positive_per_axis(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
@@ -56,7 +90,7 @@ def layer_padding(padding: Padding, ndim: int) -> LayerPadding:
         return padding
     pairs = per_axis_padding(padding, ndim)
     if any(min(pair) < 0 for pair in pairs):
-        raise GeometryError(f"padding={padding!r} must not be negative: slice to crop")
+        raise GeometryError(f"padding={shown(padding)} must not be negative: slice to crop")
     if all(lo == hi for lo, hi in pairs):
         return tuple(lo for lo, _ in pairs)
     return pairs
@@ -68,19 +102,19 @@ def layer_output_padding(
     """One integer per axis, each less than stride or dilation; zero with ``"same"``."""
     values = per_axis_ints(output_padding, len(stride), "output_padding")
     if padding == "same" and any(values):
-        raise GeometryError(f"output_padding={output_padding} cannot go with padding='same', which fixes the size")
+        raise GeometryError(
+            f"output_padding={shown(output_padding)} cannot go with padding='same', which fixes the size"
+        )
     for value, *steps in zip(values, stride, dilation, strict=True):
         if not 0 <= value < max(steps):
             raise GeometryError(
-                f"output_padding={output_padding} is out of range: need 0 <= output_padding < max(stride={steps[0]}, "
-                f"dilation={steps[1]})"
+                f"output_padding={shown(output_padding)} is out of range: need 0 <= output_padding < "
+                f"max(stride={steps[0]}, dilation={steps[1]})"
             )
     return values
 
 
 def check_choices(padding_mode: str, method: str) -> None:
     """Check that padding mode and method are known."""
-    if padding_mode not in PADDING_MODES:
-        known = ", ".join(map(repr, PADDING_MODES))
-        raise GeometryError(f"padding_mode={padding_mode!r} is unknown: need one of {known}")
+    check_padding_mode(padding_mode)
     check_method(method)

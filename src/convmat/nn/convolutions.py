@@ -14,14 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from convmat import functional
-from convmat.geometry import GeometryError, Padding, PerAxis, ints
+from convmat.geometry import GeometryError, Padding, PerAxis, ints, shown
 from convmat.nn.checks import (
     LayerPadding,
     check_channels,
     check_choices,
+    check_weight,
     errors_of,
     layer_output_padding,
     layer_padding,
+    name_functions,
     positive_per_axis,
 )
 from convmat.nn.frozen import FROZEN
@@ -51,6 +53,11 @@ class _Convolution(nn.Module):
     padding_mode: Any
     weight: Tensor
     bias: Tensor | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give public classes functions of their own name, which Python's errors show, and not that of a base."""
+        super().__init_subclass__(**options)
+        name_functions(cls)
 
     def extra_repr(self) -> str:
         """The constructor's arguments: ``eval`` of the layer's ``repr`` makes such a layer again."""
@@ -120,6 +127,7 @@ class _Direct(_Convolution):
         with errors_of(self):
             check_channels(groups, in_channels=in_channels, out_channels=out_channels)
             kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
+            check_weight(in_channels, out_channels, kernel_size)
             stride = positive_per_axis(stride, self._ndim, "stride")
             dilation = positive_per_axis(dilation, self._ndim, "dilation")
             kept = layer_padding(padding, self._ndim)
@@ -179,6 +187,7 @@ class _Transposed(_Convolution):
         with errors_of(self):
             check_channels(groups, in_channels=in_channels, out_channels=out_channels)
             kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
+            check_weight(in_channels, out_channels, kernel_size)
             stride = positive_per_axis(stride, self._ndim, "stride")
             dilation = positive_per_axis(dilation, self._ndim, "dilation")
             kept = layer_padding(padding, self._ndim)
@@ -216,8 +225,8 @@ class _Transposed(_Convolution):
 
         Args:
             input: of shape (batch, in_channels, *sizes), or without the batch.
-            output_size: the spatial sizes of the output, instead of ``output_padding``; with channels, or with batch
-                and channels, in front if you like. Default: ``None``
+            output_size: the spatial sizes of the output, instead of ``output_padding``. As in PyTorch, batch and
+                channels may stand in front and are not read: the size of another tensor will do. Default: ``None``
 
         Returns:
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
@@ -294,8 +303,8 @@ def _spatial_sizes(output_size: Sequence[int], input: Tensor, ndim: int) -> tupl
     sizes = ints([output_size] * ndim if isinstance(output_size, int) else output_size, "output_size")
     if len(sizes) not in (ndim, input.ndim):
         raise GeometryError(
-            f"ConvTranspose{ndim}d: output_size={sizes} has {len(sizes)} values: need the {ndim} spatial sizes, or "
-            f"{input.ndim} as the input of shape {tuple(input.shape)} has"
+            f"ConvTranspose{ndim}d: output_size={shown(sizes)} has {len(sizes)} values: need the {ndim} spatial sizes, "
+            f"or {input.ndim} as the input of shape {shown(tuple(input.shape))} has"
         )
     return sizes[-ndim:]
 

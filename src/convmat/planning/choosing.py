@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry, GeometryError, kind_of, shown
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
@@ -41,7 +41,9 @@ def check_method(method: Any) -> None:
         GeometryError: if there is none.
     """
     if not isinstance(method, str) or (method not in METHODS and method != "auto"):
-        raise GeometryError(f"method={method!r} is unknown: need one of {', '.join(map(repr, available_methods()))}")
+        raise GeometryError(
+            f"method={shown(method)} is unknown: need one of {', '.join(map(repr, available_methods()))}"
+        )
 
 
 def choose(geometry: Geometry, call: Call, method: str = "auto") -> Method:
@@ -57,7 +59,7 @@ def choose(geometry: Geometry, call: Call, method: str = "auto") -> Method:
         TypeError: if the method is no string.
     """
     if not isinstance(method, str):
-        raise TypeError(f"method={method!r} must be a string, not {type(method).__name__}")
+        raise TypeError(f"method={shown(method)} must be a string, not {kind_of(method)}")
     check_method(method)
     if method == "auto":
         method = explain(geometry, call).method  # which says why not, if none can

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry
+from convmat.geometry import Geometry, shown
 from convmat.methods.common import Computation, add_bias
 from convmat.planning import shortcuts
 from convmat.planning.choosing import choose
-from convmat.tensors.calls import call_of
+from convmat.tensors.calls import Call, call_of
+from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
 from convmat.tensors.strides import Layout, with_usual_strides
 from convmat.tensors.watching import has_autocast, is_compiling
@@ -67,15 +69,44 @@ def _decide(
     geometry: Geometry, unpadded: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str
 ) -> Computation:
     call = call_of(input, weight, bias)
+    size = _bytes_of_output(geometry, unpadded, call)
+    if size > WORTH_ASKING:  # before anything is planned, which takes long for what is that large
+        _check_output_fits(size, geometry.out_shape, input)
     chosen = choose(unpadded, call, method)
     if not (input.numel() and weight.numel()):
         return partial(_sum_of_nothing, geometry)
     computation = chosen.prepare(unpadded, call)
     if unpadded is not geometry:
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
-    if call.is_plain and call.layout is Layout.CONTIGUOUS:
-        return computation
-    return partial(_in_layout_of_input, computation)
+    if not (call.is_plain and call.layout is Layout.CONTIGUOUS):
+        computation = partial(_in_layout_of_input, computation)
+    return partial(_if_it_fits, size, geometry.out_shape, computation) if size > WORTH_ASKING else computation
+
+
+def _bytes_of_output(geometry: Geometry, unpadded: Geometry, call: Call) -> int:
+    """What a plain call allocates at least: its output, and what a padding mode extends; 0 where nobody knows."""
+    if not call.is_plain:
+        return 0
+    channels = geometry.in_channels, geometry.out_channels
+    extended = 0 if unpadded is geometry else channels[geometry.transposed] * prod(unpadded.inputs)
+    return call.batch * (prod(geometry.out_shape) + extended) * call.dtype.itemsize
+
+
+def _if_it_fits(
+    size: int,
+    out_shape: tuple[int, ...],
+    computation: Computation,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    _check_output_fits(size, out_shape, input)
+    return computation(input, weight, bias)
+
+
+def _check_output_fits(size: int, out_shape: tuple[int, ...], input: Tensor) -> None:
+    what = f"the output of shape {shown((len(input), *out_shape))} and {input.dtype}"
+    check_fits(what, size, input.device, "a smaller batch, stride or kernel, or parts of the input")
 
 
 def _pad_before(

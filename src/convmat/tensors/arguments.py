@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, ints, per_axis_ints
+from convmat.geometry import (
+    Geometry,
+    GeometryError,
+    Padding,
+    PerAxis,
+    check_positive,
+    kind_of,
+    layer_arguments,
+    per_axis_ints,
+    shown,
+)
 from convmat.tensors.watching import has_autocast, is_compiling
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -32,19 +42,19 @@ def conv_geometry(
 
     ``in_channels`` are those of the input, to be checked; without it they follow from the weight.
     """
-    _check_is_tensor(weight, "weight")
+    check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
     check_positive(groups=groups)
     out_channels, in_per_group = weight.shape[:2]
     if out_channels % groups or out_channels < groups:
         raise GeometryError(
-            f"weight of shape {tuple(weight.shape)} has {out_channels} output channels: "
+            f"weight of shape {shape_of(weight)} has {out_channels} output channels: "
             f"need a positive multiple of groups={groups}"
         )
     in_channels = in_per_group * groups if in_channels is None else in_channels
     if in_channels != in_per_group * groups:
         raise GeometryError(
-            f"input has {in_channels} channels, but weight of shape {tuple(weight.shape)} with groups={groups} reads "
+            f"input has {in_channels} channels, but weight of shape {shape_of(weight)} with groups={groups} reads "
             f"weight.shape[1]*groups = {in_per_group}*{groups} = {in_per_group * groups}"
         )
     return _cached(
@@ -69,18 +79,18 @@ def conv_transpose_geometry(
     in_channels: int | None = None,
 ) -> Geometry:
     """The geometry of a transposed convolution with a weight of shape (in, out/groups, *kernel)."""
-    _check_is_tensor(weight, "weight")
+    check_is_tensor(weight, "weight")
     sizes, kernel_size = _sizes(weight, input_size)
     check_positive(groups=groups)
     weight_channels, out_per_group = weight.shape[:2]
     if in_channels is not None and in_channels != weight_channels:
         raise GeometryError(
-            f"input has {in_channels} channels, but weight of shape {tuple(weight.shape)} reads "
+            f"input has {in_channels} channels, but weight of shape {shape_of(weight)} reads "
             f"weight.shape[0] = {weight_channels}"
         )
     if weight_channels % groups:
         raise GeometryError(
-            f"weight of shape {tuple(weight.shape)} has {weight_channels} input channels: "
+            f"weight of shape {shape_of(weight)} has {weight_channels} input channels: "
             f"need a multiple of groups={groups}"
         )
     return _cached(
@@ -97,28 +107,20 @@ def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
     """The geometry of a convolution layer on an input of ``in_shape`` (channels and sizes, without the batch)."""
     if not isinstance(module, (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS)):
         known = ", ".join(layer.__name__ for layer in (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS))
-        raise TypeError(f"module is a {type(module).__name__}: need one of {known}")
-    if isinstance(module, nn.modules.lazy.LazyModuleMixin):
-        raise GeometryError(f"{type(module).__name__} has no weight yet: call it once, on an input")
-    ndim, in_shape = len(module.kernel_size), ints(in_shape, "in_shape")
-    if len(in_shape) != ndim + 1:
-        raise GeometryError(
-            f"in_shape={tuple(in_shape)} must hold the channels and the {ndim} spatial sizes, without the batch"
-        )
-    channels, *sizes = in_shape
-    stride, padding, dilation = module.stride, cast("Padding", module.padding), module.dilation
-    weight = _shaped_as_weight(module)
-    if isinstance(module, _CONVOLUTIONS):
-        return conv_geometry(weight, sizes, stride, padding, dilation, module.groups, module.padding_mode, channels)
+        raise TypeError(f"module is a {kind_of(module)}: need one of {known}")
+    read = layer_arguments(module, in_shape)
+    weight, mode, channels = _shaped_as_weight(module), read.padding_mode, read.channels
+    if not read.transposed:
+        return conv_geometry(weight, read.sizes, read.stride, read.padding, read.dilation, read.groups, mode, channels)
     return conv_transpose_geometry(
         weight,
-        sizes,
-        stride,
-        padding,
-        module.output_padding,
-        module.groups,
-        dilation,
-        padding_mode=module.padding_mode,
+        read.sizes,
+        read.stride,
+        read.padding,
+        read.output_padding,
+        read.groups,
+        read.dilation,
+        padding_mode=mode,
         in_channels=channels,
     )
 
@@ -140,11 +142,10 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
     check_input(input, ndim + 2, f"a {ndim}-d convolution", "(batch, channels, sizes)")
     others = [("weight", weight)] if bias is None else [("weight", weight), ("bias", bias)]
     for name, other in others:
-        _check_is_tensor(other, name)
+        check_is_tensor(other, name)
     if weight.ndim != ndim + 2:
         raise GeometryError(
-            f"weight of shape {tuple(weight.shape)} has {weight.ndim} dimensions: "
-            f"a {ndim}-d convolution needs {ndim + 2}"
+            f"weight of shape {shape_of(weight)} has {weight.ndim} dimensions: a {ndim}-d convolution needs {ndim + 2}"
         )
     for name, operand in (("input", input), *others):
         if operand.is_quantized:
@@ -152,6 +153,8 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
                 f"{name} is quantized ({operand.dtype}), and convmat computes with no quantized numbers: dequantize "
                 f"it, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
             )
+    if not (input.is_floating_point() and has_autocast(input.device.type)):
+        check_dtype(input)
     for name, other in others:
         # Under autocast, dtypes are made equal later.
         if other.dtype != input.dtype and not has_autocast(input.device.type):
@@ -164,35 +167,73 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
 
 def check_input(input: Tensor, batched_ndim: int, what: str, dimensions: str) -> None:
     """Check that an input has a batch, or is one dimension short of it."""
-    _check_is_tensor(input, "input")
+    check_is_tensor(input, "input")
     if input.ndim not in (batched_ndim, batched_ndim - 1):
         raise GeometryError(
-            f"input of shape {tuple(input.shape)} has {input.ndim} dimensions: {what} needs {batched_ndim}, "
+            f"input of shape {shape_of(input)} has {input.ndim} dimensions: {what} needs {batched_ndim}, "
             f"{dimensions}, or {batched_ndim - 1} without a batch"
         )
 
 
-def _check_is_tensor(tensor: Any, name: str) -> None:
+def check_is_tensor(tensor: Any, name: str) -> None:
+    """Check that an argument is a tensor."""
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, not {type(tensor).__name__}")
+        raise TypeError(f"{name} must be a torch.Tensor, not {kind_of(tensor)}")
+
+
+_DTYPES = (
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.complex64,
+    torch.complex128,
+    torch.complex32,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+)
+_MOVED = ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
+# Which PyTorch can copy, but not sum.
+_MOVED_DTYPES = tuple(getattr(torch, name) for name in _MOVED if hasattr(torch, name))
+
+
+def check_dtype(tensor: Tensor, name: str = "input", is_summed: bool = True) -> None:
+    """Check that a tensor is of a dtype with which PyTorch computes."""
+    dtype = tensor.dtype
+    if dtype in _DTYPES or (not is_summed and dtype in _MOVED_DTYPES):
+        return
+    way = "dequantize()" if tensor.is_quantized else "float()" if tensor.is_floating_point() else "to(torch.int64)"
+    raise GeometryError(
+        f"{name} is {dtype}, with which PyTorch does not compute: need float16 to float64, bfloat16, complex64, "
+        f"complex128, uint8 or int8 to int64; {name}.{way} would do"
+    )
+
+
+def shape_of(tensor: Tensor) -> str:
+    """The shape of a tensor as messages show it."""
+    return shown(tuple(tensor.shape))
 
 
 def check_bias(bias: Tensor | None, channels: int) -> None:
     """Check that a bias has one number per output channel."""
     if bias is not None and tuple(bias.shape) != (channels,):
-        raise GeometryError(f"bias of shape {tuple(bias.shape)}: need ({channels},), one number per output channel")
+        raise GeometryError(f"bias of shape {shape_of(bias)}: need ({channels},), one number per output channel")
 
 
 def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[int, ...]]:
     kernel_size = tuple(weight.shape[2:])
     if not kernel_size:
         raise GeometryError(
-            f"weight of shape {tuple(weight.shape)} has no kernel: need (channels, channels/groups, kernel sizes)"
+            f"weight of shape {shape_of(weight)} has no kernel: need (channels, channels/groups, kernel sizes)"
         )
-    if isinstance(input_size, Sequence) and len(input_size) != len(kernel_size):
+    if isinstance(input_size, list | tuple) and len(input_size) != len(kernel_size):
         raise GeometryError(
-            f"input_size={tuple(input_size)} must hold the {len(kernel_size)} spatial sizes alone, "
-            f"for weight of shape {tuple(weight.shape)}"
+            f"input_size={shown(tuple(input_size))} must hold the {len(kernel_size)} spatial sizes alone, "
+            f"for weight of shape {shape_of(weight)}"
         )
     return per_axis_ints(input_size, len(kernel_size), "input_size"), kernel_size
 
@@ -239,6 +280,6 @@ def _as_hashable(value: Any) -> Any:
     """Lists, arrays and tensors as tuples; what is wrong with anything else, the geometry says."""
     if is_hashable((value,)):  # as it is, mostly
         return value
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and getattr(value, "ndim", 0) <= 1 and not getattr(value, "is_meta", False):
         value = value.tolist()
     return tuple(map(_as_hashable, value)) if isinstance(value, list | tuple) else value

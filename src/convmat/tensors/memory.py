@@ -1,55 +1,22 @@
-"""How much memory there is, to refuse what would not fit before it is allocated."""
+"""How much memory there is on a device, to refuse what would not fit before it is allocated."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
 
-_CGROUP_LIMITS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+from convmat.geometry import memory
+from convmat.geometry.memory import WORTH_ASKING, free_memory, human
+
+__all__ = ["WORTH_ASKING", "available", "check_fits", "human"]
 
 
 def available(device: torch.device) -> int | None:
     """Bytes that can still be allocated on a device, or ``None`` where nobody says."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    if device.type != "cpu":
-        return None
-    found = [free for free in (_from_meminfo(), *map(_from_cgroup, _CGROUP_LIMITS)) if free is not None]
-    return min(found) if found else _physical()
+    return free_memory() if device.type == "cpu" else None
 
 
-def human(size: float) -> str:
-    """A number of bytes for people: ``human(3 * 2**20)`` is ``"3.0 MiB"``."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} EiB"
-
-
-def _from_meminfo() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _from_cgroup(files: tuple[str, str]) -> int | None:
-    try:
-        limit, used = (Path(file).read_text(encoding="ascii").strip() for file in files)
-        return int(limit) - int(used)
-    except (OSError, ValueError):  # no such controller, or "max"
-        return None
-
-
-def _physical() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None
+def check_fits(what: str, size: int, device: torch.device, ways: str) -> None:
+    """Refuse to make something that would not fit; see :func:`convmat.geometry.memory.check_fits`."""
+    memory.check_fits(what, size, available(device), ways)

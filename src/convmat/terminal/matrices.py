@@ -142,12 +142,11 @@ def save_matrix(geometry: Geometry, weight_file: Path | None, out: Path, console
 
 
 def _save_npz(geometry: Geometry, weight: Tensor, out: Path) -> None:
-    from scipy.sparse import csr_array, save_npz
+    from scipy.sparse import save_npz
 
-    matrix = matrices.csr(geometry, weight)
-    parts = (matrix.values().numpy(), matrix.col_indices().numpy(), matrix.crow_indices().numpy())
+    matrix = matrices.to_scipy(matrices.csr(geometry, weight))
     with out.open("wb") as file:  # given a path, SciPy would append .npz where it is spelled .NPZ
-        save_npz(file, csr_array(parts, shape=geometry.matrix_shape))
+        save_npz(file, matrix)
 
 
 def _size(geometry: Geometry, texts: Texts) -> str:

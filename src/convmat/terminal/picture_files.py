@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convmat.terminal.progress import bar
 from convmat.terminal.texts import InputError
-from convmat.upsampling import upsample, upsampling_kernel
+from convmat.upsampling import check_upsampling_fits, upsample, upsampling_kernel
 
 # By number of channels; palettes, bits, CMYK and the like are turned into one of these.
 _KEPT_MODES = ("L", "LA", "RGB", "RGBA")
@@ -170,11 +170,11 @@ def upsample_file(
     if out.exists() and out.samefile(photo):
         raise InputError("wrong.same_file", path=out)
     check_writable(out, len(picture.pixels))
-    bits, notes = picture.bits, picture.notes
+    pixels, bits, notes = picture.pixels, picture.bits, picture.notes
     if bits == 16 and not holds_16_bits(out):
         bits, notes = 8, (*notes, InputError("picture.write_8_bits", path=out, format=_format_of(out)))
-    larger = torch.stack(
-        [upsample(channel, scale, kernel, method=method) for channel in bar(picture.pixels.unbind(), label)]
-    )
+    # While one channel is upsampled the others are held, and then all of them twice.
+    check_upsampling_fits(pixels.shape, scale, kernel, pixels.dtype, pixels.device, copies=3)
+    larger = torch.stack([upsample(channel, scale, kernel, method=method) for channel in bar(pixels.unbind(), label)])
     write_picture(larger, out, bits)
     return Written(larger.shape[-1], larger.shape[-2], notes)
