@@ -181,21 +181,20 @@ def test_the_calls_are_right():
         function(**arguments)
 
 
-@pytest.mark.parametrize(
-    ("call", "fragments"),
-    {
-        "matrix": (lambda x: convmat.matrix(nn.Conv2d(3, 4, 3), x), ["in_shape", "(2, 3, 64, 64)", "x.shape[1:]"]),
-        "matrix of a model": (lambda x: convmat.matrix(nn.Flatten(), x), ["in_shape", "x.shape[1:]"]),
-        "plan": (lambda x: convmat.plan(nn.Conv2d(3, 4, 3), x), ["in_shape", "x.shape[1:]"]),
-        "Geometry.of": (lambda x: convmat.Geometry.of(nn.Conv2d(3, 4, 3), x), ["in_shape", "x.shape[1:]"]),
-        "conv_matrix": (lambda x: convmat.conv_matrix(W, x), ["input_size", "x.shape[2:]"]),
-        "output_size": (lambda x: convmat.conv_transpose2d(X, W, output_size=x), ["output_size", "x.shape[2:]"]),
-        "stride": (lambda x: convmat.conv2d(X, W, stride=x), ["stride", "(2, 3, 64, 64)", "each of the 2 axes"]),
-        "padding": (lambda x: convmat.conv2d(X, W, padding=x), ["padding", "(2, 3, 64, 64)", "(lo, hi)"]),
-        "groups": (lambda x: convmat.conv2d(X, W, groups=x), ["groups", "(2, 3, 64, 64)", "must be an integer"]),
-    }.values(),
-    ids=str,
-)
+SHAPES = {
+    "matrix": (lambda x: convmat.matrix(nn.Conv2d(3, 4, 3), x), ["in_shape", "(2, 3, 64, 64)", "x.shape[1:]"]),
+    "matrix of a model": (lambda x: convmat.matrix(nn.Flatten(), x), ["in_shape", "x.shape[1:]"]),
+    "plan": (lambda x: convmat.plan(nn.Conv2d(3, 4, 3), x), ["in_shape", "x.shape[1:]"]),
+    "Geometry.of": (lambda x: convmat.Geometry.of(nn.Conv2d(3, 4, 3), x), ["in_shape", "x.shape[1:]"]),
+    "conv_matrix": (lambda x: convmat.conv_matrix(W, x), ["input_size", "x.shape[2:]"]),
+    "output_size": (lambda x: convmat.conv_transpose2d(X, W, output_size=x), ["output_size", "x.shape[2:]"]),
+    "stride": (lambda x: convmat.conv2d(X, W, stride=x), ["stride", "(2, 3, 64, 64)", "each of the 2 axes"]),
+    "padding": (lambda x: convmat.conv2d(X, W, padding=x), ["padding", "(2, 3, 64, 64)", "(lo, hi)"]),
+    "groups": (lambda x: convmat.conv2d(X, W, groups=x), ["groups", "(2, 3, 64, 64)", "must be an integer"]),
+}
+
+
+@pytest.mark.parametrize(("call", "fragments"), SHAPES.values(), ids=SHAPES.keys())
 def test_a_tensor_where_a_shape_belongs(call, fragments):
     with pytest.raises(TypeError) as error:
         call(torch.rand(2, 3, 64, 64))
