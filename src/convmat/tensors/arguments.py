@@ -147,15 +147,11 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
         raise GeometryError(
             f"weight of shape {shape_of(weight)} has {weight.ndim} dimensions: a {ndim}-d convolution needs {ndim + 2}"
         )
-    for name, operand in (("input", input), *others):
-        if operand.is_quantized:
-            raise GeometryError(
-                f"{name} is quantized ({operand.dtype}), and convmat computes with no quantized numbers: dequantize "
-                f"it, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
-            )
-    if not (input.is_floating_point() and has_autocast(input.device.type)):
+    if input.is_quantized or not (input.is_floating_point() and has_autocast(input.device.type)):
         check_dtype(input)
     for name, other in others:
+        if other.is_quantized:
+            check_dtype(other, name)
         # Under autocast, dtypes are made equal later.
         if other.dtype != input.dtype and not has_autocast(input.device.type):
             raise GeometryError(f"input is {input.dtype} and {name} is {other.dtype}: they should be the same")
@@ -206,7 +202,12 @@ def check_dtype(tensor: Tensor, name: str = "input", is_summed: bool = True) -> 
     dtype = tensor.dtype
     if dtype in _DTYPES or (not is_summed and dtype in _MOVED_DTYPES):
         return
-    way = "dequantize()" if tensor.is_quantized else "float()" if tensor.is_floating_point() else "to(torch.int64)"
+    if tensor.is_quantized:
+        raise GeometryError(
+            f"{name} is quantized ({dtype}), and convmat computes with no quantized numbers: {name}.dequantize() would "
+            "do, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
+        )
+    way = "float()" if tensor.is_floating_point() else "to(torch.int64)"
     raise GeometryError(
         f"{name} is {dtype}, with which PyTorch does not compute: need float16 to float64, bfloat16, complex64, "
         f"complex128, uint8 or int8 to int64; {name}.{way} would do"
