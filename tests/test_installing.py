@@ -49,7 +49,7 @@ def test_make_installs_no_more_than_it_needs(target, extras, tmp_path):
         (tmp_path / name).touch()
     planned = subprocess.check_output(["make", "-n", target], cwd=tmp_path, text=True).splitlines()
     installed = [line.split(" -e ")[1] for line in planned if "pip install" in line]
-    assert installed == [".", *(f"'.[{extra}]'" for extra in extras)]
+    assert installed == ([f"'.[{extra}]'" for extra in extras] or ["."])
 
 
 def test_make_test_after_make_demo_installs_the_rest(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convmat import GeometryError
-from convmat.terminal.picture_files import read_picture, upsample_file, write_picture
+from convmat.terminal.picture_files import Written, read_picture, upsample_file, write_picture
 from convmat.upsampling import upsample, upsampling_kernel
 
 KERNELS = ("nearest", "bilinear", "bicubic")
@@ -63,7 +63,7 @@ def test_kernels_sum_to_the_scale():
 def test_files_of_every_mode(mode, kernel, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (11, 13, len(mode)), dtype=np.uint8)
     Image.fromarray(pixels.squeeze(-1) if mode == "L" else pixels).save(tmp_path / "in.png")
-    assert upsample_file(tmp_path / "in.png", tmp_path / "out.png", 3, kernel) == (33, 39)
+    assert upsample_file(tmp_path / "in.png", tmp_path / "out.png", 3, kernel) == Written(width=39, height=33)
     with Image.open(tmp_path / "out.png") as written:
         assert written.mode == mode
         ours = np.atleast_3d(np.asarray(written)).astype(int)
@@ -77,7 +77,7 @@ def test_files_of_every_mode(mode, kernel, tmp_path):
 def test_unusual_modes_are_read(mode, channels, tmp_path):
     source = Image.fromarray(np.full((4, 5), 40000, dtype=np.uint16)) if mode == "I;16" else Image.new(mode, (5, 4), 0)
     source.save(tmp_path / ("in.tiff" if mode == "CMYK" else "in.png"))
-    picture = read_picture(next(tmp_path.iterdir()))
+    picture = read_picture(next(tmp_path.iterdir())).pixels
     assert picture.shape == (channels, 4, 5)
     if mode == "I;16":
         torch.testing.assert_close(picture, torch.full((1, 4, 5), 40000 / 65535))
@@ -88,7 +88,7 @@ def test_photographs_come_the_right_way_up(tmp_path):
     exif = turned.getexif()
     exif[0x0112] = 6  # "rotate by 90 degrees to show"
     turned.save(tmp_path / "in.jpg", exif=exif)
-    assert read_picture(tmp_path / "in.jpg").shape == (3, 5, 4)
+    assert read_picture(tmp_path / "in.jpg").pixels.shape == (3, 5, 4)
 
 
 def test_written_values_are_cut_off_not_wrapped_around(tmp_path):

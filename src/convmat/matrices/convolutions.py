@@ -189,4 +189,5 @@ def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.l
     size = max(size + kept, geometry.listing_bytes())  # first the entries of one channel are listed
     ways = "layout=torch.sparse_csr, or " if layout == torch.strided else ""
     ways += "the map without its matrix (convmat.conv1d .. conv_transpose3d)"
-    check_fits(f"the {size_text(geometry)}, as {layout},", size, weight.device, ways)
+    named = geometry.transpose() if layout == torch.sparse_csc else geometry  # CSC is built from the transpose
+    check_fits(f"the {size_text(named)}, as {layout},", size, weight.device, ways)
