@@ -81,22 +81,14 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -
     return partial(_convolve, schedule_of(geometry, batch, dtype, threads), kernel, threads, keep)
 
 
-def _convolve(
-    schedule: Schedule,
-    kernel: Kernel,
-    threads: int,
-    keep: bool,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-) -> Tensor:
+def _convolve(*arguments: Any) -> Tensor:
     if torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
         with torch.autograd.profiler.record_function("convmat::conv_transpose"):
-            return _convolve_now(schedule, kernel, threads, keep, input, weight, bias)
-    return _convolve_now(schedule, kernel, threads, keep, input, weight, bias)
+            return _convolve_unseen(*arguments)
+    return _convolve_unseen(*arguments)
 
 
-def _convolve_now(
+def _convolve_unseen(
     schedule: Schedule,
     kernel: Kernel,
     threads: int,
