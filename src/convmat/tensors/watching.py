@@ -54,7 +54,7 @@ def wants_pytorchs_function(ndim: int, transposed: bool) -> bool:
 
 def has_autocast(device: str) -> bool:
     """Whether autocast is on for a type of device; the meta device has none."""
-    # torch.amp.is_autocast_available would be asked instead of the name, but torch.compile traces it from 2.11 on only.
+    # Not torch.amp.is_autocast_available, which torch.compile of PyTorch 2.8 and 2.9 does not trace.
     return device != "meta" and torch.is_autocast_enabled(device)
 
 
