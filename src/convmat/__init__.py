@@ -18,6 +18,7 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
+from convmat.operators import ConvOperator, dot_test
 from convmat.planning import available_methods, plan
 from convmat.upsampling import upsample
 
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Axis",
+    "ConvOperator",
     "Geometry",
     "GeometryError",
     "accelerate",
@@ -39,6 +41,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "conv_transpose_matrix",
+    "dot_test",
     "draw",
     "empty_cache",
     "fold",

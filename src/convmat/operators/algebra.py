@@ -1,0 +1,223 @@
+"""The algebra of operators: products, sums and multiples."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from numbers import Number
+from typing import TYPE_CHECKING, Any, overload
+
+import torch
+from torch import Tensor
+
+from convmat.geometry import GeometryError
+from convmat.matrices.limits import check_fits
+from convmat.operators.base import Operator, Scalar
+
+if TYPE_CHECKING:
+    from convmat.operators.scipy_interface import SciPyOperator
+
+
+class LinearOperator(Operator):
+    """A linear map between tensors of two shapes, known by what it does: nothing but its factors is stored.
+
+    ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices; see :meth:`map`.
+    ``op2 @ op1`` composes, ``+``, ``-`` and multiples by numbers are again operators.
+    """
+
+    @property
+    @abstractmethod
+    def T(self) -> LinearOperator:  # noqa: N802
+        """The transpose."""
+
+    @abstractmethod
+    def conj(self) -> LinearOperator:
+        """The operator with complex conjugated entries: itself, where they are real."""
+
+    @abstractmethod
+    def to(self, *args: Any, **options: Any) -> LinearOperator:
+        """The operator on another device or of another dtype; arguments as those of :meth:`torch.Tensor.to`."""
+
+    @abstractmethod
+    def scaled(self, factor: Scalar) -> LinearOperator:
+        """The operator times a number, or a tensor of no dimensions."""
+
+    @property
+    def H(self) -> LinearOperator:  # noqa: N802
+        """The adjoint: the transpose with complex conjugated entries."""
+        return self.T.conj()
+
+    @overload
+    def __matmul__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __matmul__(self, x: LinearOperator) -> LinearOperator: ...
+
+    def __matmul__(self, x: Tensor | LinearOperator) -> Tensor | LinearOperator:
+        return Product.of(self, x) if isinstance(x, LinearOperator) else self.map(x)
+
+    def __mul__(self, factor: Scalar) -> LinearOperator:
+        if not _is_scalar(factor):
+            if isinstance(factor, LinearOperator | Tensor):
+                what = "another operator" if isinstance(factor, LinearOperator) else f"shape {tuple(factor.shape)}"
+                raise TypeError(f"an operator is multiplied by a number, not by {what}: op @ other applies or composes")
+            return NotImplemented
+        return self.scaled(factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Scalar) -> LinearOperator:
+        return self.scaled(1 / divisor) if _is_scalar(divisor) else NotImplemented
+
+    def __neg__(self) -> LinearOperator:
+        return self.scaled(-1)
+
+    def __add__(self, other: LinearOperator) -> LinearOperator:
+        if not isinstance(other, LinearOperator):
+            return NotImplemented
+        return Sum.of(self, other)
+
+    def __sub__(self, other: LinearOperator) -> LinearOperator:
+        return self + -other if isinstance(other, LinearOperator) else NotImplemented
+
+    def to_scipy(self) -> SciPyOperator:
+        """The operator for SciPy's solvers and PyLops: a ``scipy.sparse.linalg.LinearOperator`` over NumPy's arrays.
+
+        It has ``matvec``, ``rmatvec``, ``matmat`` and ``rmatmat``; whole matrices are mapped as one batch. What it
+        makes has the operator's dtype, or the complex one beside it where the vector is complex.
+        """
+        from convmat.operators.scipy_interface import SciPyOperator
+
+        return SciPyOperator(self)
+
+
+class _Pair(LinearOperator):
+    """Two operators that make one."""
+
+    def __init__(self, left: LinearOperator, right: LinearOperator) -> None:
+        self.left, self.right = left, right
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """The shape that the operator maps from."""
+        return self.right.in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape that the operator maps to."""
+        return self.left.out_shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of both."""
+        return self.left.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """The device of both."""
+        return self.left.device
+
+    def conj(self) -> LinearOperator:
+        """The operator with complex conjugated entries."""
+        return type(self)(self.left.conj(), self.right.conj())
+
+    def to(self, *args: Any, **options: Any) -> LinearOperator:
+        """The operator on another device or of another dtype; arguments as those of :meth:`torch.Tensor.to`."""
+        return type(self)(self.left.to(*args, **options), self.right.to(*args, **options))
+
+    def to_dense(self) -> Tensor:
+        """The matrix, column by column."""
+        rows, columns = self.shape
+        check_fits(
+            f"the {rows} x {columns} matrix",
+            (rows + columns) * columns * self.dtype.itemsize,
+            self.device,
+            "op.to_sparse(), or the operator without its matrix",
+        )
+        return self @ torch.eye(columns, dtype=self.dtype, device=self.device)
+
+
+class Product(_Pair):
+    """``left @ right``: first the right one, then the left one."""
+
+    @classmethod
+    def of(cls, left: LinearOperator, right: LinearOperator) -> Product:
+        """The product, if the shapes go together."""
+        if left.in_shape != right.out_shape:
+            raise GeometryError(
+                f"cannot compose: the right operator maps {right.in_shape} to {right.out_shape}, the left one "
+                f"{left.in_shape} to {left.out_shape}: need the right one's output to be the left one's input"
+            )
+        _check_same_kind(left, right)
+        return cls(left, right)
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Map a batch."""
+        return self.left.apply(self.right.apply(x))
+
+    @property
+    def T(self) -> Product:  # noqa: N802
+        """The transpose: that of the factors, in the other order."""
+        return Product(self.right.T, self.left.T)
+
+    def scaled(self, factor: Scalar) -> LinearOperator:
+        """The product times a number."""
+        left = self.left.scaled(factor)
+        return Product(left, self.right.to(left.dtype))
+
+    def to_sparse(self, layout: torch.layout = torch.sparse_coo) -> Tensor:
+        """The product of the sparse matrices."""
+        with warnings.catch_warnings():  # PyTorch multiplies as CSR, and calls that beta
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+            product = torch.sparse.mm(self.left.to_sparse(), self.right.to_sparse()).coalesce()
+        return product if layout == torch.sparse_coo else product.to_sparse(layout=layout)
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} @ {self.right!r})"
+
+
+class Sum(_Pair):
+    """``left + right``."""
+
+    @classmethod
+    def of(cls, left: LinearOperator, right: LinearOperator) -> Sum:
+        """The sum, if the shapes are equal."""
+        if (left.in_shape, left.out_shape) != (right.in_shape, right.out_shape):
+            raise GeometryError(
+                f"cannot add operators from {left.in_shape} to {left.out_shape} and from {right.in_shape} to "
+                f"{right.out_shape}: need equal shapes"
+            )
+        _check_same_kind(left, right)
+        return cls(left, right)
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Map a batch."""
+        return self.left.apply(x) + self.right.apply(x)
+
+    @property
+    def T(self) -> Sum:  # noqa: N802
+        """The transpose."""
+        return Sum(self.left.T, self.right.T)
+
+    def scaled(self, factor: Scalar) -> LinearOperator:
+        """The sum times a number."""
+        return Sum(self.left.scaled(factor), self.right.scaled(factor))
+
+    def to_sparse(self, layout: torch.layout = torch.sparse_coo) -> Tensor:
+        """The sum of the sparse matrices."""
+        total = (self.left.to_sparse() + self.right.to_sparse()).coalesce()
+        return total if layout == torch.sparse_coo else total.to_sparse(layout=layout)
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} + {self.right!r})"
+
+
+def _check_same_kind(left: LinearOperator, right: LinearOperator) -> None:
+    if left.dtype != right.dtype or left.device != right.device:
+        raise GeometryError(
+            f"the operators are {left.dtype} on {left.device} and {right.dtype} on {right.device}: they should be the "
+            "same; op.to(...) would do"
+        )
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Number) or (isinstance(value, Tensor) and value.ndim == 0)
