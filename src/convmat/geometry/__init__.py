@@ -11,7 +11,7 @@ This package imports no torch and is the one place with index arithmetic. Where 
 to build, closed forms stand beside it; the tests hold the two together.
 """
 
-from convmat.geometry.axis import Axis, Border, IntArray, Phase, PhaseWindow
+from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry
@@ -21,6 +21,7 @@ __all__ = [
     "PADDING_MODES",
     "Axis",
     "Border",
+    "Cycle",
     "Geometry",
     "GeometryError",
     "IntArray",
