@@ -18,7 +18,8 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
-from convmat.operators import ConvOperator, dot_test
+from convmat.models.norms import layer_norms
+from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 from convmat.planning import available_methods, plan
 from convmat.upsampling import upsample
 
@@ -31,6 +32,7 @@ __all__ = [
     "GeometryError",
     "accelerate",
     "available_methods",
+    "blur_operator",
     "column_memory",
     "compare_methods",
     "conv1d",
@@ -41,14 +43,17 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "conv_transpose_matrix",
+    "crop_to_data",
     "dot_test",
     "draw",
     "empty_cache",
     "fold",
+    "layer_norms",
     "matrix",
     "nn",
     "plan",
     "restore",
+    "richardson_lucy",
     "symbolic_matrix",
     "unfold",
     "upsample",

@@ -170,6 +170,69 @@ def check(
 
 
 @app.command()
+def norm(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="package.module:name (a model, or what makes one), or a file of torch.save(model), whose code is run.",
+        ),
+    ] = None,
+    input: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="SIZES",
+            help="Of a model: channels and sizes, 3x224x224. Of a layer: spatial sizes.",
+            rich_help_panel=_LAYER,
+        ),
+    ] = "3x224x224",
+    kernel: Annotated[
+        str | None, typer.Option(metavar="SIZES", help="Without a MODEL: kernel sizes.", rich_help_panel=_LAYER)
+    ] = None,
+    stride: Stride = "1",
+    padding: Padding = "0",
+    dilation: Dilation = "1",
+    groups: Groups = 1,
+    in_channels: InChannels = 1,
+    out_channels: OutChannels = 1,
+    padding_mode: PaddingMode = "zeros",
+    transposed: Transposed = False,
+    output_padding: OutputPadding = "0",
+    output_size: OutputSize = None,
+) -> None:
+    """Print the true norm of every convolution of a model, or of one layer with random weights, and bounds on it.
+
+    `convmat norm torchvision.models:resnet18 --input 3x224x224`, or `convmat norm mymodels:build`, or
+    `convmat norm model.pt`
+
+    `convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8`
+    """
+    from convmat.terminal.norms import layer_of, load, print_norms
+
+    if (model is None) == (kernel is None):
+        raise GeometryError("name a MODEL, or give a layer by --input and --kernel: one of the two is needed")
+    if model is not None:
+        print_norms(load(model), _sizes(input, "--input"), Console())
+        return
+    geometry = _geometry(
+        input,
+        str(kernel),
+        stride,
+        padding,
+        dilation,
+        groups,
+        in_channels,
+        out_channels,
+        padding_mode,
+        transposed,
+        output_padding,
+        output_size,
+    )
+    print_norms(layer_of(geometry), geometry.in_shape, Console())
+
+
+@app.command()
 def upsample(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture: grey, RGB or RGBA.")],
     scale: Annotated[int, typer.Option(help="Output pixels per input pixel: 2, 3, ..")],

@@ -358,9 +358,9 @@ class Axis:
     def circulant_refusal(self) -> str | None:
         """Why the axis' matrix is not (block-)circulant; ``None`` if it is.
 
-        It is where no output reads a zero and each output reads what the one before it reads, ``stride`` cells on around
-        the axis; the first one follows the last one in this. That is asked of the table, so that it holds for patches
-        that touch and for kernels of one tap, with any padding mode.
+        It is where no output reads a zero and each output reads what the one before it reads, ``stride`` cells on
+        around the axis; the first one follows the last one in this. That is asked of the table, so that it holds for
+        patches that touch and for kernels of one tap, with any padding mode.
 
         >>> Axis.conv(6, kernel=3, padding=1).circulant_refusal()
         'output 0 reads a zero through tap 0'
@@ -396,8 +396,8 @@ class Axis:
     def on_torus(self) -> Axis:
         """A circulant axis whose matrix has that of the axis, unpadded but for zeros, as a part; itself if it is one.
 
-        So the singular values of the larger matrix are no smaller. Its size is the least multiple of the stride on which
-        no window reaches around to cells that it does not read.
+        So the norm of the larger matrix is no smaller. Its size is the least multiple of the stride on which no window
+        reaches around to cells that it does not read.
 
         >>> Axis.conv(5, kernel=3, padding=1).on_torus().inputs
         6

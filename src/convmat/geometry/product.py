@@ -227,7 +227,7 @@ class Geometry:
         """Why the map is not block-circulant: the first axis, and its first output, that breaks it; ``None`` if it is.
 
         >>> Geometry.conv((4, 6), (2, 3), (2, 1)).circulant_refusal()
-        'spatial axis 1: output 0, which follows the last, reads input 4 through tap 0, and not 0'
+        'spatial axis 1: output 0, which follows the last, reads input 0 through tap 0, and not 4'
         """
         for a, axis in enumerate(self.axes):
             refusal = axis.circulant_refusal()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
+from convmat.operators.circulant import Blocks
 
 Scalar: TypeAlias = complex | Tensor
 
@@ -81,6 +82,31 @@ class Operator(ABC):
         Raises:
             GeometryError: if it would not fit in memory.
         """
+
+    @property
+    @abstractmethod
+    def requires_grad(self) -> bool:
+        """Whether gradients may be asked of the operator's entries."""
+
+    @abstractmethod
+    def upper_bound(self, at_least: float) -> tuple[float, str]:
+        """At least the norm, and how it was found; ``at_least`` is a lower bound, near which it is looked for."""
+
+    @abstractmethod
+    def dense_blocks(self) -> Blocks:
+        """The matrix, or its diagonal blocks.
+
+        Raises:
+            GeometryError: if their singular values would not fit in memory.
+        """
+
+    def blocks(self) -> Blocks | None:
+        """Small matrices that have the operator's singular values, if it is block-circulant."""
+        return None
+
+    def circulant_refusal(self) -> str | None:
+        """Why the operator is not block-circulant; ``None`` if it is."""
+        return "it is no single convolution"
 
     # -- what follows from it ------------------------------------------------------------------------------------------
 

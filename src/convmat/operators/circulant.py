@@ -49,7 +49,7 @@ class Circulant:
         geometry: which is block-circulant.
         weight: of shape ``geometry.weight_shape``, of a floating or complex dtype.
 
-    ``C == join_out @ B @ split_in`` with isometries that :meth:`split_in` and its likes apply, and ``B`` block-diagonal.
+    ``C == join_out @ B @ split_in``: isometries that :meth:`split_in` and its likes apply, and a block-diagonal ``B``.
 
     Raises:
         GeometryError: if the geometry is not block-circulant; the message names the axis and the output that breaks it.

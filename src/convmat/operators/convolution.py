@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.base import Scalar
+from convmat.operators.circulant import Blocks, Circulant, check_memory
 from convmat.planning import check_method, run, shortcuts
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry, layer_geometry
 
@@ -184,6 +186,50 @@ class ConvOperator(LinearOperator):
     def to_sparse(self, layout: torch.layout = torch.sparse_coo) -> Tensor:
         """The matrix, sparse: ``torch.sparse_coo`` or ``torch.sparse_csr``. Gradients flow back to the weight."""
         return self._matrix(layout)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients may be asked of the weight."""
+        return self.weight.requires_grad
+
+    def circulant_refusal(self) -> str | None:
+        """Why the operator is not block-circulant: the axis, and the first output that breaks it; ``None`` if it is."""
+        return self.geometry.circulant_refusal()
+
+    def blocks(self) -> Blocks | None:
+        """The matrices of the frequencies, which have the operator's singular values, if it is block-circulant."""
+        if self.circulant_refusal() is not None:
+            return None
+        check_memory(self.geometry, self.weight)
+        return Circulant(self.geometry, self.weight).half()
+
+    def dense_blocks(self) -> Blocks:
+        """The matrices of the groups of channels."""
+        from convmat.matrices.convolutions import build
+        from convmat.operators.spectra import check_dense
+
+        geometry, groups = self.geometry, self.geometry.groups
+        channels = geometry.in_channels // groups, geometry.out_channels // groups
+        group = replace(geometry, in_channels=channels[0], out_channels=channels[1], groups=1)
+        check_dense(self, groups, *group.matrix_shape)
+        weight = self.weight.float() if self.dtype.itemsize < 4 else self.weight
+        matrices = torch.stack([build(group, part, torch.strided) for part in weight.chunk(groups)])
+        return Blocks(matrices, torch.ones(groups, dtype=torch.int64, device=matrices.device))
+
+    def upper_bound(self, at_least: float) -> tuple[float, str]:
+        """The norm on a torus, times that of the padding; or the geometric mean of the largest row and column sums."""
+        from convmat.operators.torus import torus_bound
+
+        magnitudes = self._with(
+            self.weight.detach().abs().to(torch.promote_types(torch.float32, self.weight.abs().dtype))
+        )
+        ones = [
+            torch.ones(1, *shape, dtype=magnitudes.dtype, device=self.device)
+            for shape in (self.in_shape, self.out_shape)
+        ]
+        sums = float(magnitudes.apply(ones[0]).max() * magnitudes.T.apply(ones[1]).max()) ** 0.5
+        bounds = [(torus_bound(self.geometry, self.weight, at_least), "torus"), (sums * (1 + 1e-5), "sums")]
+        return min(bounds)
 
     def _matrix(self, layout: torch.layout) -> Tensor:
         from convmat.matrices.convolutions import build
