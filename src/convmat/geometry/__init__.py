@@ -15,7 +15,7 @@ from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWin
 from convmat.geometry.errors import GeometryError
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry
-from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range
+from convmat.geometry.sizes import PADDING_MODES, check_positive, kept_range, middle_start
 
 __all__ = [
     "PADDING_MODES",
@@ -33,6 +33,7 @@ __all__ = [
     "check_positive",
     "ints",
     "kept_range",
+    "middle_start",
     "per_axis_ints",
     "per_axis_padding",
 ]

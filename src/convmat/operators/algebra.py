@@ -103,9 +103,9 @@ class LinearOperator(Operator):
 
         Args:
             y: of shape (\*batch, \*out_shape), any batch or none, in single or double precision.
-            method: ``"lsmr"`` (Fong and Saunders 2011), which suits every operator; ``"cg"``, conjugate gradients on the
-                normal equations, whose accuracy suffers from the square of the condition number; ``"fft"``, exact, for
-                block-circulant operators; ``"direct"``, by the singular values of the dense matrix. Default:
+            method: ``"lsmr"`` (Fong and Saunders 2011), which suits every operator; ``"cg"``, conjugate gradients on
+                the normal equations, whose accuracy suffers from the square of the condition number; ``"fft"``,
+                exact, for block-circulant operators; ``"direct"``, by the singular values of the dense matrix. Default:
                 ``"auto"``: fft where it can and its matrices are small, direct for small matrices, else lsmr
             damp: at least 0: one number, or one for each item. Default: 0
             x0: where to start, of shape (\*batch, \*in_shape). Where there are many solutions, the one nearest to it

@@ -33,8 +33,9 @@ class Maps:
 
 
 def norms(vectors: Tensor) -> Reals:
-    """The 2-norm of each item."""
-    found: Reals = torch.linalg.vector_norm(vectors.flatten(1), dim=1).double().cpu().numpy()
+    """The 2-norm of each item; in double precision, where squares neither vanish nor overflow."""
+    wide = torch.complex128 if vectors.is_complex() else torch.float64
+    found: Reals = torch.linalg.vector_norm(vectors.flatten(1), dim=1, dtype=wide).cpu().numpy()
     return found
 
 

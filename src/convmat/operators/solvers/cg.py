@@ -15,8 +15,8 @@ from convmat.operators.solvers.lsmr import OUT_OF_ITERATIONS
 from convmat.operators.solvers.solution import Reals
 
 GRADIENT = "normal equations within the tolerance"
+ROUNDING = "normal equations to rounding"
 ZERO = "the right-hand side is zero, and so is x"
-INDEFINITE = "op maps a direction to nothing: singular to rounding; damp > 0 would help"
 
 
 def cg(
@@ -48,26 +48,29 @@ def cg(
     size = norms(right + c)
     s = add_times(c + maps.adjoint(r), -(damp**2), x)
     p, gamma = s, norms(s) ** 2
+    eps, norm_n = float(torch.finfo(x.dtype).eps), np.zeros_like(size)
     stay = items.finish(size == 0, torch.zeros_like(x), 0, ZERO)
     for iteration in range(maxiter + 1):
         x, r, s, p, c = (keep(stay, vectors) for vectors in (x, r, s, p, c))
-        gamma, size, damp = gamma[stay], size[stay], damp[stay]
+        gamma, size, damp, norm_n = gamma[stay], size[stay], damp[stay], norm_n[stay]
         if iteration:
             items.report(iteration, x)
-        done = np.sqrt(gamma) <= max(tol, float(torch.finfo(x.dtype).eps)) * size
-        stay = items.finish(done, x, iteration, GRADIENT)
+        is_small = np.sqrt(gamma) <= max(tol, eps) * size
+        is_rounding = np.sqrt(gamma) <= 4 * eps * norm_n * norms(x)
+        stay = items.finish(is_small, x, iteration, GRADIENT)
+        stay[stay] = items.finish(is_rounding[stay], keep(stay, x), iteration, ROUNDING)
         x, r, s, p, c = (keep(stay, vectors) for vectors in (x, r, s, p, c))
-        gamma, size, damp = gamma[stay], size[stay], damp[stay]
-        if not len(items):
-            return
-        if iteration == maxiter:
+        gamma, size, damp, norm_n = gamma[stay], size[stay], damp[stay], norm_n[stay]
+        if not len(items) or iteration == maxiter:
             break
         q = maps.forward(p)
-        curvature = norms(q) ** 2 + damp**2 * norms(p) ** 2
+        squared = norms(p) ** 2
+        curvature = norms(q) ** 2 + damp**2 * squared
+        norm_n = np.maximum(norm_n, divide(curvature, squared))
         step = divide(gamma, curvature)
         x, r = add_times(x, step, p), add_times(r, -step, q)
         s = add_times(c + maps.adjoint(r), -(damp**2), x)
         before, gamma = gamma, norms(s) ** 2
         p = add_times(s, divide(gamma, before), p)
-        stay = items.finish(curvature == 0, x, iteration + 1, INDEFINITE, converged=False)
+        stay = np.ones(len(items), bool)
     items.finish(np.ones(len(items), bool), x, maxiter, OUT_OF_ITERATIONS.format(maxiter), converged=False)

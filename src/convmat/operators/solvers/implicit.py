@@ -1,7 +1,7 @@
 """The gradients of a solution, by the implicit rule: nothing of the iterations is kept.
 
-With ``v = A N⁻¹ g`` and ``λ = N⁻¹ g`` for the gradient g of x (``N = AᴴA + damp²``; without damping, pseudo-inverses), and
-``r = y - A x``, the gradient of y is v, that of damp ``-2 damp <λ, x>`` and that of A is
+With ``v = A N⁻¹ g`` and ``λ = N⁻¹ g`` for the gradient g of x (``N = AᴴA + damp²``; without damping, pseudo-inverses),
+and ``r = y - A x``, the gradient of y is v, that of damp ``-2 damp <λ, x>`` and that of A is
 
     -v xᴴ + r λᴴ + w (g - Aᴴ v - damp² λ)ᴴ,    w = A N⁻¹ x
 
@@ -11,6 +11,7 @@ separate", SIAM J. Numer. Anal. 10, 1973) have it; the last term counts where A 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from convmat.operators.algebra import LinearOperator
+from convmat.operators.algebra import LinearOperator, Pair
 from convmat.operators.convolution import ConvOperator
 from convmat.operators.solvers.batches import Callback, norms, times
 from convmat.operators.solvers.inverses import Inverse
@@ -40,11 +41,20 @@ def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tenso
 
 
 def weights_of(op: LinearOperator) -> list[Tensor]:
-    """The tensors that an operator is made of."""
+    """The tensors that an operator is made of; one that is used twice comes twice."""
     if isinstance(op, ConvOperator):
         return [op.weight]
-    parts = (getattr(op, side, None) for side in ("left", "right"))
-    return [weight for part in parts if part is not None for weight in weights_of(part)]
+    assert isinstance(op, Pair)
+    return [*weights_of(op.left), *weights_of(op.right)]
+
+
+def with_weights(op: LinearOperator, weights: Iterator[Tensor]) -> LinearOperator:
+    """The operator made of other tensors."""
+    if isinstance(op, ConvOperator):
+        return ConvOperator.of(op.geometry, next(weights), op.method)
+    assert isinstance(op, Pair)
+    left = with_weights(op.left, weights)
+    return type(op)(left, with_weights(op.right, weights))
 
 
 class _Solve(torch.autograd.Function):
@@ -58,7 +68,7 @@ class _Solve(torch.autograd.Function):
         return x
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         problem: Problem = ctx.problem
         y, damp, x, *weights = ctx.saved_tensors
@@ -104,9 +114,11 @@ def _weight_gradients(
 ) -> list[Tensor | None]:
     """The gradients of ``sum <A input, cotangent>`` with inputs and cotangents held fast."""
     inputs, cotangents = (torch.cat(tensors).detach() for tensors in zip(*pairs, strict=True))
-    chosen = [weight for weight, want in zip(weights_of(op), wanted, strict=True) if want]
+    # Tensors of their own: one weight of the operator may have been computed from another.
+    leaves = [weight.detach().requires_grad_(want) for weight, want in zip(weights, wanted, strict=True)]
     with torch.enable_grad():
-        image = op.apply(inputs)
+        image = with_weights(op, iter(leaves)).apply(inputs)
+    chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want]
     gradients = iter(torch.autograd.grad(image, chosen, cotangents))
     return [next(gradients) if want else None for want in wanted]
 

@@ -1,8 +1,8 @@
 """The pseudo-inverse of a damped operator in three verbs, iteratively or from singular values.
 
 With ``N = AᴴA + damp²``: ``solve`` is ``N⁻¹ Aᴴ y``, the damped least-squares solution (without damping, the
-pseudo-inverse's); ``adjoint`` is ``A N⁻¹ g``, its adjoint; ``adjoint_and_normal`` gives ``N⁻¹ g`` as well. The gradients of
-a solution are made of these, so each way to solve says how it does all three.
+pseudo-inverse's); ``adjoint`` is ``A N⁻¹ g``, its adjoint; ``adjoint_and_normal`` gives ``N⁻¹ g`` as well. The
+gradients of a solution are made of these, so each way to solve says how it does all three.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Lsmr(_Krylov):
         return self._lsmr(self.maps.swapped, g, norms(g), damp, self.out_shape, None)
 
     def adjoint_and_normal(self, g: Tensor, damp: Reals) -> tuple[Found, Found]:
-        """``A N⁻¹ g`` and ``N⁻¹ g``, as ``P⁺ P⁺ᴴ g`` with P the operator on top of the damping, which squares nothing."""
+        """``A N⁻¹ g`` and ``N⁻¹ g``, as ``P⁺ P⁺ᴴ g`` with P the operator on top of the damping: no squares."""
         if not damp.any():
             v = self.adjoint(g, damp)
             return v, self._lsmr(self.maps, v.x, norms(v.x), damp, self.in_shape, None)
@@ -286,7 +286,9 @@ class Direct(Factored):
         """Flat, in one block."""
         return x.flatten(1).T[None]
 
-    split_out = split_in
+    def split_out(self, y: Tensor) -> Tensor:
+        """Flat, in one block."""
+        return self.split_in(y)
 
     def join_in(self, coefficients: Tensor) -> Tensor:
         r"""Back to (batch, \*in_shape)."""

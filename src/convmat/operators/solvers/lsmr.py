@@ -7,6 +7,7 @@ names of the numbers are the paper's. Each item has damping, tests and an end of
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,6 @@ from convmat.operators.solvers.solution import Reals
 
 CONSISTENT = "op @ x = y within the tolerance"
 LEAST_SQUARES = "least squares within the tolerance"
-ILL_CONDITIONED = "singular to rounding: the condition estimate exceeds 1/eps; damp > 0 would help"
 OUT_OF_ITERATIONS = "maxiter={} reached"
 ZERO = "y is zero, and so is x"
 ORTHOGONAL = "op.H @ y is zero, and so is x"
@@ -50,24 +50,19 @@ def lsmr(maps: Maps, b: Tensor, size: Reals, damp: Reals, tol: float, maxiter: i
     ):
         stay = items.finish(done[state.index], state.x, 0, reason)
         state.keep(stay)
+    limit = max(tol, float(torch.finfo(b.dtype).eps))
     for iteration in range(1, maxiter + 1):
         if not len(items):
             return
         state.step(maps)
         items.report(iteration, state.x)
-        eps = float(torch.finfo(b.dtype).eps)
-        for reason, test in (
-            (CONSISTENT, _State.is_consistent),
-            (LEAST_SQUARES, _State.is_least_squares),
-            (ILL_CONDITIONED, _State.is_ill_conditioned),
-        ):
-            done = test(state, max(tol, eps if test is not _State.is_ill_conditioned else 0), eps)
-            state.keep(items.finish(done, state.x, iteration, reason, reason is not ILL_CONDITIONED))
+        state.keep(items.finish(state.is_consistent(limit), state.x, iteration, CONSISTENT))
+        state.keep(items.finish(state.is_least_squares(limit), state.x, iteration, LEAST_SQUARES))
     everyone = np.ones(len(items), bool)
     items.finish(everyone, state.x, maxiter, OUT_OF_ITERATIONS.format(maxiter), converged=False)
 
 
-def _first_numbers(alpha: Reals, beta: Reals, size: Reals, damp: Reals) -> dict[str, npt.NDArray[np.generic]]:
+def _first_numbers(alpha: Reals, beta: Reals, size: Reals, damp: Reals) -> dict[str, Any]:
     one, zero = np.ones_like(alpha), np.zeros_like(alpha)
     return {
         "index": np.arange(len(alpha)),
@@ -88,12 +83,9 @@ def _first_numbers(alpha: Reals, beta: Reals, size: Reals, damp: Reals) -> dict[
         "thetatilde": zero,
         "d": zero,
         "norm_a_squared": alpha**2,
-        "largest": zero,
-        "smallest": np.full_like(alpha, np.inf),
         "norm_r": beta.copy(),
         "norm_a": alpha.copy(),
         "norm_x": zero,
-        "cond": one,
     }
 
 
@@ -124,12 +116,9 @@ class _State:
     thetatilde: Reals
     d: Reals
     norm_a_squared: Reals
-    largest: Reals
-    smallest: Reals
     norm_r: Reals
     norm_a: Reals
     norm_x: Reals
-    cond: Reals
 
     def keep(self, stay: npt.NDArray[np.bool_]) -> None:
         """Go on with some items only."""
@@ -157,9 +146,6 @@ class _State:
         self._estimate_residual(chat, shat, c, s, thetabar, zetaold)
         self.norm_a = np.sqrt(self.norm_a_squared + beta**2)
         self.norm_a_squared = self.norm_a_squared + beta**2 + self.alpha**2
-        self.largest = np.maximum(self.largest, rhobarold) if self.largest.any() else rhobarold
-        self.cond = divide(np.maximum(self.largest, rhotemp), np.minimum(self.smallest, rhotemp))
-        self.smallest = np.minimum(self.smallest, self.rhobar)
         self.norm_x = norms(self.x)
 
     def _bidiagonalize(self, maps: Maps) -> Reals:
@@ -186,17 +172,13 @@ class _State:
         self.d = self.d + betacheck**2
         self.norm_r = np.sqrt(self.d + (self.betad - taud) ** 2 + self.betadd**2)
 
-    def is_consistent(self, tol: float, eps: float) -> npt.NDArray[np.bool_]:
+    def is_consistent(self, tol: float) -> npt.NDArray[np.bool_]:
         """Whether the residual is as small as errors in A and b would make it."""
         return np.asarray(self.norm_r <= tol * (self.size + self.norm_a * self.norm_x))
 
-    def is_least_squares(self, tol: float, eps: float) -> npt.NDArray[np.bool_]:
+    def is_least_squares(self, tol: float) -> npt.NDArray[np.bool_]:
         """Whether the residual is as good as orthogonal to the range of A."""
         return np.asarray(np.abs(self.zetabar) <= tol * self.norm_a * self.norm_r)
-
-    def is_ill_conditioned(self, tol: float, eps: float) -> npt.NDArray[np.bool_]:
-        """Whether the condition of A makes further digits meaningless."""
-        return np.asarray((self.cond >= 1 / eps) & (self.damp == 0))
 
 
 def _rotation(a: Reals, b: Reals) -> tuple[Reals, Reals, Reals]:

@@ -67,7 +67,9 @@ def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, max
         return Direct(op)
     if method == "fft":
         if not isinstance(op, ConvOperator):
-            raise GeometryError("method='fft' solves with a single ConvOperator, not with sums and products: use 'lsmr'")
+            raise GeometryError(
+                "method='fft' solves with a single ConvOperator, not with sums and products: use 'lsmr'"
+            )
         if (refusal := op.geometry.circulant_refusal()) is not None:
             raise GeometryError(
                 f"method='fft' needs a block-circulant operator, but {refusal}: use method='lsmr', or "
@@ -118,7 +120,9 @@ def _flat(
 def _check_finite(tensor: Tensor, name: str) -> None:
     if not bool(torch.isfinite(tensor.detach()).all()):
         wrong = int((~torch.isfinite(tensor.detach())).sum())
-        raise GeometryError(f"{name} has {wrong} values that are NaN or infinite, of {tensor.numel()}: need finite ones")
+        raise GeometryError(
+            f"{name} has {wrong} values that are NaN or infinite, of {tensor.numel()}: need finite ones"
+        )
 
 
 def _damping(damp: float | Tensor, op: LinearOperator, batch: tuple[int, ...]) -> Tensor:
