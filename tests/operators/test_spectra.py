@@ -208,6 +208,14 @@ def test_norm_of_a_large_operator_lies_between_its_bounds():
     assert truth <= upper <= 1.005 * truth
 
 
+def test_values_that_lie_close_together_at_the_top():
+    """What lies between them is not taken for converged."""
+    op = random_operator((8, 8), (3, 3), (12, 10), padding=1)
+    expected = dense_values(op)
+    assert op.shape[0] * op.shape[1] > 1 << 19  # so that products find it
+    assert op.norm(tol=1e-6).item() == pytest.approx(expected[0].item(), rel=1e-6)
+
+
 def test_some_values_of_a_large_operator_with_several_equal_ones():
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]], dtype=DOUBLE).reshape(1, 1, 3, 3)
     size = 30

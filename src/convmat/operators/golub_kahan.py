@@ -28,7 +28,7 @@ class Top(NamedTuple):
 
     Attributes:
         value: ``|C v|`` of a unit vector v, so no more than the norm, but for rounding.
-        error: an estimate of its relative error.
+        error: the relative residual: a singular value lies as near as that.
         right: the weights of the steps' vectors in v.
         seed: of the random vector that the steps began with.
     """
@@ -40,11 +40,12 @@ class Top(NamedTuple):
 
 
 def largest(op: Operator, tol: float, seed: int = 0) -> Top:
-    """The largest singular value to a relative error of about ``tol``.
+    """The largest singular value to a relative error of ``tol``.
 
-    The residual r of the best vector shows that *a* singular value lies within r of the value found; its square over
-    the distance to the next one (Kato and Temple) is what the value lacks, if it belongs to the largest. That it does
-    is all but sure, since the first vector is random: it would have to have almost nothing of the largest's vector.
+    The residual of the best vector shows that *a* singular value lies as near as that. That it is the largest one is
+    all but sure, since the first vector is random: it would have to have almost nothing of the largest's vector.
+    Nothing sharper is concluded from the residual: the usual way (its square over the distance to the next value) is
+    wrong where several values lie close together at the top, and in convolutions they do.
     """
     diagonal: list[float] = []
     beside: list[float] = []
@@ -82,9 +83,7 @@ def _ritz(diagonal: list[float], beside: list[float], seed: int) -> Top:
     value = float(values[0])
     if value == 0:
         return Top(0.0, 0.0, right[0], seed)
-    residual = beside[-1] * abs(float(left[-1, 0])) / value
-    gap = (value - float(values[1])) / value if len(values) > 1 else 1.0
-    return Top(value, min(residual, residual**2 / (2 * gap)) if gap else residual, right[0], seed)
+    return Top(value, beside[-1] * abs(float(left[-1, 0])) / value, right[0], seed)
 
 
 def _steps(op: Operator, seed: int) -> Iterator[tuple[Tensor, float, float]]:
