@@ -27,7 +27,7 @@ ROOMS = {
     "nn": "geometry tensors planning functional operators",
     "models": "geometry tensors planning operators nn",
     "draw": "geometry matrices",
-    "terminal": "geometry tensors matrices methods checking nn models upsampling draw",
+    "terminal": "geometry tensors matrices methods checking nn models operators upsampling draw",
     "demo": "geometry tensors matrices methods planning checking functional upsampling draw terminal",
     "caches": "",  # it names modules, and imports none
     "cli": "geometry planning terminal demo",

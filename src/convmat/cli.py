@@ -251,6 +251,39 @@ def upsample(
 
 
 @app.command()
+def deblur(
+    photo: Annotated[
+        Path | None, typer.Argument(metavar="PHOTO", help="A picture. Default: the photograph that matplotlib has.")
+    ] = None,
+    psf: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="gaussian:SIGMA, disk:RADIUS, motion:LENGTH:DEGREES (pixels) or FILE.npy."),
+    ] = "gaussian:2",
+    noise: Annotated[
+        str, typer.Option(metavar="NAME", help="poisson:PEAK (photons at white), gaussian:SIGMA (of white 1) or none.")
+    ] = "poisson:1000",
+    method: Annotated[str, typer.Option(metavar="NAME", help="rl (Richardson-Lucy) or lsmr (least squares).")] = "rl",
+    iterations: Annotated[
+        int | None, typer.Option(min=0, help="The most iterations. Default: 30 for rl, 100 for lsmr.")
+    ] = None,
+    damp: Annotated[float | None, typer.Option(min=0, help="Damping of lsmr. Default: by the noise.")] = None,
+    out: Annotated[Path, typer.Option(help="The picture to write: all three side by side.")] = Path("deblurred.png"),
+) -> None:
+    """Blur a photograph, add noise, restore it; write the three side by side.
+
+    `convmat deblur --psf motion:15:30 --method lsmr`
+    """
+    from convmat.terminal.deblurring import deblur_file
+
+    done = deblur_file(photo, out, psf, noise, method, iterations, damp)
+    console = Console()
+    console.print(f"PSNR {done.psnr_before:.2f} dB blurred, {done.psnr_after:.2f} dB restored", highlight=False)
+    console.print(f"{done.iterations} iterations: {done.reason}", highlight=False)
+    height, width = done.photo.shape[1:]
+    console.print(f"{out}: photo, blurred, restored, each {width} x {height} pixels", highlight=False)
+
+
+@app.command()
 def methods() -> None:
     """List the methods to compute a convolution with."""
     from convmat.planning import available_methods

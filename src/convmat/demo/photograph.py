@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -15,7 +14,7 @@ from convmat.geometry import Geometry
 from convmat.methods import METHODS
 from convmat.planning import run
 from convmat.tensors.memory import human
-from convmat.terminal.picture_files import read_picture
+from convmat.terminal.picture_files import photograph_path, read_picture
 from convmat.terminal.progress import bar
 from convmat.terminal.tables import comparison_table, describe
 from convmat.upsampling import upsample, upsampling_kernel
@@ -76,13 +75,6 @@ def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console) -> 
     console.print()
     console.print(comparison_table(results, f"The photograph {title}", note))
     return Step(title, describe(geometry), note, results)
-
-
-def photograph_path() -> Path:
-    """Grace Hopper, a photograph in the public domain, as it ships with matplotlib."""
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
 def blur_layer(photo: Tensor) -> tuple[Geometry, Tensor]:

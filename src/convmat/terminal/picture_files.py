@@ -54,6 +54,13 @@ def read_picture(path: Path) -> Tensor:
     return torch.atleast_3d(pixels).movedim(-1, 0).float() / 255
 
 
+def photograph_path() -> Path:
+    """Grace Hopper, a photograph in the public domain, as it ships with matplotlib."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
 def check_writable(path: Path, channels: int) -> None:
     """Check that a picture of so many channels can be written in the format that the ending of a path stands for.
 

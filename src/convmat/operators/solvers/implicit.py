@@ -41,18 +41,18 @@ def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tenso
 
 
 def weights_of(op: LinearOperator) -> list[Tensor]:
-    """The tensors that an operator is made of; one that is used twice comes twice."""
+    """The tensors that an operator is made of, as far as we know; one that is used twice comes twice."""
     if isinstance(op, ConvOperator):
         return [op.weight]
-    assert isinstance(op, Pair)
-    return [*weights_of(op.left), *weights_of(op.right)]
+    return [*weights_of(op.left), *weights_of(op.right)] if isinstance(op, Pair) else []
 
 
 def with_weights(op: LinearOperator, weights: Iterator[Tensor]) -> LinearOperator:
     """The operator made of other tensors."""
     if isinstance(op, ConvOperator):
         return ConvOperator.of(op.geometry, next(weights), op.method)
-    assert isinstance(op, Pair)
+    if not isinstance(op, Pair):
+        return op
     left = with_weights(op.left, weights)
     return type(op)(left, with_weights(op.right, weights))
 

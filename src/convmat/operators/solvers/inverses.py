@@ -146,25 +146,34 @@ class Cg(_Krylov):
 
     def solve(self, y: Tensor, damp: Reals, x0: Tensor | None, callback: Callback | None) -> Found:
         """``N⁻¹ Aᴴ y``."""
-        return self._cg(y, None, x0, damp, callback)
+        return self._cg(self.maps, y, None, x0, damp, self.in_shape, callback)
 
     def adjoint(self, g: Tensor, damp: Reals) -> Found:
-        """``A N⁻¹ g``."""
-        return self.adjoint_and_normal(g, damp)[0]
+        """``A N⁻¹ g``: the damped solution of the adjoint's system."""
+        return self._cg(self.maps.swapped, g, None, None, damp, self.out_shape, None)
 
     def adjoint_and_normal(self, g: Tensor, damp: Reals) -> tuple[Found, Found]:
-        """``A N⁻¹ g`` and ``N⁻¹ g``."""
-        normal = self._cg(None, g, None, damp, None)
-        return Found(self.maps.forward(normal.x), normal.iterations, normal.reasons, normal.converged), normal
+        """``A N⁻¹ g`` and ``N⁻¹ g``; without damping, of the part of g that the equations can reach."""
+        v = self.adjoint(g, damp)
+        damped = (damp > 0).astype(float)
+        right = times(damped, g) + times(1 - damped, self.maps.adjoint(v.x))
+        return v, self._cg(self.maps, None, right, None, damp, self.in_shape, None)
 
     def _cg(
-        self, b: Tensor | None, c: Tensor | None, x0: Tensor | None, damp: Reals, callback: Callback | None
+        self,
+        maps: Maps,
+        b: Tensor | None,
+        c: Tensor | None,
+        x0: Tensor | None,
+        damp: Reals,
+        shape: tuple[int, ...],
+        callback: Callback | None,
     ) -> Found:
         some = c if b is None else b
         assert some is not None
-        zeros = some.new_zeros(len(some), *self.in_shape)
+        zeros = some.new_zeros(len(some), *shape)
         items = Items(zeros, callback)
-        cg(self.maps, b, c, zeros.clone() if x0 is None else x0, damp, self.tol, self.maxiter, items)
+        cg(maps, b, c, zeros.clone() if x0 is None else x0, damp, self.tol, self.maxiter, items)
         return items.found
 
 

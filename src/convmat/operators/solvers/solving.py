@@ -11,6 +11,7 @@ from torch import Tensor
 from convmat.geometry import GeometryError
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.convolution import ConvOperator
+from convmat.operators.many_products import prepare
 from convmat.operators.solvers import implicit
 from convmat.operators.solvers.batches import Callback, Maps
 from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
@@ -77,8 +78,8 @@ def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, max
             )
         return Fourier(op)
     kind = Lsmr if method == "lsmr" else Cg
-    # The problem is solved for numbers; gradients follow from the implicit rule.
-    return kind(Maps(op.apply, op.H.apply), op.in_shape, op.out_shape, tol, maxiter)
+    forward, adjoint, _ = prepare(op)
+    return kind(Maps(forward, adjoint), op.in_shape, op.out_shape, tol, maxiter)
 
 
 def _choose(op: LinearOperator) -> str:
