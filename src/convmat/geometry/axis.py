@@ -63,6 +63,11 @@ class Cycle:
     cells: tuple[int, ...]
     order: tuple[int, ...]
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether each residue of the cells modulo ``step`` holds one cell at most, as in patches that touch."""
+        return len({cell % self.step for cell in self.cells}) == len(set(self.cells))
+
 
 @dataclass(frozen=True)
 class Border:

@@ -73,47 +73,56 @@ class Circulant:
         return tuple(cycle.count for cycle in self.cycles)
 
     def half(self) -> Blocks:
-        """The matrices of the operator, one of each two that are complex conjugates if the weight is real."""
-        spectrum, mirrored = self._kernel_spectrum(real=not self.weight.is_complex()), torch.tensor(1)
-        if not self.weight.is_complex():
-            last = torch.full((self.counts[-1] // 2 + 1,), 2)
+        """Matrices with the operator's singular values, as few of them as there need be.
+
+        Of two frequencies that are complex conjugates, as all are if the weight is real, one is left out. Along an axis
+        where each phase meets one tap at most, all frequencies have the same singular values.
+        """
+        kernel, real, counts, repeats = self._kernel(), not self.weight.is_complex(), [], 1
+        for dim, cycle in enumerate(self.cycles, start=kernel.ndim - self.geometry.ndim):
+            if cycle.is_flat:
+                kernel, repeats = kernel.sum(dim, keepdim=True), repeats * cycle.count
+            counts.append(1 if cycle.is_flat else cycle.count)
+        spectrum = self._spectrum(kernel, real)
+        last = torch.ones(counts[-1], dtype=torch.int64)
+        if real:
+            last = torch.full((counts[-1] // 2 + 1,), 2)
             last[0] = 1
-            if self.counts[-1] % 2 == 0:
+            if counts[-1] % 2 == 0:
                 last[-1] = 1
-            mirrored = last
-        groups, frequencies = spectrum.shape[:2]
-        repeats = mirrored.expand(*self.counts[:-1], -1) if mirrored.ndim else mirrored.expand(self.counts)
-        counts = repeats.reshape(1, -1).expand(groups, frequencies).flatten().to(spectrum.device)
+        of_group = (last * repeats).expand(*counts[:-1], -1).flatten()
         blocks = self._oriented(spectrum).flatten(0, 1)
-        there = groups * prod(self.counts) * min(blocks.shape[1:])
-        return Blocks(blocks, counts, min(self.geometry.matrix_shape) - there)
+        there = self.geometry.groups * prod(self.counts) * min(blocks.shape[1:])
+        in_all = of_group.repeat(self.geometry.groups).to(blocks.device)
+        return Blocks(blocks, in_all, min(self.geometry.matrix_shape) - there)
 
     def full(self) -> Tensor:
         """B, of shape (groups, frequencies, rows, columns): what is applied between the ``split`` and ``join``."""
-        return self._oriented(self._kernel_spectrum(real=False))
+        return self._oriented(self._spectrum(self._kernel(), real=False))
 
     def _oriented(self, blocks: Tensor) -> Tensor:
         # Of Cᵀ, the matrix at a frequency is the transpose of that of C at the opposite one.
         return blocks.mH if self.geometry.transposed else blocks
 
-    def _kernel_spectrum(self, real: bool) -> Tensor:
-        """The matrices of the direct convolution: (groups, frequencies, out channels, in channels * phases).
+    def _kernel(self) -> Tensor:
+        """The kernel of the direct convolution laid around the axes: (out, in/groups, *steps, *counts).
 
-        Of the transposed one, those of the conjugate: ``Cᵀ`` is the adjoint of the convolution with conj(weight).
+        Of the transposed one, that of the conjugate: ``Cᵀ`` is the adjoint of the convolution with conj(weight).
         """
-        groups, ndim = self.geometry.groups, self.geometry.ndim
         kernel = self.weight.conj() if self.geometry.transposed else self.weight
         for dim, cycle in enumerate(self.cycles, start=2):  # several taps may meet in a cell
             cells = torch.tensor(cycle.cells, device=kernel.device)
             shape = (*kernel.shape[:dim], cycle.size, *kernel.shape[dim + 1 :])
             kernel = kernel.new_zeros(shape).index_add(dim, cells, kernel)
-        phases = self._split_phases(kernel)  # (out, in/groups, *steps, *counts)
+        return self._split_phases(kernel) * self._copies()
+
+    def _spectrum(self, kernel: Tensor, real: bool) -> Tensor:
+        """The matrices of the direct convolution: (groups, frequencies, out channels, in channels * phases)."""
+        groups, ndim = self.geometry.groups, self.geometry.ndim
         dims = tuple(range(-ndim, 0))
-        if real:
-            spectrum = torch.fft.rfftn(phases, dim=dims).conj()
-        else:
-            spectrum = torch.fft.ifftn(phases, dim=dims, norm="forward")
-        spectrum = spectrum * prod(cycle.copies for cycle in self.cycles) ** 0.5
+        spectrum = (
+            torch.fft.rfftn(kernel, dim=dims).conj() if real else torch.fft.ifftn(kernel, dim=dims, norm="forward")
+        )
         matrices = spectrum.flatten(-ndim).flatten(1, -2)  # (out, in/groups * steps, frequencies)
         return matrices.unflatten(0, (groups, -1)).permute(0, 3, 1, 2).contiguous()
 
