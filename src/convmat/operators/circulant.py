@@ -10,9 +10,10 @@ Sedghi, Gupta, Long (2019), "The singular values of convolutional layers", has i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import pi, prod
 
 import torch
 from torch import Tensor
@@ -78,53 +79,57 @@ class Circulant:
         Of two frequencies that are complex conjugates, as all are if the weight is real, one is left out. Along an axis
         where each phase meets one tap at most, all frequencies have the same singular values.
         """
-        kernel, real, counts, repeats = self._kernel(), not self.weight.is_complex(), [], 1
-        for dim, cycle in enumerate(self.cycles, start=kernel.ndim - self.geometry.ndim):
-            if cycle.is_flat:
-                kernel, repeats = kernel.sum(dim, keepdim=True), repeats * cycle.count
-            counts.append(1 if cycle.is_flat else cycle.count)
-        spectrum = self._spectrum(kernel, real)
+        counts = [1 if cycle.is_flat else cycle.count for cycle in self.cycles]
+        repeats = prod(self.counts) // prod(counts)
+        kept = [*counts]
         last = torch.ones(counts[-1], dtype=torch.int64)
-        if real:
-            last = torch.full((counts[-1] // 2 + 1,), 2)
+        if not self.weight.is_complex():
+            kept[-1] = counts[-1] // 2 + 1
+            last = torch.full((kept[-1],), 2)
             last[0] = 1
             if counts[-1] % 2 == 0:
                 last[-1] = 1
         of_group = (last * repeats).expand(*counts[:-1], -1).flatten()
-        blocks = self._oriented(spectrum).flatten(0, 1)
+        blocks = self._oriented(self._spectrum(kept)).flatten(0, 1)
         there = self.geometry.groups * prod(self.counts) * min(blocks.shape[1:])
         in_all = of_group.repeat(self.geometry.groups).to(blocks.device)
         return Blocks(blocks, in_all, min(self.geometry.matrix_shape) - there)
 
     def full(self) -> Tensor:
         """B, of shape (groups, frequencies, rows, columns): what is applied between the ``split`` and ``join``."""
-        return self._oriented(self._spectrum(self._kernel(), real=False))
+        return self._oriented(self._spectrum(self.counts))
 
     def _oriented(self, blocks: Tensor) -> Tensor:
         # Of Cᵀ, the matrix at a frequency is the transpose of that of C at the opposite one.
         return blocks.mH if self.geometry.transposed else blocks
 
-    def _kernel(self) -> Tensor:
-        """The kernel of the direct convolution laid around the axes: (out, in/groups, *steps, *counts).
+    def _spectrum(self, frequencies: Sequence[int]) -> Tensor:
+        """The matrices of the direct convolution: (groups, frequencies, out channels, in channels * phases).
 
-        Of the transposed one, that of the conjugate: ``Cᵀ`` is the adjoint of the convolution with conj(weight).
+        Of the transposed one, those of the conjugate: ``Cᵀ`` is the adjoint of the convolution with conj(weight).
+
+        Args:
+            frequencies: how many along each axis, from the lowest on.
         """
-        kernel = self.weight.conj() if self.geometry.transposed else self.weight
-        for dim, cycle in enumerate(self.cycles, start=2):  # several taps may meet in a cell
-            cells = torch.tensor(cycle.cells, device=kernel.device)
-            shape = (*kernel.shape[:dim], cycle.size, *kernel.shape[dim + 1 :])
-            kernel = kernel.new_zeros(shape).index_add(dim, cells, kernel)
-        return self._split_phases(kernel) * self._copies()
-
-    def _spectrum(self, kernel: Tensor, real: bool) -> Tensor:
-        """The matrices of the direct convolution: (groups, frequencies, out channels, in channels * phases)."""
         groups, ndim = self.geometry.groups, self.geometry.ndim
-        dims = tuple(range(-ndim, 0))
-        spectrum = (
-            torch.fft.rfftn(kernel, dim=dims).conj() if real else torch.fft.ifftn(kernel, dim=dims, norm="forward")
+        weight = self.weight.conj() if self.geometry.transposed else self.weight
+        spectrum = (weight * self._copies()).to(torch.promote_types(weight.dtype, torch.complex64))
+        for cycle, count in zip(self.cycles, frequencies, strict=True):  # the first axis' taps become phase, frequency
+            spectrum = torch.tensordot(spectrum, self._waves(cycle, count).to(spectrum), dims=([2], [0]))
+        spectrum = spectrum.unflatten(0, (groups, -1))
+        at_frequencies = [4 + 2 * a for a in range(ndim)]
+        order = (0, *at_frequencies, 1, 2, *(dim - 1 for dim in at_frequencies))
+        return spectrum.permute(order).flatten(1, ndim).flatten(3)
+
+    def _waves(self, cycle: Cycle, count: int) -> Tensor:
+        """What each tap adds to each phase and frequency of a cycle: (taps, step, count)."""
+        cells = torch.tensor(cycle.cells)
+        turns = (cells // cycle.step)[:, None] * torch.arange(count) % cycle.count
+        waves = torch.zeros(len(cells), cycle.step, count, dtype=torch.complex128)
+        waves[torch.arange(len(cells)), cells % cycle.step] = torch.polar(
+            torch.ones(()).double(), 2 * pi * turns.double() / cycle.count
         )
-        matrices = spectrum.flatten(-ndim).flatten(1, -2)  # (out, in/groups * steps, frequencies)
-        return matrices.unflatten(0, (groups, -1)).permute(0, 3, 1, 2).contiguous()
+        return waves
 
     def _split_phases(self, x: Tensor) -> Tensor:
         """(..., *sizes) to (..., *steps, *counts): cell ``step*a + r`` is cell a of phase r."""

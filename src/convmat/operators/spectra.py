@@ -138,7 +138,7 @@ def _check_has_values(op: Operator) -> None:
 
 
 def _finite(blocks: Blocks) -> Blocks:
-    if not bool(torch.isfinite(blocks.matrices).all()):
+    if not bool(torch.isfinite(blocks.matrices.detach().sum())):
         raise GeometryError("the operator's entries are not finite: it has no singular values")
     return blocks
 
