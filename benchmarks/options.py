@@ -15,6 +15,7 @@ MODES = {
     "memory": "peak memory beyond input, weight and output",
     "error": "rounding against float64",
     "models": "whole models, as they are and accelerated",
+    "operators": "applying operators, norms, singular values, spectral norm in training",
 }
 
 

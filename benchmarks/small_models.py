@@ -1,4 +1,4 @@
-"""Two networks that are short enough to be written out."""
+"""Networks that are short enough to be written out."""
 
 from __future__ import annotations
 
@@ -51,6 +51,44 @@ class FCN8s(nn.Module):
         pool4 = self.to_pool4(pool3)
         scores = self.double5(self.score5(self.to_pool5(pool4))) + self.score4(pool4)
         return self.enlarge(self.double4(scores) + self.score3(pool3))
+
+
+class ResNet18(nn.Module):
+    """Classification (He, Zhang, Ren and Sun, 2016): 20 convolutions, three of them of shortcuts."""
+
+    def __init__(self, width: int = 64, classes: int = 10) -> None:
+        super().__init__()
+        w = width
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, w, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(w), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
+        self.blocks = nn.Sequential(
+            *(_Residual(w, w, 1), _Residual(w, w, 1)),
+            *(_Residual(w, 2 * w, 2), _Residual(2 * w, 2 * w, 1)),
+            *(_Residual(2 * w, 4 * w, 2), _Residual(4 * w, 4 * w, 1)),
+            *(_Residual(4 * w, 8 * w, 2), _Residual(8 * w, 8 * w, 1)),
+        )
+        self.scores = nn.Linear(8 * w, classes)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(batch, 3, height, width) -> (batch, classes)."""
+        return self.scores(self.blocks(self.stem(picture)).mean((2, 3)))
+
+
+class _Residual(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            *(nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()),
+            *(nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False), nn.BatchNorm2d(out_channels)),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            projection = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.path(x) + self.shortcut(x)).relu()
 
 
 def _stage(in_channels: int, out_channels: int, count: int) -> list[nn.Module]:

@@ -9,6 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
+    "lipschitz.py": ["reshaped weight", "the layer's own norm", "(wrong: it may lengthen by"],
     "vocoder.py": [
         "10240 samples",
         "4 swapped",

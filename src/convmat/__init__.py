@@ -18,7 +18,9 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix, to_scip
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
+from convmat.models.norms import layer_norms
 from convmat.models.reports import LayerReport, ModelReport
+from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
 
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Axis",
     "Comparison",
+    "ConvOperator",
     "Geometry",
     "GeometryError",
     "LayerReport",
@@ -34,6 +37,7 @@ __all__ = [
     "Plan",
     "accelerate",
     "available_methods",
+    "blur_operator",
     "column_memory",
     "compare_methods",
     "conv1d",
@@ -44,13 +48,17 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "conv_transpose_matrix",
+    "crop_to_data",
+    "dot_test",
     "draw",
     "empty_cache",
     "fold",
+    "layer_norms",
     "matrix",
     "nn",
     "plan",
     "restore",
+    "richardson_lucy",
     "symbolic_matrix",
     "to_scipy",
     "unfold",

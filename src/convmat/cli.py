@@ -184,6 +184,52 @@ def check(
         print_comparison(direction, x, weight, Console(), context.obj)
 
 
+@_command("norm")
+def norm(
+    context: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="option.model", rich_help_panel="panel.options", show_default=False),
+    ] = None,
+    input: Annotated[str, _of_layer("model_input", "--input")] = "3x224x224",
+    kernel: Annotated[str | None, _of_layer("model_kernel")] = None,
+    stride: Stride = "1",
+    padding: Padding = "0",
+    dilation: Dilation = "1",
+    groups: Groups = 1,
+    in_channels: InChannels = 1,
+    out_channels: OutChannels = 1,
+    padding_mode: PaddingMode = "zeros",
+    transposed: Transposed = False,
+    output_padding: OutputPadding = "0",
+    output_size: OutputSize = None,
+    lang: Language = None,
+) -> None:
+    """Print the true norm of every convolution of a model, or of one layer with random weights, and bounds on it."""
+    from convmat.terminal.norms import layer_of, load, print_norms
+
+    if (model is None) == (kernel is None):
+        raise InputError("wrong.model_or_layer")
+    if model is not None:
+        print_norms(load(model), _sizes(input, "--input"), Console(), context.obj)
+        return
+    geometry = _geometry(
+        input,
+        str(kernel),
+        stride,
+        padding,
+        dilation,
+        groups,
+        in_channels,
+        out_channels,
+        padding_mode,
+        transposed,
+        output_padding,
+        output_size,
+    )
+    print_norms(layer_of(geometry), geometry.in_shape, Console(), context.obj)
+
+
 @_command("upsample")
 def upsample(
     context: typer.Context,
@@ -206,6 +252,37 @@ def upsample(
     )
     for note in written.notes:
         print(f"convmat: {note.said_in(texts)}", file=sys.stderr)
+
+
+@_command("deblur")
+def deblur(
+    context: typer.Context,
+    photo: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="PHOTO", help="option.photo_to_blur", rich_help_panel="panel.options", show_default=False
+        ),
+    ] = None,
+    psf: Annotated[str, _option("psf", metavar="NAME")] = "gaussian:2",
+    noise: Annotated[str, _option("noise", metavar="NAME")] = "poisson:1000",
+    method: Annotated[str, _option("deblur_method", metavar="NAME")] = "rl",
+    iterations: Annotated[int | None, _option("iterations", metavar="N", min=0)] = None,
+    damp: Annotated[float | None, _option("damp", metavar="X", min=0)] = None,
+    out: Annotated[Path, _option("three_pictures", metavar="FILE")] = Path("deblurred.png"),
+    lang: Language = None,
+) -> None:
+    """Blur a photograph, add noise, restore it; write the three side by side."""
+    from convmat.terminal.deblurring import deblur_file
+
+    texts, console = context.obj, Console()
+    done = deblur_file(photo, out, psf, noise, method, iterations, damp, label=texts("busy.deblurring"))
+    height, width = done.photo.shape[1:]
+    for line in (
+        texts("deblur.psnr", before=f"{done.psnr_before:.2f}", after=f"{done.psnr_after:.2f}"),
+        texts("deblur.iterations", iterations=done.iterations, reason=done.reason),
+        texts("deblur.written", out=out, width=width, height=height),
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 @_command("methods")

@@ -19,9 +19,11 @@ from rich.cells import cell_len
 
 import convmat
 from convmat.cli import main
-from convmat.demo import photograph
+from convmat.demo import photograph as demo_photograph
 from convmat.kernel import computing
 from convmat.terminal import english
+from convmat.terminal.deblurring import make_psf
+from convmat.terminal.picture_files import photograph_path
 from convmat.terminal.tables import calls_native
 
 
@@ -360,9 +362,9 @@ def test_demo(tmp_path):
 
 
 def test_demo_in_chinese(run, tmp_path, monkeypatch):
-    with Image.open(photograph.photograph_path()) as whole:
+    with Image.open(photograph_path()) as whole:
         whole.crop((0, 0, 320, 230)).save(tmp_path / "part.png")  # all of it takes seconds
-    monkeypatch.setattr(photograph, "photograph_path", lambda: tmp_path / "part.png")
+    monkeypatch.setattr(demo_photograph, "photograph_path", lambda: tmp_path / "part.png")
     done = run("demo", "--out", "report", "--lang", "zh", columns=80)
     assert (done.returncode, done.stderr) == (0, "")
     check_demo(done.stdout, tmp_path / "report", "zh")
@@ -390,3 +392,61 @@ def check_demo(printed: str, report: Path, language: str) -> None:
             assert min(picture.size) >= 80
     with Image.open(report / "photograph.png") as photo, Image.open(report / "upsampled.png") as upsampled:
         assert upsampled.size == (2 * photo.width, 2 * photo.height)
+
+
+def psnrs(printed: str) -> tuple[float, float]:
+    before, after = re.search(r"PSNR ([\d.]+) dB blurred, ([\d.]+) dB restored", printed).groups()
+    return float(before), float(after)
+
+
+@pytest.mark.parametrize("method", ["rl", "lsmr"])
+@pytest.mark.parametrize("noise", ["poisson:500", "gaussian:0.02"])
+def test_deblur(method, noise, run, tmp_path):
+    photograph = Image.open(photograph_path())
+    photograph.crop((180, 60, 340, 180)).save(tmp_path / "photo.png")
+    done = run("deblur", "photo.png", "--psf", "motion:7:30", "--noise", noise, "--method", method, "--out", "all.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    before, after = psnrs(done.stdout)
+    assert after > before + 0.5
+    with Image.open(tmp_path / "all.png") as picture:
+        width, height = re.search(r"each (\d+) x (\d+) pixels", done.stdout).groups()
+        assert picture.size == (3 * int(width) + 2 * 4, int(height))
+
+
+def test_deblur_with_a_psf_of_ones_own(run, tmp_path):
+    np.save(tmp_path / "psf.npy", np.outer([1, 2, 1], [1, 2, 3, 2, 1]))
+    Image.open(photograph_path()).convert("L").crop((200, 60, 300, 150)).save(tmp_path / "grey.png")
+    done = run("deblur", "grey.png", "--psf", "psf.npy", "--noise", "none", "--iterations", "20")
+    before, after = psnrs(done.stdout)
+    assert after > before + 1
+    assert "20 iterations: all 20 iterations done" in done.stdout
+    assert "deblurred.png: photo, blurred, restored, each 96 x 88 pixels" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--psf", "square:2"], "--psf 'square:2' is unknown: need gaussian:SIGMA"),
+        (["--psf", "gaussian:x"], "--psf 'gaussian:x' must be a name and numbers"),
+        (["--psf", "gaussian:inf"], "--psf 'gaussian:inf' must have finite numbers"),
+        (["--noise", "salt:1"], "--noise 'salt:1' is unknown: need poisson:PEAK"),
+        (["--method", "wiener"], "--method 'wiener' is unknown: need rl or lsmr"),
+        (["--out", "x.unknown"], "no picture format is known"),
+        (["missing.png"], "missing.png: No such file"),
+        (["--psf", "missing.npy"], "missing.npy: No such file"),
+    ],
+)
+def test_deblur_says_what_is_wrong(arguments, says, run, tmp_path):
+    done = run("deblur", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("psf", ["gaussian:0.7", "gaussian:2", "disk:3.5", "motion:1", "motion:9:45", "motion:15:90"])
+def test_psfs_are_normalised_odd_and_centred(psf):
+    found = make_psf(psf)
+    assert found.sum().item() == pytest.approx(1, abs=1e-5)
+    assert found.min() >= 0
+    assert all(size % 2 for size in found.shape)
+    torch.testing.assert_close(found, found.flip(0, 1), atol=1e-3, rtol=0)  # each of these is its own mirror image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -15,7 +14,7 @@ from convmat.geometry import Geometry
 from convmat.methods import METHODS
 from convmat.planning import run
 from convmat.tensors.memory import human
-from convmat.terminal.picture_files import read_picture
+from convmat.terminal.picture_files import photograph_path, read_picture
 from convmat.terminal.progress import bar
 from convmat.terminal.tables import Row, calls_native, comparison_row, describe, native_row, print_table
 from convmat.terminal.texts import Texts
@@ -78,13 +77,6 @@ def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, tex
     note = texts("demo.photo.crop", height=_CROP[0], width=_CROP[1], rows=outputs, columns=inputs, memory=memory)
     print_table(rows, title, console, texts, notes=[note])
     return Step(title, describe(geometry, texts), note, rows)
-
-
-def photograph_path() -> Path:
-    """Grace Hopper, a photograph in the public domain, as it ships with matplotlib."""
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
 def blur_layer(photo: Tensor) -> tuple[Geometry, Tensor]:

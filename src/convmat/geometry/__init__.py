@@ -11,17 +11,18 @@ This package imports no torch and is the one place with index arithmetic. Where 
 to build, closed forms stand beside it; the tests hold the two together.
 """
 
-from convmat.geometry.axis import Axis, Border, IntArray, Phase, PhaseWindow
+from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry, geometry_of
-from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range
+from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 
 __all__ = [
     "PADDING_MODES",
     "Axis",
     "Border",
+    "Cycle",
     "Geometry",
     "GeometryError",
     "IntArray",
@@ -37,6 +38,7 @@ __all__ = [
     "kept_range",
     "kind_of",
     "layer_arguments",
+    "middle_start",
     "per_axis_ints",
     "per_axis_padding",
     "shortened",

@@ -267,6 +267,28 @@ class Geometry:
             return self
         return replace(self, axes=tuple(axis.unpadded() for axis in self.axes))
 
+    def circulant_refusal(self) -> str | None:
+        """Why the map is not block-circulant: the first axis, and its first output, that breaks it; ``None`` if it is.
+
+        >>> Geometry.conv((4, 6), (2, 3), (2, 1)).circulant_refusal()
+        'spatial axis 1: output 0, which follows the last, reads input 0 through tap 0, and not 4'
+        """
+        for a, axis in enumerate(self.axes):
+            refusal = axis.circulant_refusal()
+            if refusal is not None:
+                return f"spatial axis {a}: {refusal}" if self.ndim > 1 else refusal
+        return None
+
+    def on_torus(self) -> tuple[Geometry, float]:
+        """A block-circulant geometry, and a factor: the map's norm is at most the factor times the norm there."""
+        axes, gain = [], 1
+        for axis in self.axes:
+            torus = axis.on_torus()
+            axes.append(torus)
+            if torus is not axis and axis.padding_mode != "zeros":
+                gain *= axis.most_copies()
+        return replace(self, axes=tuple(axes)), gain**0.5
+
     # -- who meets whom ------------------------------------------------------------------------------------------------
 
     def reads(self, output: Sequence[int]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -155,3 +155,11 @@ def kept_range(size: int, lo: int, hi: int) -> tuple[int, int, int, int]:
     length = max(min(end, size) - start, 0)
     before = max(min(end, 0) - begin, 0)
     return start, length, before, end - begin - before - length
+
+
+def middle_start(size: int, inner: int) -> int:
+    """Where ``inner`` cells in the middle of ``size`` begin: under the middle taps of an unpadded kernel's windows.
+
+    Of a kernel with an even number of taps, flipped, that is the tap before the middle, as in SciPy's ``mode="same"``.
+    """
+    return (size - inner + 1) // 2

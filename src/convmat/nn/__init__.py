@@ -15,6 +15,7 @@ from convmat.nn.lazy import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from convmat.nn.spectral import spectral_norm
 from convmat.nn.unfolding import Fold, Unfold
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
     "Unfold",
+    "spectral_norm",
 ]
 
 for _name in __all__:

@@ -15,11 +15,18 @@ WORDS = {
         "在一层上比较每种算法与 PyTorch：最大误差、时间、内存峰值。\n\n两个方向都算。例如：\n\n"
         "`convmat check --input 64x48 --kernel 5 --stride 2 --padding 2 --in-channels 8 --out-channels 16`"
     ),
+    "help.norm": (
+        "打印模型中每个卷积（或一层卷积）的真实范数及其上下界。\n\n"
+        "`convmat norm torchvision.models:resnet18 --input 3x224x224`，或 `convmat norm mymodels:build`，"
+        "或 `convmat norm model.pt`\n\n"
+        "`convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` 取权重随机的一层。"
+    ),
     "help.upsample": (
         "用转置卷积放大图片，每个通道分开计算。\n\n"
         "`convmat upsample photo.jpg --scale 2 --out larger.png`\n\n"
         "16 位的灰度图，只要输出格式放得下，就保持 16 位；其余图片每个通道 8 位。动图只取第一帧。"
     ),
+    "help.deblur": ("把照片模糊、加噪声、再复原；三张并排写出。\n\n`convmat deblur --psf motion:15:30 --method lsmr`"),
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -44,6 +51,16 @@ WORDS = {
     "option.weight": "权重文件。默认各抽头依次为 1、2、3……",
     "option.matrix_file": "保存数值（.npz，SciPy 的格式）或图片（.png、.svg、.pdf）。",
     "option.batch": "一次计算的样本数。",
+    "option.model": "package.module:name（模型，或生成模型的函数），或 .pt 文件（其中的代码会被运行）。",
+    "option.model_input": "对模型：通道数与尺寸，3x224x224。对一层：各轴的尺寸。",
+    "option.model_kernel": "不给 MODEL 时：卷积核的尺寸。",
+    "option.photo_to_blur": "一张图片。默认用 matplotlib 自带的照片。",
+    "option.psf": "gaussian:SIGMA、disk:RADIUS、motion:LENGTH:DEGREES（像素）或 FILE.npy。",
+    "option.noise": "poisson:PEAK（白色处的光子数）、gaussian:SIGMA（以白色为 1）或 none。",
+    "option.deblur_method": "rl（Richardson-Lucy）或 lsmr（最小二乘）。",
+    "option.iterations": "迭代次数的上限。默认 rl 为 30，lsmr 为 100。",
+    "option.damp": "lsmr 的阻尼。默认由噪声决定。",
+    "option.three_pictures": "要写出的图片：三张并排。",
     "option.photo": "一张图片：灰度、RGB 或 RGBA。",
     "option.scale": "放大倍数：2、3……",
     "option.picture_file": "要写出的图片；格式由扩展名决定。",
@@ -56,6 +73,7 @@ WORDS = {
         "--padding {text!r} 必须是用 x 连接的整数（如 1x2）、成对的 LO:HI（如 1:0x2:2），或者 same、valid"
     ),
     "wrong.direction": "--output-padding 和 --output-size 只能与 --transposed 合用",
+    "wrong.model_or_layer": "请给出 MODEL，或用 --input 和 --kernel 给出一层：两者必取其一",
     "wrong.memory": "内存不够计算这一层；请减小尺寸、通道数或样本数",
     "wrong.ending": "--out {out}：扩展名必须是 {endings} 之一",
     "wrong.weight_in_picture": "--weight {file} 只用于数值：图片只显示哪个抽头在哪里",
@@ -71,6 +89,21 @@ WORDS = {
     "busy.matrix": "正在构造矩阵",
     "busy.comparing": "正在与 PyTorch 比较",
     "busy.upsampling": "正在放大",
+    "busy.deblurring": "正在去模糊",
+    # -- norms and deblurring --
+    "norms.layer": "层",
+    "norms.sizes": "尺寸",
+    "norms.norm": "范数",
+    "norms.upper": "上界",
+    "norms.reshaped": "重排后",
+    "norms.cond": "条件数",
+    "norms.note": (
+        "范数：最大奇异值，误差 0.1 %；上界：范数不会更大；"
+        "重排后：torch 的 spectral_norm 所除的值；条件数：只在容易算时给出"
+    ),
+    "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
+    "deblur.iterations": "迭代 {iterations} 次：{reason}",
+    "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
     # -- matrices --
     "layer": "{name}：{shapes}，卷积核 {kernel}",
     "matrix.size": "{rows} x {columns} 的矩阵，{entries} 个非零元素",

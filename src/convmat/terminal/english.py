@@ -13,12 +13,22 @@ row 0, column 1 of the kernel. Where the terminal is too narrow for names, each 
     "help.check": """Compare every method with PyTorch on one layer, both ways: largest error, time, peak memory.
 
 `convmat check --input 64x48 --kernel 5 --stride 2 --padding 2 --in-channels 8 --out-channels 16`""",
+    "help.norm": """Print the true norm of every convolution of a model, or of a layer, and bounds on it.
+
+`convmat norm torchvision.models:resnet18 --input 3x224x224`, or `convmat norm mymodels:build`, or
+`convmat norm model.pt`
+
+`convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` takes one layer with random
+weights.""",
     "help.upsample": """Upsample a picture by a transposed convolution, each channel by itself.
 
 `convmat upsample photo.jpg --scale 2 --out larger.png`
 
 Grey pictures of 16 bits stay so where the format to write can hold them; all others have 8 bits per channel. Of an
 animation the first frame is taken.""",
+    "help.deblur": """Blur a photograph, add noise, restore it; write the three side by side.
+
+`convmat deblur --psf motion:15:30 --method lsmr`""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -43,6 +53,16 @@ animation the first frame is taken.""",
     "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ..",
     "option.matrix_file": "Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).",
     "option.batch": "Inputs at a time.",
+    "option.model": "package.module:name (a model, or what makes one), or a .pt file, whose code is run.",
+    "option.model_input": "Of a model: channels and sizes, 3x224x224. Of a layer: spatial sizes.",
+    "option.model_kernel": "Without a MODEL: kernel sizes.",
+    "option.photo_to_blur": "A picture. Default: the photograph that matplotlib has.",
+    "option.psf": "gaussian:SIGMA, disk:RADIUS, motion:LENGTH:DEGREES (pixels) or FILE.npy.",
+    "option.noise": "poisson:PEAK (photons at white), gaussian:SIGMA (of white 1) or none.",
+    "option.deblur_method": "rl (Richardson-Lucy) or lsmr (least squares).",
+    "option.iterations": "The most iterations. Default: 30 for rl, 100 for lsmr.",
+    "option.damp": "Damping of lsmr. Default: by the noise.",
+    "option.three_pictures": "The picture to write: all three side by side.",
     "option.photo": "A picture: grey, RGB or RGBA.",
     "option.scale": "Output pixels per input pixel: 2, 3, ..",
     "option.picture_file": "The picture to write; its ending says the format.",
@@ -55,6 +75,7 @@ animation the first frame is taken.""",
         "--padding {text!r} must be integers joined by x, as in 1x2, LO:HI pairs, as in 1:0x2:2, or same or valid"
     ),
     "wrong.direction": "--output-padding and --output-size go with --transposed only",
+    "wrong.model_or_layer": "name a MODEL, or give a layer by --input and --kernel: one of the two is needed",
     "wrong.memory": (
         "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
     ),
@@ -72,6 +93,21 @@ animation the first frame is taken.""",
     "busy.matrix": "building the matrix",
     "busy.comparing": "comparing with PyTorch",
     "busy.upsampling": "upsampling",
+    "busy.deblurring": "deblurring",
+    # -- norms and deblurring --
+    "norms.layer": "layer",
+    "norms.sizes": "sizes",
+    "norms.norm": "norm",
+    "norms.upper": "upper",
+    "norms.reshaped": "reshaped",
+    "norms.cond": "cond",
+    "norms.note": (
+        "norm: the largest singular value, to 0.1 %; upper: no norm is larger; reshaped: what torch's spectral_norm "
+        "divides by; cond: where it is cheap"
+    ),
+    "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
+    "deblur.iterations": "{iterations} iterations: {reason}",
+    "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- matrices --
     "layer": "{name}: {shapes}, kernel {kernel}",
     "matrix.size": "{rows} x {columns} matrix with {entries} nonzero entries",

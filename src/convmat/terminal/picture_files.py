@@ -92,6 +92,13 @@ def _flat(arguments: Any) -> tuple[Any, ...]:
     return tuple(arguments) if isinstance(arguments, (tuple, list)) else (arguments,)
 
 
+def photograph_path() -> Path:
+    """Grace Hopper, a photograph in the public domain, as it ships with matplotlib."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
 def check_writable(path: Path, channels: int) -> None:
     """Check that a picture of so many channels can be written in the format that the ending of a path stands for.
 

@@ -1,0 +1,119 @@
+"""Spectral norm: a layer's weight divided by the true norm of the layer, as the linear operator that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from convmat.geometry import Geometry, GeometryError, check_positive
+from convmat.nn.checks import errors_of
+from convmat.operators import ConvOperator
+from convmat.tensors.arguments import layer_geometry
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def spectral_norm(layer: Layer, *, in_shape: Sequence[int], steps: int = 1) -> Layer:
+    """Divide a convolution layer's weight by the norm of the layer on inputs of ``in_shape``: it becomes 1-Lipschitz.
+
+    :func:`torch.nn.utils.parametrizations.spectral_norm` divides by the norm of the *reshaped weight* (Miyato et
+    al. 2018), which is not that of the layer: of random 8 -> 8 channels, 3 x 3, it is about two thirds of it.
+
+    The norm is found to 0.1 % when the layer is wrapped. From then on each forward pass in train mode takes ``steps``
+    steps from the vector of the one before, for the weight has changed little; in eval mode the vector stays. Gradients
+    flow through the division, the norm's too. Where several singular values share the top, the norm has no unique
+    gradient, and one of its subgradients is taken.
+
+    Args:
+        layer: a convolution or transposed convolution of PyTorch or of :mod:`convmat.nn`; it is changed in place.
+        in_shape: channels and spatial sizes of its inputs, without the batch. On smaller inputs padded with zeros the
+            norm is no larger, on larger ones it may be.
+        steps: in each forward pass of training. Each takes three products with one input. Default: 1
+
+    Returns:
+        The layer. :func:`torch.nn.utils.parametrize.remove_parametrizations` makes the weight a plain one again.
+
+    Raises:
+        GeometryError: if layer and input do not go together, or the weight is zero or not finite.
+        TypeError: if the layer is no convolution.
+
+    >>> layer = spectral_norm(nn.Conv2d(3, 8, kernel_size=3, padding=1), in_shape=(3, 16, 20))
+    >>> 0.998 < ConvOperator.from_module(layer, (3, 16, 20)).norm() < 1.002
+    tensor(True)
+    """
+    with errors_of(layer):
+        geometry = layer_geometry(layer, in_shape)
+        check_positive(steps=steps)
+    weight: Any = layer.weight
+    with errors_of(layer):
+        parametrization = SpectralNorm(geometry, weight, steps)
+    parametrize.register_parametrization(layer, "weight", parametrization)
+    return layer
+
+
+class SpectralNorm(nn.Module):
+    """The parametrization that :func:`spectral_norm` registers.
+
+    Its one buffer, ``vector``, is of the layer's ``in_shape``: what the layer lengthens most.
+    """
+
+    vector: Tensor
+
+    def __init__(self, geometry: Geometry, weight: Tensor, steps: int) -> None:
+        super().__init__()
+        self.geometry, self.steps = geometry, steps
+        self.register_buffer("vector", _top_vector(ConvOperator.of(geometry, weight.detach())))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight over the norm."""
+        operator = ConvOperator.of(self.geometry, weight)
+        if self.training and torch.is_grad_enabled():
+            with torch.no_grad():
+                self.vector.copy_(_improved(ConvOperator.of(self.geometry, weight.detach()), self.vector, self.steps))
+        # Cloned, since the next forward pass changes it before the backward pass of this one, if several are made.
+        return weight / _length(operator.apply(self.vector.clone()))
+
+    def extra_repr(self) -> str:
+        """What is normalised."""
+        return f"in_shape={self.geometry.in_shape}, steps={self.steps}"
+
+
+def _top_vector(operator: ConvOperator) -> Tensor:
+    from convmat.operators import golub_kahan
+
+    with torch.no_grad():
+        top = golub_kahan.largest(operator, 1e-3)
+        if not top.value:
+            raise GeometryError("the weight is zero, or no input reaches it: it cannot be divided by its norm")
+        return golub_kahan.right_vector(operator, top)
+
+
+def _improved(operator: ConvOperator, vector: Tensor, steps: int) -> Tensor:
+    """A longer image: in each step the best unit vector in the plane of the vector and its gradient."""
+    adjoint = operator.H
+    image = operator.apply(vector)
+    for _ in range(steps):
+        size = _length(image)
+        other = adjoint.apply(image)
+        for _ in range(2):  # once leaves little but rounding, near the end, and that need not be orthogonal
+            other = other - vector * _inner(vector, other)
+            other = other / _length(other).clamp(min=torch.finfo(other.dtype).tiny)
+        beside = operator.apply(other)
+        # The largest eigenvector of the plane's two by two matrix [[a, b], [b, c]], by its angle.
+        a, b, c = size.square(), _inner(image, beside), _length(beside).square()
+        angle = torch.atan2(2 * b, a - c) / 2
+        vector = vector * angle.cos() + other * angle.sin()
+        image = image * angle.cos() + beside * angle.sin()
+    return vector / _length(vector)
+
+
+def _inner(x: Tensor, y: Tensor) -> Tensor:
+    return torch.sum(x.conj() * y).real
+
+
+def _length(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x)

@@ -1,0 +1,74 @@
+"""Whether an operator and its adjoint go together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from convmat.operators.base import Operator
+
+
+class DotTest(NamedTuple):
+    """The two sides of ``<C x, y> == <x, Cᴴ y>`` for random x and y.
+
+    Attributes:
+        forward: ``<C x, y>``.
+        adjoint: ``<x, Cᴴ y>``.
+        error: how far they differ, relative to ``|C x| |y|`` or ``|x| |Cᴴ y|``, whichever is the larger.
+        tolerance: how far they may.
+    """
+
+    forward: complex
+    adjoint: complex
+    error: float
+    tolerance: float
+
+    def __bool__(self) -> bool:
+        return self.error <= self.tolerance
+
+
+def dot_test(op: Operator, *, tolerance: float | None = None, seed: int = 0) -> DotTest:
+    """Whether ``<C x, y> == <x, Cᴴ y>`` for random x and y: true, if ``op.H`` is the adjoint of ``op``.
+
+    Args:
+        op: any operator.
+        tolerance: the relative error that is rounding. Default: the square root of the dtype's precision, which a wrong
+            adjoint misses by far
+        seed: of the random tensors. Default: 0
+
+    Returns:
+        A :class:`DotTest`, which is true if the two sides agree.
+
+    >>> import torch
+    >>> from convmat import ConvOperator
+    >>> bool(dot_test(ConvOperator(torch.randn(4, 3, 3, 3), (8, 9), stride=2, padding=1)))
+    True
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x, y = (_random(shape, op, generator) for shape in (op.in_shape, op.out_shape))
+    with torch.no_grad():
+        image, coimage = op.map(x), op.H.map(y)
+    forward, adjoint = _inner(image, y), _inner(x, coimage)
+    size = max(_norm(image) * _norm(y), _norm(x) * _norm(coimage))
+    error = abs(forward - adjoint) / size if size else abs(forward - adjoint)
+    allowed = float(torch.finfo(op.dtype).eps) ** 0.5 if tolerance is None else tolerance
+    return DotTest(forward, adjoint, error, allowed)
+
+
+def _random(shape: tuple[int, ...], op: Operator, generator: torch.Generator) -> Tensor:
+    wide = torch.complex128 if op.dtype.is_complex else torch.float64
+    return torch.randn(shape, dtype=wide, generator=generator).to(op.device, op.dtype)
+
+
+def _inner(x: Tensor, y: Tensor) -> complex:
+    return torch.vdot(_wide(y), _wide(x)).item()
+
+
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(_wide(x)))
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.complex128 if x.is_complex() else torch.float64).flatten()

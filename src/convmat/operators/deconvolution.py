@@ -1,0 +1,292 @@
+"""Deconvolution of what has been counted: Richardson-Lucy, and the blur as an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convmat.geometry import GeometryError, ints, middle_start
+from convmat.operators.algebra import LinearOperator
+from convmat.operators.convolution import ConvOperator
+from convmat.operators.many_products import prepare
+from convmat.operators.solvers.batches import Callback, Items, keep, norms
+from convmat.operators.solvers.implicit import warn_unless_converged, weights_of
+from convmat.operators.solvers.solution import Reals, Solution
+
+_FLAT = "y is zero, and so is x"
+
+
+def blur_operator(psf: Tensor, data_size: Sequence[int]) -> ConvOperator:
+    """The blur of a point-spread function (PSF) as an operator from the scene to the data.
+
+    The scene is larger than the data by the PSF less one cell along each axis: all of what reached the data, and
+    nothing is assumed of what lies beyond. (Zeros there would be a lie that shows as bright borders.)
+    :func:`crop_to_data` takes the part of it that lies under the data.
+
+    Args:
+        psf: of shape (*kernel), one to three axes, in the order of the data's axes and sampled on the data's grid: one
+            value for each cell, so that voxels twice as deep as wide take half as many samples along the depth. It is
+            normalised to the sum 1. The middle of an even number of cells is the one before the middle, as in
+            ``scipy.signal.convolve(mode="same")``.
+        data_size: the sizes of the data along these axes.
+
+    Returns:
+        The :class:`ConvOperator` from (1, *scene) to (1, *data_size).
+
+    Raises:
+        GeometryError: if the PSF is larger than the data along an axis (its axes are in another order, mostly), has
+            negative or non-finite values, or nothing but zeros.
+
+    >>> blur_operator(torch.ones(3, 5), (20, 30))
+    ConvOperator((1, 22, 34) -> (1, 20, 30), kernel 3x5, torch.float32, method 'auto')
+    """
+    if not isinstance(psf, Tensor):
+        raise TypeError(f"psf must be a torch.Tensor, not {type(psf).__name__}")
+    sizes = ints(data_size, "data_size")
+    if psf.ndim != len(sizes) or not sizes:
+        raise GeometryError(
+            f"psf of shape {_joined(psf.shape)} and data of {_joined(sizes)}: need one axis of the PSF for each of the "
+            "data"
+        )
+    if not _fits(psf.shape, sizes):
+        orders = permutations(range(psf.ndim))
+        order = next((order for order in orders if _fits([psf.shape[a] for a in order], sizes)), None)
+        way = f"psf.permute{order} would fit" if order else "crop it to where it is not zero"
+        raise GeometryError(
+            f"psf {_joined(psf.shape)} on data {_joined(sizes)}: along an axis the PSF is the larger. Its axes must be "
+            f"in the order of the data's; {way}"
+        )
+    psf = psf if psf.is_floating_point() else psf.to(torch.get_default_dtype())
+    _check_counts(psf, "psf")
+    total = psf.sum()
+    if not total > 0:
+        raise GeometryError("psf is zero everywhere: need a positive sum")
+    weight = (psf / total).flip(tuple(range(psf.ndim)))[None, None]
+    return ConvOperator(weight, [n + k - 1 for n, k in zip(sizes, psf.shape, strict=True)])
+
+
+def crop_to_data(x: Tensor, data_size: Sequence[int]) -> Tensor:
+    """The part of a scene of :func:`blur_operator` that lies under the data.
+
+    Args:
+        x: of shape (..., *scene).
+        data_size: the sizes of the data.
+
+    Returns:
+        A view of shape (..., *data_size).
+
+    >>> crop_to_data(torch.arange(7.0), (3,))
+    tensor([2., 3., 4.])
+    """
+    sizes = ints(data_size, "data_size")
+    if x.ndim < len(sizes) or any(n < size for n, size in zip(x.shape[x.ndim - len(sizes) :], sizes, strict=True)):
+        raise GeometryError(f"x of shape {tuple(x.shape)} is smaller than the data, {sizes}")
+    for dim, size in enumerate(sizes, start=-len(sizes)):
+        x = x.narrow(dim, middle_start(x.shape[dim], size), size)
+    return x
+
+
+def richardson_lucy(
+    op: LinearOperator | Tensor,
+    y: Tensor,
+    iterations: int = 50,
+    stop: float | str | None = None,
+    callback: Callback | None = None,
+    *,
+    noise: float | str = "poisson",
+    x0: Tensor | None = None,
+) -> Solution:
+    r"""Deconvolve by Richardson-Lucy: the likeliest non-negative scene behind data with Poisson noise.
+
+    Each iteration is ``x <- x * opᵀ(y / (op x)) / opᵀ 1`` (Richardson 1972, Lucy 1974). Dividing by ``opᵀ 1`` makes it
+    right for any operator without negative entries, of any scale and at every border: after each iteration the sum of
+    ``op x`` is that of y, and x stays non-negative. Noise is amplified as iterations go on: stop early.
+
+    Args:
+        op: an operator, or a PSF of shape (\*kernel). A PSF stands for :func:`blur_operator`, the right default: it
+            assumes nothing of the scene beyond the data, where zero padding makes bright borders.
+        y: the data, at least 0: of shape (\*batch, \*out_shape), or (\*batch, \*sizes) with a PSF. For other negative
+            values subtract the offset of the camera, or clamp them.
+        iterations: how many at most. Default: 50
+        stop: when to stop before: a number, once ``|x - x before| <= stop * |x before|``; ``"discrepancy"``, once
+            ``op x`` is as near to y as the noise allows. Default: after all iterations
+        callback: called as ``callback(iteration, x)`` after each iteration.
+        noise: for ``"discrepancy"``: ``"poisson"``, for y in counts, where it is the deviance that falls to one per
+            cell (Bertero et al. 2010), or the standard deviation of Gaussian noise, in the units of y. Default:
+            ``"poisson"``
+        x0: where to start, positive, of the shape of x. Default: a flat scene with the sum of the data
+
+    Returns:
+        A :class:`~convmat.operators.Solution`; ``x`` has the shape (\*batch, \*in_shape), or, with a PSF,
+        (\*batch, \*scene): :func:`crop_to_data` takes the part under the data. No gradients flow.
+
+    Warns:
+        RuntimeWarning: where ``stop`` was not reached.
+
+    Raises:
+        GeometryError: if y or the operator has negative or non-finite values, or shapes do not go together.
+
+    >>> psf, scene = torch.tensor([1.0, 2.0, 1.0]), torch.tensor([0.0, 0, 8, 0, 0, 0, 4, 0])
+    >>> solution = richardson_lucy(psf, convolved := torch.tensor([2.0, 4, 2, 0, 1, 2]), iterations=200)
+    >>> solution.x.round()
+    tensor([0., 0., 8., 0., 0., 0., 4., 0.])
+    >>> solution.reason
+    'all 200 iterations done'
+    """
+    is_psf = isinstance(op, Tensor)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"y must be a torch.Tensor, not {type(y).__name__}")
+    operator = _operator(op, y)
+    y, batch = _data(operator, y.unsqueeze(-1 - op.ndim) if isinstance(op, Tensor) else y)
+    rule = _Stopping(stop, noise)
+    if isinstance(iterations, bool) or not isinstance(iterations, int):
+        raise TypeError(f"iterations={iterations!r} must be an integer, not {type(iterations).__name__}")
+    if iterations < 0:
+        raise GeometryError(f"iterations={iterations} must be at least 0")
+    in_shape = operator.in_shape[1:] if is_psf else operator.in_shape
+    shape = (*batch, *in_shape)
+    if x0 is not None:
+        if tuple(x0.shape) != shape:
+            raise GeometryError(f"x0 of shape {tuple(x0.shape)}: need {shape}")
+        _check_counts(x0, "x0")
+        x0 = x0.detach().to(y).reshape(-1, *operator.in_shape)
+    told = None if callback is None else lambda iteration, x: callback(iteration, x.reshape(shape))
+    with torch.no_grad():
+        items = Items(y.new_zeros(len(y), *operator.in_shape), told)
+        _iterate(operator, y, x0, iterations, rule, items)
+        found = items.found
+        residual = torch.linalg.vector_norm((y - operator.apply(found.x)).flatten(1), dim=1)
+    warn_unless_converged(found)
+    return Solution(
+        x=found.x.reshape(shape),
+        iterations=torch.from_numpy(found.iterations).reshape(batch),
+        residual=residual.reshape(batch),
+        reason=found.reasons.reshape(batch).tolist(),
+        converged=torch.from_numpy(found.converged).reshape(batch),
+    )
+
+
+def _iterate(op: LinearOperator, y: Tensor, x: Tensor | None, iterations: int, rule: _Stopping, items: Items) -> None:
+    forward, adjoint, rounds_globally = prepare(op)
+    sensitivity = adjoint(torch.ones_like(y[:1]))
+    _check_sensitivity(sensitivity)
+    unseen = sensitivity <= torch.finfo(y.dtype).eps * sensitivity.max()
+    kept = unseen.to(y.dtype)
+    weights = torch.where(unseen, torch.zeros_like(sensitivity), 1 / sensitivity)
+    if x is None:
+        totals = y.flatten(1).sum(1) / forward(torch.ones_like(sensitivity)).sum()
+        x = totals.reshape(-1, *(1,) * len(op.in_shape)).expand(-1, *op.in_shape).contiguous()
+    # What no data reaches keeps its value; what is darker than rounding is not divided by.
+    smallest = torch.finfo(y.dtype).eps if rounds_globally else torch.finfo(y.dtype).tiny ** 0.5
+    floor = smallest * y.flatten(1).amax(1).reshape(-1, *(1,) * len(op.out_shape))
+    zero = norms(y) == 0
+    stay = items.finish(zero, torch.zeros_like(x), 0, _FLAT)
+    x, y, floor = keep(stay, x), keep(stay, y), keep(stay, floor)
+    for iteration in range(iterations + 1):
+        if not len(items):
+            return
+        image = forward(x)
+        if rule.asks_discrepancy:
+            stay = items.finish(rule.discrepancy(y, image) <= 1, x, iteration, rule.reason)
+            x, y, floor, image = keep(stay, x), keep(stay, y), keep(stay, floor), keep(stay, image)
+        if iteration == iterations or not len(items):
+            break
+        ratio = torch.div(y, torch.maximum(image, floor, out=image), out=image)
+        before, x = x, adjoint(ratio).mul_(weights).add_(kept).clamp_min_(0).mul(x)
+        items.report(iteration + 1, x)
+        if rule.change is not None:
+            small = norms(x - before) <= rule.change * norms(before)
+            stay = items.finish(small, x, iteration + 1, rule.reason)
+            x, y, floor = keep(stay, x), keep(stay, y), keep(stay, floor)
+    done = f"all {iterations} iterations done"
+    reason = done if rule.reason is None else f"{done} before the stopping rule held"
+    items.finish(np.ones(len(items), bool), x, iterations, reason, converged=rule.reason is None)
+
+
+class _Stopping:
+    """When to stop: ``change`` is the relative one, if that is asked."""
+
+    def __init__(self, stop: float | str | None, noise: float | str) -> None:
+        self.change: float | None = None
+        self.reason: Any = None
+        self.asks_discrepancy = stop == "discrepancy"
+        if noise != "poisson" and (isinstance(noise, str | bool) or not noise > 0):
+            raise GeometryError(f"noise={noise!r} is unknown: need 'poisson', or a standard deviation greater than 0")
+        self.deviation = None if noise == "poisson" else float(noise)
+        if self.asks_discrepancy:
+            kind = "Poisson noise" if self.deviation is None else f"Gaussian noise of {self.deviation:g}"
+            self.reason = f"discrepancy: op @ x is as near to y as {kind} allows"
+        elif isinstance(stop, str | bool) or (stop is not None and not stop >= 0):
+            raise GeometryError(f"stop={stop!r} is unknown: need a relative change, 'discrepancy' or None")
+        elif stop is not None:
+            self.change = float(stop)
+            self.reason = f"relative change at most {self.change:g}"
+
+    def discrepancy(self, y: Tensor, image: Tensor) -> Reals:
+        """The misfit of each item, in units of what is expected of the noise."""
+        cells = y[0].numel()
+        if self.deviation is not None:
+            return norms(y - image) ** 2 / (cells * self.deviation**2)
+        image = image.clamp_min(torch.finfo(image.dtype).tiny)
+        deviance = 2 * (torch.xlogy(y, y / image) - y + image)
+        found: Reals = deviance.flatten(1).mean(1).double().cpu().numpy()
+        return found
+
+
+def _operator(op: LinearOperator | Tensor, y: Tensor) -> LinearOperator:
+    if isinstance(op, Tensor):
+        if y.ndim < op.ndim:
+            raise GeometryError(
+                f"psf of shape {_joined(op.shape)} and data of {_joined(y.shape)}: the PSF has more axes"
+            )
+        return blur_operator(op.to(y), y.shape[y.ndim - op.ndim :])
+    if not isinstance(op, LinearOperator):
+        raise TypeError(f"op must be a ConvOperator or a PSF as a torch.Tensor, not {type(op).__name__}")
+    for weight in weights_of(op):
+        _check_counts(weight, "the operator's weight")
+    return op
+
+
+def _data(op: LinearOperator, y: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """The data as a flat batch, and its batch dimensions."""
+    if not y.is_floating_point():
+        raise TypeError(f"y must be floating-point, not {y.dtype}: y.float() would do")
+    shape = op.out_shape
+    found = tuple(y.shape)
+    if len(found) < len(shape) or found[len(found) - len(shape) :] != shape:
+        raise GeometryError(f"y of shape {found} does not go with an operator from {op.in_shape} to {shape}")
+    if y.dtype != op.dtype or y.device != op.device:
+        raise GeometryError(f"y is {y.dtype} on {y.device}, but the operator {op.dtype} on {op.device}")
+    _check_counts(y, "y")
+    return y.detach().reshape(-1, *shape), found[: len(found) - len(shape)]
+
+
+def _check_counts(tensor: Tensor, name: str) -> None:
+    tensor = tensor.detach()
+    if tensor.is_complex():
+        raise TypeError(f"{name} must be real, not {tensor.dtype}")
+    if not bool(torch.isfinite(tensor).all()):
+        raise GeometryError(f"{name} has values that are NaN or infinite: need finite ones")
+    if bool((tensor < 0).any()):
+        raise GeometryError(
+            f"{name} has {int((tensor < 0).sum())} negative values, down to {tensor.min().item():g}: need values of at "
+            f"least 0; subtract the offset, or {name.split()[-1]}.clamp(min=0)"
+        )
+
+
+def _check_sensitivity(sensitivity: Tensor) -> None:
+    if not bool((sensitivity > 0).any()):
+        raise GeometryError("the operator's weight is zero everywhere: no scene reaches the data")
+
+
+def _fits(kernel: Sequence[int], sizes: Sequence[int]) -> bool:
+    return all(k <= n for k, n in zip(kernel, sizes, strict=True))
+
+
+def _joined(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))

@@ -1,0 +1,143 @@
+"""The gradients of a solution, by the implicit rule: nothing of the iterations is kept.
+
+With ``v = A N⁻¹ g`` and ``λ = N⁻¹ g`` for the gradient g of x (``N = AᴴA + damp²``; without damping, pseudo-inverses),
+and ``r = y - A x``, the gradient of y is v, that of damp ``-2 damp <λ, x>`` and that of A is
+
+    -v xᴴ + r λᴴ + w (g - Aᴴ v - damp² λ)ᴴ,    w = A N⁻¹ x
+
+as Golub and Pereyra ("The differentiation of pseudo-inverses and nonlinear least squares problems whose variables
+separate", SIAM J. Numer. Anal. 10, 1973) have it; the last term counts where A is undamped and has a null space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from convmat.operators.algebra import LinearOperator, Pair
+from convmat.operators.convolution import ConvOperator
+from convmat.operators.solvers.batches import Callback, norms, times
+from convmat.operators.solvers.inverses import Inverse
+from convmat.operators.solvers.solution import Found
+
+
+class Problem:
+    """What is to be solved, how, and what was found."""
+
+    def __init__(self, op: LinearOperator, inverse: Inverse, tol: float, callback: Callback | None) -> None:
+        self.op, self.inverse, self.tol, self.callback = op, inverse, tol, callback
+        self.found: Found | None = None
+
+
+def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tensor:
+    """Solve a flat batch, differentiably in y, damp (one number for each item) and the weights of the operator."""
+    x: Tensor = _Solve.apply(problem, x0, y, damp, *weights_of(problem.op))  # type: ignore[no-untyped-call]
+    return x
+
+
+def weights_of(op: LinearOperator) -> list[Tensor]:
+    """The tensors that an operator is made of, as far as we know; one that is used twice comes twice."""
+    if isinstance(op, ConvOperator):
+        return [op.weight]
+    return [*weights_of(op.left), *weights_of(op.right)] if isinstance(op, Pair) else []
+
+
+def with_weights(op: LinearOperator, weights: Iterator[Tensor]) -> LinearOperator:
+    """The operator made of other tensors."""
+    if isinstance(op, ConvOperator):
+        return ConvOperator.of(op.geometry, next(weights), op.method)
+    if not isinstance(op, Pair):
+        return op
+    left = with_weights(op.left, weights)
+    return type(op)(left, with_weights(op.right, weights))
+
+
+class _Solve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, problem: Problem, x0: Tensor | None, y: Tensor, damp: Tensor, *weights: Tensor) -> Tensor:
+        numbers = damp.detach().double().cpu().numpy()
+        problem.found = problem.inverse.solve(y, numbers, x0, problem.callback)
+        ctx.problem = problem
+        x = problem.found.x
+        ctx.save_for_backward(y, damp, x, *weights)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        problem: Problem = ctx.problem
+        y, damp, x, *weights = ctx.saved_tensors
+        numbers = damp.double().cpu().numpy()
+        wants_damp, *wants_weights = ctx.needs_input_grad[3:]
+        residual = y - problem.op.apply(x)
+        is_exact = not numbers.any() and bool((norms(residual) <= 10 * problem.tol * norms(y)).all())
+        normal = None
+        if (any(wants_weights) and not is_exact) or (wants_damp and numbers.any()):
+            found, normal = problem.inverse.adjoint_and_normal(g, numbers)
+            warn_unless_converged(normal, "the gradient")
+        else:
+            found = problem.inverse.adjoint(g, numbers)
+        warn_unless_converged(found, "the gradient")
+        of_damp = None
+        if wants_damp:
+            of_damp = torch.zeros_like(damp) if normal is None else -2 * damp * _inner(normal.x, x).to(damp.dtype)
+        of_weights: list[Tensor | None] = [None] * len(weights)
+        if any(wants_weights):
+            pairs = [(x, -found.x)] if normal is None else [(x, -found.x), (normal.x, residual)]
+            pairs += _null_space_pair(problem, g, found.x, None if normal is None else normal.x, x, numbers)
+            of_weights = _weight_gradients(problem.op, weights, wants_weights, pairs)
+        return None, None, found.x if ctx.needs_input_grad[2] else None, of_damp, *of_weights
+
+
+def _null_space_pair(
+    problem: Problem, g: Tensor, v: Tensor, normal: Tensor | None, x: Tensor, damp: Any
+) -> list[tuple[Tensor, Tensor]]:
+    """What is added where the operator maps something to nothing and is not damped."""
+    outside = g - problem.op.H.apply(v)
+    if normal is not None:
+        outside = outside - times(damp**2, normal)
+    outside = times((damp == 0).astype(float), outside)
+    if (norms(outside) <= 10 * problem.tol * norms(g)).all():
+        return []
+    w = problem.inverse.adjoint(x, damp)
+    warn_unless_converged(w, "the gradient")
+    return [(outside, w.x)]
+
+
+def _weight_gradients(
+    op: LinearOperator, weights: list[Tensor], wanted: list[bool], pairs: list[tuple[Tensor, Tensor]]
+) -> list[Tensor | None]:
+    """The gradients of ``sum <A input, cotangent>`` with inputs and cotangents held fast."""
+    inputs, cotangents = (torch.cat(tensors).detach() for tensors in zip(*pairs, strict=True))
+    # Tensors of their own: one weight of the operator may have been computed from another.
+    leaves = [weight.detach().requires_grad_(want) for weight, want in zip(weights, wanted, strict=True)]
+    with torch.enable_grad():
+        image = with_weights(op, iter(leaves)).apply(inputs)
+    chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want]
+    gradients = iter(torch.autograd.grad(image, chosen, cotangents))
+    return [next(gradients) if want else None for want in wanted]
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """The real part of the inner product of each item."""
+    return (a.conj() * b).flatten(1).sum(1).real
+
+
+def warn_unless_converged(found: Found, what: str = "") -> None:
+    """Warn of items that were given up."""
+    left = ~found.converged
+    if left.any():
+        from warnings import warn
+
+        reasons = "; ".join(dict.fromkeys(str(reason) for reason in np.asarray(found.reasons)[left]))
+        of = f" of {what}" if what else ""
+        warn(
+            f"{int(left.sum())} of {len(left)} solutions{of} did not converge: {reasons}",
+            RuntimeWarning,
+            stacklevel=4,
+        )

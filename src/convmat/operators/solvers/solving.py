@@ -1,0 +1,166 @@
+"""Solving with an operator: which method, what is refused, and the answer for each item of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convmat.geometry import GeometryError
+from convmat.operators.algebra import LinearOperator
+from convmat.operators.convolution import ConvOperator
+from convmat.operators.many_products import prepare
+from convmat.operators.solvers import implicit
+from convmat.operators.solvers.batches import Callback, Maps
+from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
+from convmat.operators.solvers.solution import Found, Solution
+
+METHODS = ("auto", "lsmr", "cg", "fft", "direct")
+_SMALL = 2**16  # entries of a matrix whose singular values take no longer than some iterations
+_LARGE = 64  # the rows or columns of a frequency's matrix from which on its singular values take long
+_MOST_ITERATIONS = 10_000
+
+
+def solve(
+    op: LinearOperator,
+    y: Tensor,
+    method: str,
+    damp: float | Tensor,
+    x0: Tensor | None,
+    tol: float | None,
+    maxiter: int | None,
+    callback: Callback | None,
+) -> Solution:
+    """See :meth:`ConvOperator.solve`."""
+    y, batch = _flat(y, op, op.out_shape, "y")
+    if x0 is not None:
+        x0 = _flat(x0, op, op.in_shape, "x0", batch)[0].detach()
+    for weight in implicit.weights_of(op):
+        _check_finite(weight, "weight")
+    damping = _damping(damp, op, batch)
+    tol = (1e-6 if torch.finfo(op.dtype).bits == 32 else 1e-10) if tol is None else _not_negative(tol, "tol")
+    maxiter = min(max(4 * min(op.shape), 100), _MOST_ITERATIONS) if maxiter is None else maxiter
+    if isinstance(maxiter, bool) or not isinstance(maxiter, int):
+        raise TypeError(f"maxiter={maxiter!r} must be an integer, not {type(maxiter).__name__}")
+    with torch.no_grad():
+        inverse = _inverse(op, method, x0, tol, int(_not_negative(maxiter, "maxiter")))
+    structured = None
+    if callback is not None:
+        shape = (*batch, *op.in_shape)
+        structured = lambda iteration, x: callback(iteration, x.reshape(shape))  # noqa: E731
+    problem = implicit.Problem(op, inverse, tol, structured)
+    x = implicit.solve(problem, y, damping, x0)
+    assert problem.found is not None
+    implicit.warn_unless_converged(problem.found)
+    return _solution(op, y, x, batch, problem.found)
+
+
+def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, maxiter: int) -> Inverse:
+    if not isinstance(method, str):
+        raise TypeError(f"method={method!r} must be a string, not {type(method).__name__}")
+    if method not in METHODS:
+        raise GeometryError(f"method={method!r} is unknown: need one of {', '.join(map(repr, METHODS))}")
+    if method == "auto":
+        method = _choose(op)
+    if method == "direct":
+        return Direct(op)
+    if method == "fft":
+        if not isinstance(op, ConvOperator):
+            raise GeometryError(
+                "method='fft' solves with a single ConvOperator, not with sums and products: use 'lsmr'"
+            )
+        if (refusal := op.geometry.circulant_refusal()) is not None:
+            raise GeometryError(
+                f"method='fft' needs a block-circulant operator, but {refusal}: use method='lsmr', or "
+                "padding_mode='circular' with padding that covers the kernel"
+            )
+        return Fourier(op)
+    kind = Lsmr if method == "lsmr" else Cg
+    forward, adjoint, _ = prepare(op)
+    return kind(Maps(forward, adjoint), op.in_shape, op.out_shape, tol, maxiter)
+
+
+def _choose(op: LinearOperator) -> str:
+    """What ``"auto"`` stands for."""
+    rows, columns = op.shape
+    if isinstance(op, ConvOperator) and op.geometry.circulant_refusal() is None:
+        sizes = [n // op.geometry.groups for n in op.geometry.direct_channels]
+        if min(sizes) <= _LARGE:
+            return "fft"
+    return "direct" if rows * columns <= _SMALL else "lsmr"
+
+
+def _flat(
+    tensor: Tensor, op: LinearOperator, shape: tuple[int, ...], name: str, batch: tuple[int, ...] | None = None
+) -> tuple[Tensor, tuple[int, ...]]:
+    """A tensor as a flat batch, and its batch dimensions."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, not {type(tensor).__name__}")
+    ndim = len(shape)
+    found = tuple(tensor.shape)
+    if found[len(found) - ndim :] != shape or len(found) < ndim:
+        raise GeometryError(
+            f"{name} of shape {found} does not go with an operator from {op.in_shape} to {op.out_shape}: "
+            f"need {name} of shape (..., {', '.join(map(str, shape))})"
+        )
+    if batch is not None and found[:-ndim] != batch:
+        raise GeometryError(f"{name} has the batch {found[:-ndim]}, but y has {batch}: they should be the same")
+    if tensor.dtype != op.dtype or tensor.device != op.device:
+        raise GeometryError(
+            f"{name} is {tensor.dtype} on {tensor.device}, but the operator {op.dtype} on {op.device}: they should be "
+            "the same"
+        )
+    if op.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+        raise GeometryError(f"solving in {op.dtype} is too coarse: op.to(torch.float32) and {name}.float() would do")
+    _check_finite(tensor, name)
+    return tensor.reshape(-1, *shape), found[:-ndim]
+
+
+def _check_finite(tensor: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(tensor.detach()).all()):
+        wrong = int((~torch.isfinite(tensor.detach())).sum())
+        raise GeometryError(
+            f"{name} has {wrong} values that are NaN or infinite, of {tensor.numel()}: need finite ones"
+        )
+
+
+def _damping(damp: float | Tensor, op: LinearOperator, batch: tuple[int, ...]) -> Tensor:
+    """One number for each item."""
+    real = torch.empty(0, dtype=op.dtype).real.dtype
+    if not isinstance(damp, Tensor):
+        damp = torch.tensor(_not_negative(damp, "damp"), dtype=real)
+    if damp.is_complex():
+        raise TypeError(f"damp must be real, not {damp.dtype}")
+    try:
+        damping = damp.to(op.device, real).broadcast_to(batch)
+    except RuntimeError:
+        raise GeometryError(
+            f"damp of shape {tuple(damp.shape)} does not go with the batch {batch} of y: need one number, or one for "
+            "each item"
+        ) from None
+    _check_finite(damping, "damp")
+    if bool((damping < 0).any()):
+        raise GeometryError(f"damp={damping.min().item():g} must be at least 0")
+    return damping.reshape(-1)
+
+
+def _not_negative(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
+    if not 0 <= value < float("inf"):
+        raise GeometryError(f"{name}={value} must be finite and at least 0")
+    return float(value)
+
+
+def _solution(op: LinearOperator, y: Tensor, x: Tensor, batch: tuple[int, ...], found: Found) -> Solution:
+    with torch.no_grad():
+        residual = torch.linalg.vector_norm((y - op.apply(x)).flatten(1), dim=1)
+    return Solution(
+        x=x.reshape(*batch, *op.in_shape),
+        iterations=torch.from_numpy(found.iterations).reshape(batch),
+        residual=residual.reshape(batch),
+        reason=found.reasons.reshape(batch).tolist(),
+        converged=torch.from_numpy(found.converged).reshape(batch),
+    )
