@@ -16,6 +16,7 @@ MODES = {
     "error": "rounding against float64",
     "models": "whole models, as they are and accelerated",
     "operators": "applying operators, norms, singular values, spectral norm in training",
+    "deconvolution": "Richardson-Lucy against scikit-image",
 }
 
 

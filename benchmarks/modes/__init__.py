@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from benchmarks.modes import backward, error, first, fixed, layouts, memory, models, operators, overhead, varying
+from benchmarks.modes import (
+    backward,
+    deconvolution,
+    error,
+    first,
+    fixed,
+    layouts,
+    memory,
+    models,
+    operators,
+    overhead,
+    varying,
+)
 
 MODES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (fixed, varying, layouts, first, overhead, backward, memory, error, models, operators)
+    for module in (fixed, varying, layouts, first, overhead, backward, memory, error, models, operators, deconvolution)
 }

@@ -84,7 +84,8 @@ def _lanczos(op: ConvOperator, tol: float) -> float:
     while True:
         w = op.T.apply(op.apply(basis[-1].reshape(1, *op.in_shape))).flatten()
         alphas.append(float(w @ basis[-1]))
-        w = w - basis.T @ (basis @ w)
+        for _ in range(2):  # in single precision, once is not enough
+            w = w - basis.T @ (basis @ w)
         betas.append(float(w.norm()))
         beside = torch.diag(torch.tensor(betas[:-1]), 1)
         values, vectors = torch.linalg.eigh(torch.diag(torch.tensor(alphas)) + beside + beside.T)

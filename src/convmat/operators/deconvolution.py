@@ -13,7 +13,7 @@ from torch import Tensor
 from convmat.geometry import GeometryError, ints, middle_start
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.convolution import ConvOperator
-from convmat.operators.many_products import prepare
+from convmat.operators.many_products import Products, prepare
 from convmat.operators.solvers.batches import Callback, Items, keep, norms
 from convmat.operators.solvers.implicit import warn_unless_converged, weights_of
 from convmat.operators.solvers.solution import Reals, Solution
@@ -158,9 +158,10 @@ def richardson_lucy(
     told = None if callback is None else lambda iteration, x: callback(iteration, x.reshape(shape))
     with torch.no_grad():
         items = Items(y.new_zeros(len(y), *operator.in_shape), told)
-        _iterate(operator, y, x0, iterations, rule, items)
+        products = prepare(operator)
+        _iterate(products, y, x0, iterations, rule, items)
         found = items.found
-        residual = torch.linalg.vector_norm((y - operator.apply(found.x)).flatten(1), dim=1)
+        residual = torch.linalg.vector_norm((y - products.forward(found.x)).flatten(1), dim=1)
     warn_unless_converged(found)
     return Solution(
         x=found.x.reshape(shape),
@@ -171,25 +172,25 @@ def richardson_lucy(
     )
 
 
-def _iterate(op: LinearOperator, y: Tensor, x: Tensor | None, iterations: int, rule: _Stopping, items: Items) -> None:
-    forward, adjoint, rounds_globally = prepare(op)
+def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, rule: _Stopping, items: Items) -> None:
+    forward, adjoint = products.forward, products.adjoint
     sensitivity = adjoint(torch.ones_like(y[:1]))
     _check_sensitivity(sensitivity)
     unseen = sensitivity <= torch.finfo(y.dtype).eps * sensitivity.max()
     kept = unseen.to(y.dtype)
     weights = torch.where(unseen, torch.zeros_like(sensitivity), 1 / sensitivity)
     if x is None:
-        totals = y.flatten(1).sum(1) / forward(torch.ones_like(sensitivity)).sum()
-        x = totals.reshape(-1, *(1,) * len(op.in_shape)).expand(-1, *op.in_shape).contiguous()
+        totals = y.flatten(1).sum(1) / sensitivity.sum()
+        x = totals.reshape(-1, *(1,) * (y.ndim - 1)).expand(-1, *sensitivity.shape[1:]).contiguous()
     # What no data reaches keeps its value; what is darker than rounding is not divided by.
-    smallest = torch.finfo(y.dtype).eps if rounds_globally else torch.finfo(y.dtype).tiny ** 0.5
-    floor = smallest * y.flatten(1).amax(1).reshape(-1, *(1,) * len(op.out_shape))
+    smallest = torch.finfo(y.dtype).eps if products.rounds_globally else torch.finfo(y.dtype).tiny ** 0.5
+    floor = smallest * y.flatten(1).amax(1).reshape(-1, *(1,) * (y.ndim - 1))
     zero = norms(y) == 0
     stay = items.finish(zero, torch.zeros_like(x), 0, _FLAT)
     x, y, floor = keep(stay, x), keep(stay, y), keep(stay, floor)
     for iteration in range(iterations + 1):
-        if not len(items):
-            return
+        if not len(items) or (iteration == iterations and not rule.asks_discrepancy):
+            break
         image = forward(x)
         if rule.asks_discrepancy:
             stay = items.finish(rule.discrepancy(y, image) <= 1, x, iteration, rule.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -16,17 +17,26 @@ _LARGE_KERNEL = 12  # taps; from some 4 x 4 on, spectra are the faster way on pi
 _LARGE_INPUT = 1024  # cells
 
 
-def prepare(op: LinearOperator) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor], bool]:
-    """The operator and its adjoint as functions of batches, for numbers alone; whether they round as spectra do.
+@dataclass(frozen=True)
+class Products:
+    """An operator and its adjoint as functions of batches, for numbers alone.
 
-    Spectra round relative to the largest value of all. An operator with a method of its own keeps it.
+    Spectra round globally: relative to the largest value of all.
     """
+
+    forward: Callable[[Tensor], Tensor]
+    adjoint: Callable[[Tensor], Tensor]
+    rounds_globally: bool
+
+
+def prepare(op: LinearOperator) -> Products:
+    """Get ready for many products. An operator with a method of its own keeps it."""
     if isinstance(op, ConvOperator) and _is_plain(op.geometry) and op.method in ("auto", "fft"):
         geometry, is_large = op.geometry, prod(op.geometry.inputs) >= _LARGE_INPUT
         if op.method == "fft" or (prod(geometry.kernel_size) > _LARGE_KERNEL and is_large):
             spectra = _Spectra(geometry, op.weight)
-            return spectra.forward, spectra.adjoint, True
-    return op.apply, op.H.apply, False
+            return Products(spectra.forward, spectra.adjoint, True)
+    return Products(op.apply, op.H.apply, False)
 
 
 def _is_plain(geometry: Geometry) -> bool:

@@ -78,8 +78,8 @@ def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, max
             )
         return Fourier(op)
     kind = Lsmr if method == "lsmr" else Cg
-    forward, adjoint, _ = prepare(op)
-    return kind(Maps(forward, adjoint), op.in_shape, op.out_shape, tol, maxiter)
+    products = prepare(op)
+    return kind(Maps(products.forward, products.adjoint), op.in_shape, op.out_shape, tol, maxiter)
 
 
 def _choose(op: LinearOperator) -> str:
