@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -45,6 +45,10 @@ class LinearOperator(Operator):
     @abstractmethod
     def scaled(self, factor: Scalar) -> LinearOperator:
         """The operator times a number, or a tensor of no dimensions."""
+
+    def with_weights(self, weights: Iterator[Tensor]) -> LinearOperator:
+        """The operator made of other tensors, taken one by one."""
+        return self
 
     @property
     def H(self) -> LinearOperator:  # noqa: N802
@@ -259,6 +263,15 @@ class Pair(LinearOperator):
     def device(self) -> torch.device:
         """The device of both."""
         return self.left.device
+
+    def weights(self) -> list[Tensor]:
+        """The tensors that both are made of."""
+        return [*self.left.weights(), *self.right.weights()]
+
+    def with_weights(self, weights: Iterator[Tensor]) -> LinearOperator:
+        """The same of other tensors, first those of the left one."""
+        left = self.left.with_weights(weights)
+        return type(self)(left, self.right.with_weights(weights))
 
     def conj(self) -> LinearOperator:
         """The operator with complex conjugated entries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from math import prod
 from typing import Any, TypeAlias
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
-from convmat.operators.circulant import Blocks
+from convmat.operators.circulant import Blocks, Circulant
+from convmat.operators.many_products import Products
 
 Scalar: TypeAlias = complex | Tensor
 
@@ -99,6 +101,22 @@ class Operator(ABC):
         Raises:
             GeometryError: if their singular values would not fit in memory.
         """
+
+    def weights(self) -> list[Tensor]:
+        """The tensors that the operator is made of, as far as we know; one that is used twice comes twice."""
+        return []
+
+    def with_weights(self, weights: Iterator[Tensor]) -> Operator:
+        """The operator made of other tensors, taken one by one."""
+        return self
+
+    def products(self) -> Products:
+        """The operator and its adjoint as functions, ready for many products."""
+        return Products(self.apply, self.H.apply, False)
+
+    def circulant(self) -> Circulant | None:
+        """The operator by its frequencies, if it is a single block-circulant convolution."""
+        return None
 
     def blocks(self) -> Blocks | None:
         """Small matrices that have the operator's singular values, if it is block-circulant."""

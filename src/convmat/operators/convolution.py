@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from convmat.geometry import Geometry, GeometryError, Padding, PerAxis
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.base import Scalar
 from convmat.operators.circulant import Blocks, Circulant, check_memory
+from convmat.operators.many_products import Products, by_spectra
 from convmat.planning import check_method, run, shortcuts
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry, layer_geometry
 
@@ -196,12 +197,29 @@ class ConvOperator(LinearOperator):
         """Why the operator is not block-circulant: the axis, and the first output that breaks it; ``None`` if it is."""
         return self.geometry.circulant_refusal()
 
-    def blocks(self) -> Blocks | None:
-        """The matrices of the frequencies, which have the operator's singular values, if it is block-circulant."""
+    def weights(self) -> list[Tensor]:
+        """The weight."""
+        return [self.weight]
+
+    def with_weights(self, weights: Iterator[Tensor]) -> ConvOperator:
+        """The operator of the next weight."""
+        return self._with(next(weights))
+
+    def products(self) -> Products:
+        """The operator and its adjoint as functions, ready for many products."""
+        return by_spectra(self.geometry, self.weight, self.method) or super().products()
+
+    def circulant(self) -> Circulant | None:
+        """The operator by its frequencies, if it is block-circulant."""
         if self.circulant_refusal() is not None:
             return None
         check_memory(self.geometry, self.weight)
-        return Circulant(self.geometry, self.weight).half()
+        return Circulant(self.geometry, self.weight)
+
+    def blocks(self) -> Blocks | None:
+        """The matrices of the frequencies, which have the operator's singular values, if it is block-circulant."""
+        circulant = self.circulant()
+        return None if circulant is None else circulant.half()
 
     def dense_blocks(self) -> Blocks:
         """The matrices of the groups of channels."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from convmat.geometry import GeometryError, ints, middle_start
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.convolution import ConvOperator
-from convmat.operators.many_products import Products, prepare
+from convmat.operators.many_products import Products
 from convmat.operators.solvers.batches import Callback, Items, keep, norms
-from convmat.operators.solvers.implicit import warn_unless_converged, weights_of
+from convmat.operators.solvers.implicit import warn_unless_converged
 from convmat.operators.solvers.solution import Reals, Solution
 
 _FLAT = "y is zero, and so is x"
@@ -158,7 +158,7 @@ def richardson_lucy(
     told = None if callback is None else lambda iteration, x: callback(iteration, x.reshape(shape))
     with torch.no_grad():
         items = Items(y.new_zeros(len(y), *operator.in_shape), told)
-        products = prepare(operator)
+        products = operator.products()
         _iterate(products, y, x0, iterations, rule, items)
         found = items.found
         residual = torch.linalg.vector_norm((y - products.forward(found.x)).flatten(1), dim=1)
@@ -248,7 +248,7 @@ def _operator(op: LinearOperator | Tensor, y: Tensor) -> LinearOperator:
         return blur_operator(op.to(y), y.shape[y.ndim - op.ndim :])
     if not isinstance(op, LinearOperator):
         raise TypeError(f"op must be a ConvOperator or a PSF as a torch.Tensor, not {type(op).__name__}")
-    for weight in weights_of(op):
+    for weight in op.weights():
         _check_counts(weight, "the operator's weight")
     return op
 

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.operators.algebra import LinearOperator
-from convmat.operators.convolution import ConvOperator
 
 _LARGE_KERNEL = 12  # taps; from some 4 x 4 on, spectra are the faster way on pictures of any size
 _LARGE_INPUT = 1024  # cells
@@ -29,14 +27,15 @@ class Products:
     rounds_globally: bool
 
 
-def prepare(op: LinearOperator) -> Products:
-    """Get ready for many products. An operator with a method of its own keeps it."""
-    if isinstance(op, ConvOperator) and _is_plain(op.geometry) and op.method in ("auto", "fft"):
-        geometry, is_large = op.geometry, prod(op.geometry.inputs) >= _LARGE_INPUT
-        if op.method == "fft" or (prod(geometry.kernel_size) > _LARGE_KERNEL and is_large):
-            spectra = _Spectra(geometry, op.weight)
-            return Products(spectra.forward, spectra.adjoint, True)
-    return Products(op.apply, op.H.apply, False)
+def by_spectra(geometry: Geometry, weight: Tensor, method: str) -> Products | None:
+    """Products by spectra, where they serve and pay; a convolution with another method of its own keeps it."""
+    if not _is_plain(geometry) or method not in ("auto", "fft"):
+        return None
+    is_large = prod(geometry.inputs) >= _LARGE_INPUT and prod(geometry.kernel_size) > _LARGE_KERNEL
+    if method != "fft" and not is_large:
+        return None
+    spectra = _Spectra(geometry, weight)
+    return Products(spectra.forward, spectra.adjoint, True)
 
 
 def _is_plain(geometry: Geometry) -> bool:

@@ -11,7 +11,6 @@ separate", SIAM J. Numer. Anal. 10, 1973) have it; the last term counts where A 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from convmat.operators.algebra import LinearOperator, Pair
-from convmat.operators.convolution import ConvOperator
+from convmat.operators.base import Operator
 from convmat.operators.solvers.batches import Callback, norms, times
 from convmat.operators.solvers.inverses import Inverse
 from convmat.operators.solvers.solution import Found
@@ -29,32 +27,15 @@ from convmat.operators.solvers.solution import Found
 class Problem:
     """What is to be solved, how, and what was found."""
 
-    def __init__(self, op: LinearOperator, inverse: Inverse, tol: float, callback: Callback | None) -> None:
+    def __init__(self, op: Operator, inverse: Inverse, tol: float, callback: Callback | None) -> None:
         self.op, self.inverse, self.tol, self.callback = op, inverse, tol, callback
         self.found: Found | None = None
 
 
 def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tensor:
     """Solve a flat batch, differentiably in y, damp (one number for each item) and the weights of the operator."""
-    x: Tensor = _Solve.apply(problem, x0, y, damp, *weights_of(problem.op))  # type: ignore[no-untyped-call]
+    x: Tensor = _Solve.apply(problem, x0, y, damp, *problem.op.weights())  # type: ignore[no-untyped-call]
     return x
-
-
-def weights_of(op: LinearOperator) -> list[Tensor]:
-    """The tensors that an operator is made of, as far as we know; one that is used twice comes twice."""
-    if isinstance(op, ConvOperator):
-        return [op.weight]
-    return [*weights_of(op.left), *weights_of(op.right)] if isinstance(op, Pair) else []
-
-
-def with_weights(op: LinearOperator, weights: Iterator[Tensor]) -> LinearOperator:
-    """The operator made of other tensors."""
-    if isinstance(op, ConvOperator):
-        return ConvOperator.of(op.geometry, next(weights), op.method)
-    if not isinstance(op, Pair):
-        return op
-    left = with_weights(op.left, weights)
-    return type(op)(left, with_weights(op.right, weights))
 
 
 class _Solve(torch.autograd.Function):
@@ -110,14 +91,14 @@ def _null_space_pair(
 
 
 def _weight_gradients(
-    op: LinearOperator, weights: list[Tensor], wanted: list[bool], pairs: list[tuple[Tensor, Tensor]]
+    op: Operator, weights: list[Tensor], wanted: list[bool], pairs: list[tuple[Tensor, Tensor]]
 ) -> list[Tensor | None]:
     """The gradients of ``sum <A input, cotangent>`` with inputs and cotangents held fast."""
     inputs, cotangents = (torch.cat(tensors).detach() for tensors in zip(*pairs, strict=True))
     # Tensors of their own: one weight of the operator may have been computed from another.
     leaves = [weight.detach().requires_grad_(want) for weight, want in zip(weights, wanted, strict=True)]
     with torch.enable_grad():
-        image = with_weights(op, iter(leaves)).apply(inputs)
+        image = op.with_weights(iter(leaves)).apply(inputs)
     chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want]
     gradients = iter(torch.autograd.grad(image, chosen, cotangents))
     return [next(gradients) if want else None for want in wanted]

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.operators.algebra import LinearOperator
-from convmat.operators.circulant import Circulant, check_memory
-from convmat.operators.convolution import ConvOperator
+from convmat.operators.base import Operator
+from convmat.operators.circulant import Circulant
 from convmat.operators.solvers.batches import Callback, Items, Maps, add_times, norms, times
 from convmat.operators.solvers.cg import cg
 from convmat.operators.solvers.lsmr import lsmr
@@ -280,7 +279,7 @@ def _times_matrix(matrices: Tensor, coefficients: Tensor) -> Tensor:
 class Direct(Factored):
     """From the singular values of the whole matrix."""
 
-    def __init__(self, op: LinearOperator) -> None:
+    def __init__(self, op: Operator) -> None:
         self._in_shape, self._out_shape = op.in_shape, op.out_shape
         rows, columns = op.shape
         check_fits(
@@ -311,12 +310,11 @@ class Direct(Factored):
 class Fourier(Factored):
     """From the singular values of the matrices of the frequencies, for a block-circulant convolution."""
 
-    def __init__(self, op: ConvOperator) -> None:
-        self._circulant = Circulant(op.geometry, op.weight)
-        check_memory(op.geometry, op.weight)
-        blocks = self._circulant.full()
+    def __init__(self, circulant: Circulant, shape: tuple[int, int]) -> None:
+        self._circulant = circulant
+        blocks = circulant.full()
         self._groups = blocks.shape[:2]
-        super().__init__("fft", blocks.flatten(0, 1), op.shape)
+        super().__init__("fft", blocks.flatten(0, 1), shape)
 
     def split_in(self, x: Tensor) -> Tensor:
         """By frequencies."""

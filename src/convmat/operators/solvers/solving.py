@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
-from convmat.operators.algebra import LinearOperator
-from convmat.operators.convolution import ConvOperator
-from convmat.operators.many_products import prepare
+from convmat.operators.base import Operator
 from convmat.operators.solvers import implicit
 from convmat.operators.solvers.batches import Callback, Maps
 from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
@@ -24,7 +22,7 @@ _MOST_ITERATIONS = 10_000
 
 
 def solve(
-    op: LinearOperator,
+    op: Operator,
     y: Tensor,
     method: str,
     damp: float | Tensor,
@@ -37,7 +35,7 @@ def solve(
     y, batch = _flat(y, op, op.out_shape, "y")
     if x0 is not None:
         x0 = _flat(x0, op, op.in_shape, "x0", batch)[0].detach()
-    for weight in implicit.weights_of(op):
+    for weight in op.weights():
         _check_finite(weight, "weight")
     damping = _damping(damp, op, batch)
     tol = (1e-6 if torch.finfo(op.dtype).bits == 32 else 1e-10) if tol is None else _not_negative(tol, "tol")
@@ -57,7 +55,7 @@ def solve(
     return _solution(op, y, x, batch, problem.found)
 
 
-def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, maxiter: int) -> Inverse:
+def _inverse(op: Operator, method: str, x0: Tensor | None, tol: float, maxiter: int) -> Inverse:
     if not isinstance(method, str):
         raise TypeError(f"method={method!r} must be a string, not {type(method).__name__}")
     if method not in METHODS:
@@ -67,33 +65,31 @@ def _inverse(op: LinearOperator, method: str, x0: Tensor | None, tol: float, max
     if method == "direct":
         return Direct(op)
     if method == "fft":
-        if not isinstance(op, ConvOperator):
+        circulant = op.circulant()
+        if circulant is None:
             raise GeometryError(
-                "method='fft' solves with a single ConvOperator, not with sums and products: use 'lsmr'"
+                f"method='fft' needs a block-circulant operator, but {op.circulant_refusal()}: use method='lsmr', or a "
+                "single ConvOperator, with padding_mode='circular' and padding that covers the kernel"
             )
-        if (refusal := op.geometry.circulant_refusal()) is not None:
-            raise GeometryError(
-                f"method='fft' needs a block-circulant operator, but {refusal}: use method='lsmr', or "
-                "padding_mode='circular' with padding that covers the kernel"
-            )
-        return Fourier(op)
+        return Fourier(circulant, op.shape)
     kind = Lsmr if method == "lsmr" else Cg
-    products = prepare(op)
+    products = op.products()
     return kind(Maps(products.forward, products.adjoint), op.in_shape, op.out_shape, tol, maxiter)
 
 
-def _choose(op: LinearOperator) -> str:
+def _choose(op: Operator) -> str:
     """What ``"auto"`` stands for."""
     rows, columns = op.shape
-    if isinstance(op, ConvOperator) and op.geometry.circulant_refusal() is None:
-        sizes = [n // op.geometry.groups for n in op.geometry.direct_channels]
-        if min(sizes) <= _LARGE:
+    circulant = op.circulant()
+    if circulant is not None:
+        geometry = circulant.geometry
+        if min(n // geometry.groups for n in geometry.direct_channels) <= _LARGE:
             return "fft"
     return "direct" if rows * columns <= _SMALL else "lsmr"
 
 
 def _flat(
-    tensor: Tensor, op: LinearOperator, shape: tuple[int, ...], name: str, batch: tuple[int, ...] | None = None
+    tensor: Tensor, op: Operator, shape: tuple[int, ...], name: str, batch: tuple[int, ...] | None = None
 ) -> tuple[Tensor, tuple[int, ...]]:
     """A tensor as a flat batch, and its batch dimensions."""
     if not isinstance(tensor, Tensor):
@@ -126,7 +122,7 @@ def _check_finite(tensor: Tensor, name: str) -> None:
         )
 
 
-def _damping(damp: float | Tensor, op: LinearOperator, batch: tuple[int, ...]) -> Tensor:
+def _damping(damp: float | Tensor, op: Operator, batch: tuple[int, ...]) -> Tensor:
     """One number for each item."""
     real = torch.empty(0, dtype=op.dtype).real.dtype
     if not isinstance(damp, Tensor):
@@ -154,7 +150,7 @@ def _not_negative(value: Any, name: str) -> float:
     return float(value)
 
 
-def _solution(op: LinearOperator, y: Tensor, x: Tensor, batch: tuple[int, ...], found: Found) -> Solution:
+def _solution(op: Operator, y: Tensor, x: Tensor, batch: tuple[int, ...], found: Found) -> Solution:
     with torch.no_grad():
         residual = torch.linalg.vector_norm((y - op.apply(x)).flatten(1), dim=1)
     return Solution(
