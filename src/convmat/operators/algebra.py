@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class LinearOperator(Operator):
     """A linear map between tensors of two shapes, known by what it does: nothing but its factors is stored.
 
-    ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices; see :meth:`ConvOperator.map`.
+    ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices:
+    see :meth:`ConvOperator.map`.
     ``op2 @ op1`` composes, ``+``, ``-`` and multiples by numbers are again operators.
     """
 
