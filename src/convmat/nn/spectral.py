@@ -41,8 +41,9 @@ def spectral_norm(layer: Layer, *, in_shape: Sequence[int], steps: int = 1) -> L
         GeometryError: if layer and input do not go together, or the weight is zero or not finite.
         TypeError: if the layer is no convolution.
 
-    >>> layer = spectral_norm(nn.Conv2d(3, 8, kernel_size=3, padding=1), in_shape=(3, 16, 20))
-    >>> 0.998 < ConvOperator.from_module(layer, (3, 16, 20)).norm() < 1.002
+    >>> import torch, convmat
+    >>> layer = spectral_norm(torch.nn.Conv2d(3, 8, kernel_size=3, padding=1), in_shape=(3, 16, 20))
+    >>> 0.998 < convmat.ConvOperator.from_module(layer, (3, 16, 20)).norm() < 1.002
     tensor(True)
     """
     with errors_of(layer):
