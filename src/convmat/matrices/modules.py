@@ -345,11 +345,6 @@ def _picked(result: Any, stacked: Entries) -> Any:
     return _Linear(tuple(result.shape), _product(selection, stacked))
 
 
-def _zero_padding(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
-    """A constant border is a shift, which the matrix leaves out."""
-    return F.pad(input, pad, mode) if mode != "constant" else F.pad(input, pad)
-
-
 _METHODS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg}
 _SUMS = {operator.add: 1, operator.iadd: 1, torch.add: 1, operator.sub: -1, operator.isub: -1, torch.sub: -1}
 _PRODUCTS = (operator.mul, operator.imul, torch.mul)

@@ -6,16 +6,14 @@ Half precision is computed in float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods.common import no_complex_half, take_every
-from convmat.tensors.im2col import crop_padding, zero_padding
+from convmat.tensors.fourier import fast_lengths, from_spectrum, to_spectrum
+from convmat.tensors.im2col import crop_padding, padded_sizes, zero_padding
 from convmat.tensors.padding import insert_zeros, pad_zeros
-from convmat.tensors.watching import is_compiling
 
 
 def direct(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -33,8 +31,7 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     kernel = insert_zeros(weight, geometry.dilation)
     columns = "bgrf,grcf->bgcf"
     everywhere = _filter(spread, kernel, geometry, columns, correlate=False)
-    padded = [axis.padded for axis in geometry.axes]
-    return crop_padding(take_every(everywhere, (1,) * geometry.ndim, padded), geometry)
+    return crop_padding(take_every(everywhere, (1,) * geometry.ndim, padded_sizes(geometry)), geometry)
 
 
 def _filter(signal: Tensor, kernel: Tensor, geometry: Geometry, equation: str, correlate: bool) -> Tensor:
@@ -44,15 +41,15 @@ def _filter(signal: Tensor, kernel: Tensor, geometry: Geometry, equation: str, c
         signal, kernel = signal.float(), kernel.float()
     signal, signal_scale = _near_one(signal)
     kernel, kernel_scale = _near_one(kernel)
-    sizes = _fast_lengths([axis.padded for axis in geometry.axes], real=not dtype.is_complex)
+    sizes = fast_lengths(padded_sizes(geometry), dtype.is_complex)
     if correlate:
         kernel = kernel.conj()
-    signal_f, kernel_f = _spectrum(signal, sizes), _spectrum(kernel, sizes)
+    signal_f, kernel_f = to_spectrum(signal, sizes), to_spectrum(kernel, sizes)
     bins = signal_f.shape[2:]
     signal_f = signal_f.flatten(2).unflatten(1, (geometry.groups, signal_f.shape[1] // geometry.groups))
     kernel_f = kernel_f.flatten(2).unflatten(0, (geometry.groups, kernel_f.shape[0] // geometry.groups))
     product = torch.einsum(equation, signal_f, kernel_f.conj() if correlate else kernel_f)
-    result = _inverse(product.flatten(1, 2).unflatten(2, bins), sizes, dtype.is_complex)
+    result = from_spectrum(product.flatten(1, 2).unflatten(2, bins), sizes, dtype.is_complex)
     # First the smaller one: then only what is too large itself becomes infinite.
     scales = torch.minimum(signal_scale, kernel_scale), torch.maximum(signal_scale, kernel_scale)
     return (result * scales[0] * scales[1]).to(dtype)
@@ -72,25 +69,6 @@ def _near_one(tensor: Tensor) -> tuple[Tensor, Tensor]:
     # Of subnormal numbers the inverse would be infinite.
     power = (largest / mantissa).clamp(min=torch.finfo(largest.dtype).tiny)
     return tensor / power, power
-
-
-def _spectrum(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-    dims = tuple(range(2, tensor.ndim))
-    return torch.fft.fftn(tensor, sizes, dims) if tensor.is_complex() else torch.fft.rfftn(tensor, sizes, dims)
-
-
-def _inverse(spectrum: Tensor, sizes: Sequence[int], is_complex: bool) -> Tensor:
-    dims = tuple(range(2, spectrum.ndim))
-    return (torch.fft.ifftn if is_complex else torch.fft.irfftn)(spectrum, sizes, dims)
-
-
-def _fast_lengths(sizes: Sequence[int], real: bool) -> list[int]:
-    """As they are while PyTorch traces: these may stand for many, and any length gives the same numbers."""
-    if is_compiling():
-        return list(sizes)
-    from scipy.fft import next_fast_len
-
-    return [next_fast_len(size, real) for size in sizes]
 
 
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.tensors.fourier import fast_lengths, from_spectrum, to_spectrum
+from convmat.tensors.im2col import crop_padding, padded_sizes, zero_padding
+from convmat.tensors.padding import insert_zeros, pad_zeros
 
 _LARGE_KERNEL = 12  # taps; from some 4 x 4 on, spectra are the faster way on pictures of any size
 _LARGE_INPUT = 1024  # cells
@@ -46,48 +48,27 @@ def _is_plain(geometry: Geometry) -> bool:
 
 class _Spectra:
     def __init__(self, geometry: Geometry, weight: Tensor) -> None:
-        from scipy.fft import next_fast_len
-
         self._geometry, self._is_complex = geometry, weight.is_complex()
-        self._dims = tuple(range(-geometry.ndim, 0))
-        self._sizes = [next_fast_len(axis.padded, not self._is_complex) for axis in geometry.axes]
-        kernel = weight[:, 0]
-        for dim, axis in zip(self._dims, geometry.axes, strict=True):
-            spread = kernel.new_zeros(
-                [axis.extent if d - kernel.ndim == dim else n for d, n in enumerate(kernel.shape)]
-            )
-            kernel = spread.index_copy(dim, torch.arange(axis.kernel, device=kernel.device) * axis.dilation, kernel)
-        self._kernel = self._transform(kernel.conj()).conj()  # of a correlation
-        self._adjoint_kernel = self._kernel.conj().resolve_conj()
-        self._kernel = self._kernel.resolve_conj()
+        self._padded = padded_sizes(geometry)
+        self._lengths = fast_lengths(self._padded, self._is_complex)
+        kernel = insert_zeros(weight[:, 0], geometry.dilation)
+        self._adjoint_kernel = to_spectrum(kernel.conj(), self._lengths)
+        self._kernel = self._adjoint_kernel.conj().resolve_conj()  # of a correlation
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution."""
-        return self._inverse(self._transform(self._with_padding(x)).mul_(self._kernel), self._geometry.outputs)
+        # The zeros after the input come with the transform.
+        padded = pad_zeros(x, [(before, 0) for before, _ in zero_padding(self._geometry)])
+        return self._product(padded, self._kernel, self._geometry.outputs)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Its adjoint."""
-        padded = self._inverse(
-            self._transform(y).mul_(self._adjoint_kernel), [axis.padded for axis in self._geometry.axes]
-        )
-        for dim, axis in zip(self._dims, self._geometry.axes, strict=True):
-            padded = padded.narrow(dim, axis.lo, axis.inputs)
-        return padded
+        return crop_padding(self._product(y, self._adjoint_kernel, self._padded), self._geometry)
 
-    def _with_padding(self, x: Tensor) -> Tensor:
-        """The input with its zeros before it; those after it come with the transform."""
-        if not any(axis.lo for axis in self._geometry.axes):
-            return x
-        amounts = [n for axis in reversed(self._geometry.axes) for n in (axis.lo, 0)]
-        return torch.nn.functional.pad(x, amounts)
-
-    def _transform(self, x: Tensor) -> Tensor:
-        transform = torch.fft.fftn if self._is_complex else torch.fft.rfftn
-        return transform(x, self._sizes, self._dims)
-
-    def _inverse(self, spectrum: Tensor, sizes: list[int] | tuple[int, ...]) -> Tensor:
-        inverse = torch.fft.ifftn if self._is_complex else torch.fft.irfftn
-        x = inverse(spectrum, self._sizes, self._dims)
-        for dim, size in zip(self._dims, sizes, strict=True):
-            x = x.narrow(dim, 0, size)
-        return x
+    def _product(self, x: Tensor, kernel: Tensor, sizes: Sequence[int]) -> Tensor:
+        """The first cells, so many along each axis, of the product of spectra."""
+        product = to_spectrum(x, self._lengths).mul_(kernel)
+        cells = from_spectrum(product, self._lengths, self._is_complex)
+        for dim, size in enumerate(sizes, start=-len(sizes)):
+            cells = cells.narrow(dim, 0, size)
+        return cells
