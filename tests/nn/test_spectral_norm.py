@@ -68,6 +68,69 @@ def test_gradients_are_those_of_the_division():
     torch.testing.assert_close(layer.parametrizations.weight.original.grad, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("layer", "in_shape"),
+    [
+        (nn.Conv2d(2, 3, (3, 2), padding=1, dtype=torch.float64), (2, 4, 3)),
+        (nn.ConvTranspose1d(4, 2, 3, stride=2, groups=2, dtype=torch.float64), (4, 5)),
+        (convmat.nn.Conv1d(2, 2, 3, padding="same", padding_mode="reflect", dtype=torch.float64), (2, 6)),
+        (nn.Conv1d(2, 3, 2, dtype=torch.complex128), (2, 5)),
+    ],
+)
+def test_first_and_second_gradients(layer, in_shape, training):
+    """Of the division by the length of the image of the vector at hand, which is what eval mode keeps."""
+    torch.manual_seed(1)
+    layer.reset_parameters()
+    normalise = spectral_norm(layer, in_shape=in_shape).parametrizations.weight[0].train(training)
+    normalise(layer.parametrizations.weight.original)  # to the top, or training would move on
+    for _ in range(300 * training):
+        normalise(layer.parametrizations.weight.original)
+    vector, geometry = normalise.vector.clone(), normalise.geometry
+    weight = layer.parametrizations.weight.original.detach().clone().requires_grad_()
+    target = torch.randn_like(weight)
+
+    def derivatives(normalised):
+        (first,) = torch.autograd.grad((normalised * target.conj()).sum().real, weight, create_graph=True)
+        (second,) = torch.autograd.grad((first * target.conj()).sum().real, weight)
+        return normalised, first, second
+
+    expected = derivatives(weight / torch.linalg.vector_norm(ConvOperator.of(geometry, weight).apply(vector)))
+    for mine, other in zip(derivatives(normalise(weight)), expected, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-8)
+
+
+def test_the_norm_is_as_precise_under_autocast():
+    layer, in_shape = spectral_norm(nn.Conv2d(4, 6, 3, padding=1), in_shape=(4, 9, 8)), (4, 9, 8)
+    weight = layer.parametrizations.weight.original
+    with torch.autocast("cpu", torch.bfloat16):
+        normalised = layer.weight
+        layer(torch.randn(2, *in_shape)).sum().backward()
+    assert normalised.dtype == torch.float32
+    assert weight.grad.isfinite().all()
+    geometry, vector = layer.parametrizations.weight[0].geometry, layer.parametrizations.weight[0].vector
+    with torch.no_grad():
+        expected = torch.linalg.vector_norm(ConvOperator.of(geometry, weight).apply(vector))
+    torch.testing.assert_close(weight.norm() / normalised.norm(), expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own, and those of forward mode
+def test_transforms_and_compilers_see_plain_operations():
+    layer = spectral_norm(nn.Conv1d(2, 3, 3, padding=1), in_shape=(2, 9)).eval()
+    weight, x = layer.parametrizations.weight.original.detach(), torch.randn(4, 2, 9)
+
+    def loss(weight):
+        named = {"parametrizations.weight.original": weight}
+        return torch.func.functional_call(layer, named, (x,)).square().sum()
+
+    layer(x).square().sum().backward()
+    expected = layer.parametrizations.weight.original.grad
+    torch.testing.assert_close(torch.func.grad(loss)(weight), expected)
+    _, tangent = torch.func.jvp(loss, (weight,), (weight.cos(),))
+    torch.testing.assert_close(tangent, (expected * weight.cos()).sum())
+    torch.testing.assert_close(torch.compile(layer, backend="eager")(x), layer(x))
+
+
 def test_eval_changes_nothing_and_a_state_dict_carries_all():
     layer = spectral_norm(nn.Conv1d(2, 2, 3), in_shape=(2, 9)).eval()
     x = torch.randn(1, 2, 9)

@@ -63,6 +63,11 @@ def transposed(input: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     return trilinear(_maps(geometry), "x", w=weight, y=input)
 
 
+def weight_gradient(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    """The gradient of ``<y, C(w) x>`` with respect to ``w``: a matrix product with the columns."""
+    return trilinear(_maps(geometry), "w", x=x, y=y)
+
+
 def _maps(geometry: Geometry) -> TrilinearMaps:
     limit = _column_memory.get()
     return TrilinearMaps(

@@ -12,7 +12,9 @@ from torch.nn.utils import parametrize
 from convmat.geometry import Geometry, GeometryError, check_positive
 from convmat.nn.checks import errors_of
 from convmat.operators import ConvOperator
+from convmat.planning import weight_gradient
 from convmat.tensors.arguments import layer_geometry
+from convmat.tensors.watching import has_autocast, is_watched
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -32,7 +34,8 @@ def spectral_norm(layer: Layer, *, in_shape: Sequence[int], steps: int = 1) -> L
         layer: a convolution or transposed convolution of PyTorch or of :mod:`convmat.nn`; it is changed in place.
         in_shape: channels and spatial sizes of its inputs, without the batch. On smaller inputs padded with zeros the
             norm is no larger, on larger ones it may be.
-        steps: in each forward pass of training. Each takes three products with one input. Default: 1
+        steps: in each forward pass of training. Each takes two products with one input,
+            and the pass one more and a gradient. Default: 1
 
     Returns:
         The layer. :func:`torch.nn.utils.parametrize.remove_parametrizations` makes the weight a plain one again.
@@ -71,16 +74,53 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight over the norm."""
-        operator = ConvOperator.of(self.geometry, weight)
+        device = weight.device.type
+        if has_autocast(device):  # whose numbers are too short for a norm
+            with torch.autocast(device, enabled=False):
+                return self.forward(weight)
+        image = None
         if self.training and torch.is_grad_enabled():
-            with torch.no_grad():
-                self.vector.copy_(_improved(ConvOperator.of(self.geometry, weight.detach()), self.vector, self.steps))
+            vector, image = _improved(ConvOperator.of(self.geometry, weight.detach()), self.vector, self.steps)
+            self.vector.copy_(vector)
         # Cloned, since the next forward pass changes it before the backward pass of this one, if several are made.
-        return weight / _length(operator.apply(self.vector.clone()))
+        return _normalised(ConvOperator.of(self.geometry, weight), self.vector.clone(), image)
 
     def extra_repr(self) -> str:
         """What is normalised."""
         return f"in_shape={self.geometry.in_shape}, steps={self.steps}"
+
+
+def _normalised(operator: ConvOperator, vector: Tensor, image: Tensor | None) -> Tensor:
+    """The weight over the length of the vector's image, which may be known already."""
+    weight = operator.weight
+    if is_watched() or not (torch.is_grad_enabled() and weight.requires_grad):
+        return weight / _length(operator.apply(vector))
+    if image is None:
+        with torch.no_grad():
+            image = operator.apply(vector)
+    normalised: Tensor = _Normalised.apply(weight, vector, image, operator.geometry)  # type: ignore[no-untyped-call]
+    return normalised
+
+
+class _Normalised(torch.autograd.Function):
+    """``weight / |C(weight) vector|``, with a backward pass that reads and writes the weight as seldom as can be."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, vector: Tensor, image: Tensor, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(weight, vector, image)
+        ctx.geometry = geometry
+        return weight / _length(image)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        weight, vector, image = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted, so the image has to depend on the weight
+            image = ConvOperator.of(ctx.geometry, weight).apply(vector)
+        size = _length(image)
+        # With G the gradient of the norm, that of the weight is grad / norm - <grad, weight> / norm^2 G.
+        share = _inner(grad, weight) / size.square()
+        gradient = weight_gradient(ctx.geometry, vector.conj(), image * (-share / size))
+        return gradient.addcmul_(grad, size.reciprocal()), None, None, None
 
 
 def _top_vector(operator: ConvOperator) -> Tensor:
@@ -93,8 +133,9 @@ def _top_vector(operator: ConvOperator) -> Tensor:
         return golub_kahan.right_vector(operator, top)
 
 
-def _improved(operator: ConvOperator, vector: Tensor, steps: int) -> Tensor:
-    """A longer image: in each step the best unit vector in the plane of the vector and its gradient."""
+@torch.no_grad()
+def _improved(operator: ConvOperator, vector: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """A unit vector with a longer image, and that image: in each step the best of the plane of vector and gradient."""
     adjoint = operator.H
     image = operator.apply(vector)
     for _ in range(steps):
@@ -109,11 +150,12 @@ def _improved(operator: ConvOperator, vector: Tensor, steps: int) -> Tensor:
         angle = torch.atan2(2 * b, a - c) / 2
         vector = vector * angle.cos() + other * angle.sin()
         image = image * angle.cos() + beside * angle.sin()
-    return vector / _length(vector)
+    size = _length(vector)
+    return vector / size, image / size
 
 
 def _inner(x: Tensor, y: Tensor) -> Tensor:
-    return torch.sum(x.conj() * y).real
+    return torch.vdot(x.flatten(), y.flatten()).real
 
 
 def _length(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from convmat.planning.choosing import (
     plan,
     weight_of,
 )
+from convmat.planning.gradients import weight_gradient
 from convmat.planning.running import run
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "kernel_obstacle",
     "plan",
     "run",
+    "weight_gradient",
     "weight_of",
 ]
