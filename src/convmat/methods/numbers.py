@@ -14,6 +14,7 @@ from convmat.methods.common import Computation
 from convmat.tensors.strides import memory_format_of
 
 _RUN = 64  # products that are summed at a time
+_COPY = 25  # products with one input that take as long as copying a number out of the middle of a weight
 
 
 def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -> Computation:
@@ -31,13 +32,23 @@ def is_one_window(geometry: Geometry) -> bool:
 
 
 def _multiply(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """One matrix product, with the weight as it is."""
-    for dim, axis in enumerate(geometry.axes, start=2):
-        weight = weight.narrow(dim, axis.lo, axis.inputs)
-    output = input.new_zeros(len(input), prod(geometry.out_shape))
+    """One matrix product, with the weight as it is or with the part of it that the output needs."""
+    taps, needed = prod(geometry.kernel_size), prod(geometry.inputs)
+    crops_after = len(input) * (taps - needed) < _COPY * needed
+    if not crops_after:
+        weight = _needed_taps(weight, geometry)
+    output = input.new_zeros(len(input), prod(weight.shape[1:]))
     for numbers, rows in zip(input.flatten(1).split(_RUN, 1), weight.flatten(1).split(_RUN), strict=True):
         output.addmm_(numbers, rows)
-    output = output.reshape(len(input), *geometry.out_shape)
+    output = output.reshape(len(input), *weight.shape[1:])
+    if crops_after:
+        output = _needed_taps(output, geometry)
     if bias is not None:
-        output += bias.reshape(-1, *(1,) * geometry.ndim)
+        output = output + bias.reshape(-1, *(1,) * geometry.ndim)
     return output.contiguous(memory_format=memory_format_of(input))
+
+
+def _needed_taps(tensor: Tensor, geometry: Geometry) -> Tensor:
+    for dim, axis in enumerate(geometry.axes, start=2):
+        tensor = tensor.narrow(dim, axis.lo, axis.inputs)
+    return tensor
