@@ -27,7 +27,7 @@ def shown(value: object) -> str:
     """
     if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
         return shortened(f"<{kind_of(value)} of shape {shown(tuple(value.shape))}>")
-    if isinstance(value, list | tuple) and len(value) > _brief.maxlist:
+    if isinstance(value, (list, tuple)) and len(value) > _brief.maxlist:
         return f"{shortened(_brief.repr(value))} ({len(value)} values)"
     return shortened(_brief.repr(value))
 

@@ -231,7 +231,8 @@ def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[
         raise GeometryError(
             f"weight of shape {shape_of(weight)} has no kernel: need (channels, channels/groups, kernel sizes)"
         )
-    if isinstance(input_size, list | tuple) and len(input_size) != len(kernel_size):
+    # A tuple of types, since Dynamo of PyTorch 2.8 and 2.9 does not trace ``list | tuple``.
+    if isinstance(input_size, (list, tuple)) and len(input_size) != len(kernel_size):
         raise GeometryError(
             f"input_size={shown(tuple(input_size))} must hold the {len(kernel_size)} spatial sizes alone, "
             f"for weight of shape {shape_of(weight)}"
@@ -283,4 +284,4 @@ def _as_hashable(value: Any) -> Any:
         return value
     if hasattr(value, "tolist") and getattr(value, "ndim", 0) <= 1 and not getattr(value, "is_meta", False):
         value = value.tolist()
-    return tuple(map(_as_hashable, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(_as_hashable, value)) if isinstance(value, (list, tuple)) else value
