@@ -17,7 +17,7 @@ from convmat.kernel import compiled
 
 # What never grows: facts of the machine and of the installation, found out once.
 FACTS = {
-    "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_window_bytes", "processor"},
+    "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_units", "_window_bytes", "processor"},
     "convmat.kernel.pages": {"_advise"},
     "convmat.kernel.threads": {"_openmp_parallel", "_state"},
 }
@@ -78,11 +78,13 @@ def size_of(value) -> int:
 @pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba")
 def test_all_of_them_fill_and_are_emptied():
     layer = convmat.nn.ConvTranspose2d(6, 5, 4, 2, 1)
+    direct = convmat.nn.Conv2d(6, 5, 4, 2, 1)
     large = torch.randn(2, 1, 1100, 900)
     weight = torch.randn(1, 2, 2, 2)
     with torch.no_grad():
         for _ in range(3):
             layer(torch.randn(2, 6, 5, 7))
+            direct(torch.randn(2, 6, 5, 7))
             convmat.conv_transpose2d(torch.randn(2, 6, 5, 7), layer.weight, method="tiles")
             convmat.conv_transpose2d(large, weight, stride=2, method="tiles")
     geometry = convmat.Geometry.conv_transpose((5, 7), 3, in_channels=2, out_channels=3)

@@ -13,6 +13,7 @@ from hypothesis import given
 
 import convmat
 from convmat import Axis, Geometry, GeometryError
+from convmat.matrices.convolutions import build
 from tests.layers import Layer
 from tests.strategies import layers
 
@@ -197,3 +198,32 @@ def test_geometry_imports_neither_torch_nor_the_rest(path):
             names = [str(node.module)]
         for name in names:
             assert name.split(".")[0] in allowed or name.startswith("convmat.geometry")
+
+
+@given(layer=layers(padding_mode="zeros"))
+def test_merged_axes_make_the_same_matrix(layer):
+    """Cells in row-major order stay where they are, so the matrices are equal as they are."""
+    geometry = geometry_of(layer)
+    merged = geometry.merged()
+    assert merged.matrix_shape == geometry.matrix_shape
+    pairs = zip(merged.axes, merged.axes[1:], strict=False)
+    assert not any(first.passes_on and second.passes_on for first, second in pairs)
+    weight = torch.randn(geometry.weight_shape, dtype=torch.float64)
+    expected = build(geometry, weight, torch.strided)
+    assert torch.equal(build(merged, weight.reshape(merged.weight_shape), torch.strided), expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "inputs"), [((1, 1, 1), (120,)), ((3, 1, 1), (4, 30)), ((1, 1, 3), (24, 5)), ((1, 3, 1), (4, 6, 5))]
+)
+def test_neighbouring_axes_that_pass_cells_on_are_merged(kernel, inputs):
+    padding = tuple(size // 2 for size in kernel)
+    geometry = Geometry.conv((4, 6, 5), kernel, padding=padding, in_channels=2, out_channels=3)
+    assert geometry.merged().inputs == inputs
+    assert geometry.transpose().merged().inputs == inputs
+
+
+def test_outputs_that_would_fit_beyond_those_there_are():
+    axis = Axis.conv_transpose(3, kernel=2, dilation=4, output_padding=3)  # 10 cells, of which C would make 6
+    assert (axis.inputs, axis.outputs, axis.further_outputs) == (10, 3, 3)
+    assert Axis.conv(10, kernel=2, dilation=4).outputs == axis.outputs + axis.further_outputs

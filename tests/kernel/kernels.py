@@ -19,7 +19,7 @@ from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.tiling.processor import Processor
-from tests.layers import Layer, random_tensor, transposed_reference
+from tests.layers import Layer, direct_reference, random_tensor, transposed_reference
 
 # Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 33, 47, 48, 49, 64, 65, 97, 129)
@@ -29,30 +29,38 @@ DTYPES = (torch.float32, torch.float64)
 
 
 @st.composite
-def transposed_layers(draw, ndim=None) -> Layer:
-    """A transposed layer over 1 to 3 axes, padded with zeros; the axis of neighbours is the longest."""
+def layers(draw, ndim=None) -> Layer:
+    """A layer of either direction over 1 to 3 axes, padded with zeros; the axis of neighbours is the longest."""
     ndim = draw(st.integers(1, 3)) if ndim is None else ndim
+    transposed = draw(st.booleans())
     axes = [draw(_axes(1 if ndim == 1 else 3, outer=a < ndim - 1)) for a in range(ndim)]
     sizes, kernel, stride, dilation, padding, output_padding = zip(*axes, strict=True)
+    if not transposed:  # of the same two sizes
+        sizes = [axis[3] for axis in Layer(**_options(axes), transposed=True).numbers()]
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
     most = {1: 20, 2: 17, 3: 9}[ndim]
     channels = st.sampled_from([count for count in CHANNELS if count <= most])
     return Layer(
-        transposed=True,
-        sizes=sizes,
+        transposed=transposed,
+        sizes=tuple(sizes),
         kernel=kernel,
         stride=stride,
         dilation=dilation,
         padding=padding,
-        output_padding=output_padding,
+        output_padding=output_padding if transposed else 0,
         groups=groups,
         channels=(groups * draw(channels), groups * draw(channels)),
     )
 
 
+def _options(axes):
+    names = ("sizes", "kernel", "stride", "dilation", "padding", "output_padding")
+    return dict(zip(names, zip(*axes, strict=True), strict=True))
+
+
 @st.composite
 def _axes(draw, largest, outer):
-    """Size, kernel, stride, dilation, padding and output padding of an axis."""
+    """Size, kernel, stride, dilation, padding and output padding of an axis of a transposed layer."""
     size = draw(st.integers(1, 4) if outer else st.sampled_from(SIZES))
     kernel = draw(st.integers(1, 3 if outer else 7))
     stride = draw(st.integers(1, 3) if outer else st.sampled_from(STRIDES))
@@ -132,9 +140,7 @@ class Call:
 
 def calls(batches=(1, 1, 2, 3, 5), ndim=None):
     """Calls of every kind."""
-    return st.builds(
-        Call, transposed_layers(ndim), st.sampled_from(batches), st.sampled_from(DTYPES), INPUTS, WEIGHTS, BIASES
-    )
+    return st.builds(Call, layers(ndim), st.sampled_from(batches), st.sampled_from(DTYPES), INPUTS, WEIGHTS, BIASES)
 
 
 # -- what is right -----------------------------------------------------------------------------------------------------
@@ -143,8 +149,9 @@ def calls(batches=(1, 1, 2, 3, 5), ndim=None):
 def assert_right(output, layer: Layer, input, weight, bias) -> None:
     """Compare with PyTorch in float64: each output to some roundings of the largest sum that its terms could have."""
     operands = [operand.double() for operand in (input, weight)]
-    expected = transposed_reference(layer, *operands)
-    possible = transposed_reference(layer, *(operand.abs() for operand in operands))
+    compute = transposed_reference if layer.transposed else direct_reference
+    expected = compute(layer, *operands)
+    possible = compute(layer, *(operand.abs() for operand in operands))
     if bias is not None:
         of_channels = bias.double().reshape(-1, *(1,) * layer.ndim)
         expected, possible = expected + of_channels, possible + of_channels.abs()
@@ -160,17 +167,13 @@ def assert_right(output, layer: Layer, input, weight, bias) -> None:
 def geometry_of(layer: Layer) -> Geometry:
     """The geometry of a layer."""
     ins, outs = layer.channels
-    return Geometry.conv_transpose(
-        layer.sizes,
-        layer.kernel,
-        layer.stride,
-        layer.padding,
-        layer.output_padding,
-        layer.groups,
-        layer.dilation,
-        in_channels=ins,
-        out_channels=outs,
-    )
+    channels = {"in_channels": ins, "out_channels": outs}
+    if layer.transposed:
+        slack = {"output_padding": layer.output_padding}
+        arguments = (layer.sizes, layer.kernel, layer.stride, layer.padding)
+        return Geometry.conv_transpose(*arguments, groups=layer.groups, dilation=layer.dilation, **slack, **channels)
+    arguments = (layer.sizes, layer.kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
+    return Geometry.conv(*arguments, **channels)
 
 
 @dataclass(frozen=True)

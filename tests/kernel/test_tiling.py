@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convmat.kernel import compiled
-from tests.kernel.kernels import DTYPES, plan_for, transposed_layers
+from tests.kernel.kernels import DTYPES, layers, plan_for
 
 plans = st.builds(
     plan_for,
-    transposed_layers(),
+    layers(),
     batch=st.sampled_from([1, 2, 3, 16, 17]),
     dtype=st.sampled_from(DTYPES),
     threads=st.integers(1, 7),
@@ -61,10 +61,11 @@ def test_each_tap_is_packed_once(plan):
     taps = plan.rows.tables.taps.tolist()
     assert len(set(taps)) == len(taps)
     geometry = plan.geometry
-    all_taps = plan.rows.channels * np.prod(geometry.kernel_size)
-    assert set(taps) <= set(range(all_taps))
-    if all(len(axis.phases) == axis.stride for axis in plan.rows.axes):
-        assert len(taps) == all_taps
+    of_channel = np.arange(np.prod(geometry.kernel_size))
+    all_taps = of_channel + np.arange(plan.rows.channels)[:, None] * plan.rows.apart
+    assert set(taps) <= set(all_taps.reshape(-1).tolist())
+    if all(len(axis.phases) == axis.step_out for axis in plan.rows.axes):
+        assert len(taps) == all_taps.size
     first = 0
     for rows, deltas, _, _, begins, *_ in plan.rows.tables.tiles.tolist():
         assert begins == first
@@ -75,10 +76,10 @@ def test_each_tap_is_packed_once(plan):
 @settings(derandomize=True)
 @given(plan=plans)
 def test_boxes_hold_all_cells(plan):
-    cells, outputs = plan.cells, (1,) * (3 - plan.geometry.ndim) + plan.geometry.inputs
+    cells, outputs = plan.cells, (1,) * (3 - plan.geometry.ndim) + plan.geometry.written
     assert cells.cells[0] == plan.batch
     for count, axis, size in zip(cells.cells[1:], plan.rows.axes, outputs, strict=True):
-        assert (count - 1) * axis.stride < size <= count * axis.stride
+        assert (count - 1) * axis.step_out < size <= count * axis.step_out
     for count, box, boxes in zip(cells.cells, cells.box, cells.boxes, strict=True):
         assert 1 <= box <= count
         assert (boxes - 1) * box < count <= boxes * box
@@ -99,16 +100,16 @@ def test_factors_lie_in_the_plane_of_their_channel(plan):
     assert cells.used + plan.processor.lanes <= cells.plane
     for first, last in pairwise(begins):
         of_channels = offsets[first:last].reshape(channels, -1)
-        within = of_channels - np.arange(channels)[:, None] * cells.copies * cells.plane
+        within = of_channels - np.arange(channels)[:, None] * cells.planes * cells.plane
         assert (within >= 0).all()
-        assert (within < cells.copies * cells.plane).all()
+        assert (within < cells.planes * cells.plane).all()
         assert (within % cells.plane + last_cell < cells.used).all()
         assert (within == within[0]).all()
     assert len(plan.rows.tables.products) == len(begins) - 1
 
 
 @settings(derandomize=True)
-@given(layer=transposed_layers(), dtype=st.sampled_from(DTYPES))
+@given(layer=layers(), dtype=st.sampled_from(DTYPES))
 def test_rows_are_cut_alike_for_all_sizes_and_threads(layer, dtype):
     """So that packed weights serve them all."""
     first = plan_for(layer, 1, dtype, 1).rows

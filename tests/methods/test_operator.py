@@ -37,8 +37,15 @@ CASES = {
         channels=(3, 2),
     ),
     "volume": Layer(transposed=True, sizes=(2, 3, 4), kernel=(2, 1, 3), stride=(1, 2, 2), channels=(2, 2)),
+    "direct": Layer(sizes=(5, 4), kernel=(2, 3), padding=1, channels=(2, 3)),
+    "direct, grouped": Layer(sizes=(9,), kernel=(4,), stride=3, padding=1, groups=2, channels=(4, 6)),
+    "direct, uneven": Layer(sizes=(7, 5), kernel=(3, 4), stride=(2, 1), padding=((2, 0), (1, 2)), channels=(2, 3)),
+    "direct, dilated": Layer(sizes=(9, 8), kernel=(2, 3), stride=(2, 1), dilation=(3, 2), channels=(3, 2)),
+    "direct, volume": Layer(sizes=(3, 5, 7), kernel=(2, 1, 3), stride=(1, 2, 2), padding=(1, 0, 1), channels=(2, 2)),
+    "direct, points": Layer(sizes=(3, 5, 4), kernel=(1, 1, 1), channels=(2, 3)),
 }
 every_case = pytest.mark.parametrize("layer", CASES.values(), ids=CASES.keys())
+some_cases = pytest.mark.parametrize("name", [name for name in CASES if name == "direct" or "direct" not in name])
 every_method = pytest.mark.parametrize("method", ["tiles", "auto"])
 
 
@@ -51,13 +58,17 @@ def _fresh():
 def arguments(layer):
     """What the operator is told of a layer."""
     padding = [end for lo, hi, *_ in layer.numbers() for end in (lo, hi)]
-    per_axis = (list(layer.per_axis(value)) for value in (layer.stride, layer.output_padding, layer.dilation))
-    stride, output_padding, dilation = per_axis
-    return stride, padding, output_padding, dilation, layer.groups
+    size = layer.output_padding if layer.transposed else layer.out_sizes
+    stride, size, dilation = (list(layer.per_axis(value)) for value in (layer.stride, size, layer.dilation))
+    return stride, padding, size, dilation, layer.groups
+
+
+def operator_of(layer):
+    return torch.ops.convmat.conv_transpose if layer.transposed else torch.ops.convmat.conv
 
 
 def call(layer, *operands):
-    return torch.ops.convmat.conv_transpose(*operands, *arguments(layer))
+    return operator_of(layer)(*operands, *arguments(layer))
 
 
 class Called(nn.Module):
@@ -89,7 +100,7 @@ def test_it_is_what_it_says(layer, dtype, tracked, with_bias):
     operands = [input, weight, bias if with_bias else None]
     if tracked:
         operands = [None if operand is None else operand.requires_grad_() for operand in operands]
-    torch.library.opcheck(torch.ops.convmat.conv_transpose.default, (*operands, *arguments(layer)))
+    torch.library.opcheck(operator_of(layer).default, (*operands, *arguments(layer)))
 
 
 @every_case
@@ -128,7 +139,7 @@ def test_it_is_compiled_and_exported(layer):
     expected = call(layer, *operands)
     assert_close(torch.compile(Called(layer), fullgraph=True, backend="aot_eager")(*operands), expected)
     program = torch.export.export(Called(layer), operands)
-    assert "convmat.conv_transpose" in str(program.graph)
+    assert str(operator_of(layer)) in str(program.graph)
     assert_close(program.module()(*operands), expected)
 
 
@@ -166,10 +177,10 @@ class Module(nn.Module):
         return self.layer(*operands, method=self.method)
 
 
-@every_case
+@some_cases
 @every_method
-def test_compiled(layer, method):
-    assert_compiled(layer, method, dynamic=False)
+def test_compiled(name, method):
+    assert_compiled(CASES[name], method, dynamic=False)
 
 
 @every_method
@@ -199,9 +210,10 @@ def test_compiled_by_inductor():
         assert_close(torch.compile(model, fullgraph=True)(input), expected, rtol=1e-4, atol=1e-5)
 
 
-@every_case
+@some_cases
 @every_method
-def test_exported(layer, method):
+def test_exported(name, method):
+    layer = CASES[name]
     operands = layer.tensors(2)
     program = torch.export.export(Module(layer, method), operands)
     assert_close(program.module()(*operands), reference(layer, *operands))
@@ -209,20 +221,22 @@ def test_exported(layer, method):
     assert {operator.namespace for operator in operators} == {"aten"}
 
 
-@every_case
+@some_cases
 @every_method
 @pytest.mark.parametrize("mode", ["real", "fake", "symbolic"])
-def test_make_fx(layer, method, mode):
+def test_make_fx(name, method, mode):
+    layer = CASES[name]
     operands = layer.tensors(2)
     traced = make_fx(lambda *operands: layer(*operands, method=method), tracing_mode=mode)(*operands)
     others = layer.tensors(2, seed=1)
     assert_close(traced(*others), reference(layer, *others))
 
 
-@every_case
+@some_cases
 @every_method
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
-def test_traced_by_jit(layer, method):
+def test_traced_by_jit(name, method):
+    layer = CASES[name]
     operands = layer.tensors(2)
     with torch.no_grad():
         traced = torch.jit.trace(lambda *operands: layer(*operands, method=method), operands)
@@ -230,9 +244,10 @@ def test_traced_by_jit(layer, method):
     assert_close(traced(*others), reference(layer, *others))
 
 
-@every_case
+@some_cases
 @every_method
-def test_functionalized(layer, method):
+def test_functionalized(name, method):
+    layer = CASES[name]
     operands = layer.tensors(2)
     assert_close(
         functionalize(lambda *operands: layer(*operands, method=method))(*operands), reference(layer, *operands)

@@ -29,10 +29,12 @@ from tests.layers import Layer
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
-def transposed(sizes, kernel, stride=1, padding=0, channels=(4, 4), **options):
-    return Layer(
-        transposed=True, sizes=sizes, kernel=kernel, stride=stride, padding=padding, channels=channels, **options
-    )
+def transposed(*arguments, **options):
+    return layer(*arguments, transposed=True, **options)
+
+
+def layer(sizes, kernel, stride=1, padding=0, channels=(4, 4), **options):
+    return Layer(sizes=sizes, kernel=kernel, stride=stride, padding=padding, channels=channels, **options)
 
 
 # -- every way to cut a layer ------------------------------------------------------------------------------------------
@@ -52,6 +54,17 @@ LAYERS = {
     "dilated": transposed((9, 37), (3, 3), 1, 2, (16, 8), dilation=2),
     "wide steps": transposed((9, 20), (9, 9), 8, 1, (16, 3)),
     "groups": transposed((9, 20), (3, 3), 2, 1, (16, 16), groups=16),
+    "direct, a line": layer((300,), (7,), 1, 3, (16, 8)),
+    "direct, an image": layer((30, 37), (3, 3), 1, 1, (16, 8)),
+    "direct, phases in": layer((30, 37), (3, 5), (2, 3), 1, (16, 8)),
+    "direct, patches": layer((16, 40), (4, 8), (4, 8), 0, (3, 20)),
+    "direct, phases that no tap reads": layer((11, 37), (1, 1), (2, 3), 0, (16, 8)),
+    "direct, a small image of many channels": layer((4, 4), (3, 3), 1, 1, (256, 256)),
+    "direct, a volume": layer((6, 7, 20), (3, 3, 3), 1, 1, (6, 5)),
+    "direct, a volume with phases in": layer((6, 7, 20), (3, 3, 3), 2, 1, (6, 5)),
+    "direct, dilated": layer((9, 37), (3, 3), 1, 2, (16, 8), dilation=2),
+    "direct, dilated with phases in": layer((19, 37), (3, 3), 2, 2, (16, 8), dilation=3),
+    "direct, groups": layer((9, 20), (3, 3), 1, 1, (16, 16), groups=16),
 }
 SHAPES = list(product((1, 3, 16), (1, 4), (None, 1 << 13, 1 << 10)))  # batch, threads, window
 
@@ -75,6 +88,7 @@ VARIANTS = {
     "channels block by block": lambda plan: plan.cells.blocks > 1,
     "phases apart": lambda plan: not any(plan.rows.merge),
     "phases along width together": lambda plan: plan.rows.merge[2],
+    "phases of the input apart": lambda plan: plan.cells.planes > plan.cells.copies > 0,
     "phases along height together": lambda plan: plan.rows.merge[1],
     "several boxes along the batch": lambda plan: plan.cells.boxes[0] > 1,
     "several boxes along depth": lambda plan: plan.cells.boxes[1] > 1,

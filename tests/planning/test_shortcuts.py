@@ -199,3 +199,15 @@ def test_only_so_many_are_known(monkeypatch):
     for size in range(1, 30):
         convmat.conv_transpose2d(torch.randn(1, 6, 3, size), weight)
     assert 0 < known() <= 5
+
+
+def test_over_one_axis_outputs_are_contiguous_as_pytorchs_are():
+    """A transposed spectrogram made all of a vocoder compute with its channels last."""
+    spectrogram, weight = torch.randn(1, 20, 6).mT, torch.randn(4, 6, 3)
+    assert not spectrogram.is_contiguous()
+    for method in ("auto", "native", "tiles", "unfold"):
+        with torch.no_grad():
+            output = convmat.conv1d(spectrogram, weight, padding=1, method=method)
+        expected = F.conv1d(spectrogram, weight, padding=1)
+        assert output.stride() == expected.stride()
+        torch.testing.assert_close(output, expected)

@@ -109,19 +109,16 @@ def test_check_lists_every_method_in_both_directions(run, tmp_path):
     for method in convmat.available_methods():
         assert done.stdout.count(f"│ {method} ") == (0 if method == "auto" else 2)
     errors = [float(line.split("│")[2]) for line in done.stdout.splitlines() if "e-0" in line]
-    assert len(errors) == 2 * (len(convmat.available_methods()) - 1) - 1
+    assert len(errors) == 2 * (len(convmat.available_methods()) - 1)
     assert max(errors) < 1e-5
-    direct, transposed = done.stdout.split("Cᵀ:")
-    assert re.search(r"│ tiles +│ +as native │ +as native │ +as native │", direct)
-    assert "tiles: here it calls the same function of PyTorch as native." in direct
-    assert "as native" not in transposed
+    assert "as native" not in done.stdout
 
 
 def test_without_a_kernel_tiles_is_native_both_ways(monkeypatch):
     layer = convmat.Geometry.conv_transpose((4, 5), (3, 2), stride=2)
     for geometry in (layer, layer.transpose()):
         operands = torch.ones(1, *geometry.in_shape), torch.ones(geometry.weight_shape)
-        assert calls_native(geometry, "tiles", *operands) == (not geometry.transposed)
+        assert not calls_native(geometry, "tiles", *operands)
         assert not calls_native(geometry, "phases", *operands)
         with monkeypatch.context() as patch:
             patch.setattr(computing, "is_ready", lambda dtype: False)

@@ -188,6 +188,16 @@ class Axis:
         """Padded cells after the last window: what ``output_padding`` is to a transposed convolution."""
         return self.padded - (self.outputs - 1) * self.stride - self.extent
 
+    @property
+    def passes_on(self) -> bool:
+        """Whether every output is one input times the only tap, in order."""
+        return self.kernel == self.stride == 1 and self.lo == self.hi == 0 and self.inputs == self.outputs
+
+    @property
+    def further_outputs(self) -> int:
+        """How many outputs of C more would fit, which PyTorch's own functions compute."""
+        return self.slack // self.stride
+
     def unpadded(self) -> Axis:
         """The axis of Z in ``C = Z P``: no padding, reading what P has extended. Zeros stay, for methods know them."""
         if self.padding_mode == "zeros":

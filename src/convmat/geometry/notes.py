@@ -52,6 +52,7 @@ class Notes:
 
     Attributes:
         unpadded: the geometry that methods see; see :meth:`Geometry.unpadded`.
+        merged: the geometry over fewer axes; see :meth:`Geometry.merged`.
         native: what PyTorch's own function has to do (:mod:`convmat.methods.native`).
         plans: what ``"auto"`` chose, by all that the choice depends on (:mod:`convmat.planning.choosing`).
         schedules: how the kernel computes it, by batch, dtype and threads (:mod:`convmat.kernel.computing`).
@@ -66,6 +67,7 @@ class Notes:
     def clear(self) -> None:
         """Forget all of it."""
         self.unpadded: Any = None
+        self.merged: Any = None
         self.native: Any = None
         self.plans.clear()
         self.schedules.clear()

@@ -37,6 +37,7 @@ __all__ = [
     "is_worthwhile",
     "obstacle",
     "prepare",
+    "products_per_cycle",
     "schedule_of",
     "takes",
     "thread_count",
@@ -55,6 +56,12 @@ def is_ready(dtype: torch.dtype) -> bool:
     return compiled.takes(dtype) and compiled.kernel(dtype) is not None
 
 
+def products_per_cycle(dtype: torch.dtype) -> int:
+    """How many numbers a thread multiplies and adds per cycle, at best."""
+    processor = compiled.processor(dtype, 1)
+    return processor.lanes * processor.units
+
+
 def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int) -> Schedule:
     """What the kernel does for a geometry and a batch, found among the notes on the geometry or made now."""
 
@@ -71,7 +78,7 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -
     """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
 
     Args:
-        geometry: transposed, over at most three axes, padded with zeros.
+        geometry: direct or transposed, over at most three axes, padded with zeros.
         batch: number of inputs, at least 1.
         dtype: for which the kernel is ready.
         keep: whether packed weights are kept for later calls.
@@ -81,11 +88,12 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -
     return partial(_convolve, schedule_of(geometry, batch, dtype, threads), kernel, threads, keep)
 
 
-def _convolve(*arguments: Any) -> Tensor:
+def _convolve(schedule: Schedule, *arguments: Any) -> Tensor:
     if torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
-        with torch.autograd.profiler.record_function("convmat::conv_transpose"):
-            return _convolve_unseen(*arguments)
-    return _convolve_unseen(*arguments)
+        name = "convmat::conv_transpose" if schedule.geometry.transposed else "convmat::conv"
+        with torch.autograd.profiler.record_function(name):
+            return _convolve_unseen(schedule, *arguments)
+    return _convolve_unseen(schedule, *arguments)
 
 
 def _convolve_unseen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -31,7 +32,7 @@ class Schedule:
     """What the kernel does for a geometry, a batch size and a number of threads.
 
     Args:
-        geometry: transposed, padded with zeros.
+        geometry: direct or transposed, padded with zeros.
         batch: number of inputs.
         processor: what it runs on.
     """
@@ -65,7 +66,7 @@ class Schedule:
         """Memory for the window and the results of a thread."""
         channels = self.geometry.in_channels // self.geometry.groups
         stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
-        numbers = channels * self.cells.copies * self.cells.plane + self.cells.results * self.rows.tables.most_rows
+        numbers = channels * self.cells.planes * self.cells.plane + self.cells.results * self.rows.tables.most_rows
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(self.cells.window[:-1])
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
@@ -82,6 +83,7 @@ class Schedule:
             "PLACES": self.cells.places(self.rows),
             "OFFSETS": offsets,
             "BEGINS": begins,
+            "PHASES_IN": np.array(list(product(*self.cells.phases_in)), dtype=np.int64),
         }
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
 
@@ -100,7 +102,7 @@ class Schedule:
         geometry, rows, cells = self.geometry, self.rows, self.cells
         read, written = _three(geometry.read), _three(geometry.written)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
-        chunks = -(-out_channels // rows.together)
+        chunks, taps = -(-out_channels // rows.together), prod(geometry.kernel_size)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
         tables = self._make_tables()
         values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
@@ -111,8 +113,9 @@ class Schedule:
             "GROUPS": geometry.groups,
             "CHANNELS": channels,
             "OUT_CHANNELS": out_channels,
-            "TAPS": out_channels * prod(geometry.kernel_size),
+            "TAPS": out_channels * taps,
             "PHASES_OUT": len(rows.axes[-1].phases),
+            "CHANNEL_STEP": taps * (out_channels if geometry.transposed else 1),
             "READ": (self.batch, *read),
             "CELLS": cells.cells,
             "BOX": cells.box,
@@ -121,10 +124,12 @@ class Schedule:
             "WINDOW": cells.window,
             "BEFORE": cells.before,
             "PITCH": cells.pitches,
-            "STEP_OUT": tuple(axis.stride for axis in rows.axes),
+            "STEP_IN": tuple(axis.step_in for axis in rows.axes),
+            "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
             "WRITTEN": written,
             "USED": cells.used,
             "PLANE": cells.plane,
+            "PLANES": cells.planes,
             "COPIES": cells.copies,
             "BATCH_INNER": cells.batch_inner,
             "LOOPED": cells.looped,

@@ -29,8 +29,11 @@ INPUT_STRIDE, OUTPUT_STRIDE = range(73, 83, 5)
 NUMBERS, PIECES = range(83, 85)
 # Into how many blocks the channels are divided, and how far apart the sums of stripes then lie; see BoxTiling.
 BLOCKS, KEPT = range(85, 87)
-COUNTS = 87
-FIELDS = 89
+# The table of the phases in, three numbers for each; planes of a window for each channel; how far apart the weights of
+# two input channels lie; of depth, height and width: inputs from one cell of a phase to the next.
+PHASES_IN, PLANES, CHANNEL_STEP, STEP_IN = range(87, 91)
+COUNTS = 93
+FIELDS = 95
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 

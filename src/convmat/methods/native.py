@@ -95,10 +95,29 @@ def _append_cells(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tenso
     return add_bias(pad_or_crop(output, [(-axis.lo, axis.slack - axis.hi) for axis in geometry.axes]), bias)
 
 
-def transposed_gradients(
+def gradients(
     grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, ...]:
     """The gradients with respect to input, weight and bias, those that are wanted, by PyTorch's own backward pass."""
+    compute = _transposed_gradients if geometry.transposed else _direct_gradients
+    return compute(grad, input, weight, geometry, wanted)
+
+
+def _direct_gradients(
+    grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
+    both, beyond, _ = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
+    rows = [(0, axis.further_outputs) for axis in geometry.axes]
+    padding = both, [0] * geometry.ndim
+    of_input, *others = _backward(pad_zeros(grad, rows), pad_zeros(input, beyond), weight, geometry, *padding, wanted)
+    if of_input is not None:
+        of_input = pad_or_crop(of_input, [(-lo, -hi) for lo, hi in beyond])
+    return of_input, *others
+
+
+def _transposed_gradients(
+    grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
     both, beyond, output_padding = zip(*(axis.even_padding() for axis in geometry.axes), strict=True)
     # What was cropped had no influence: its gradient is zero.
     sizes = [
@@ -106,16 +125,28 @@ def transposed_gradients(
         for axis, even, more in zip(geometry.axes, both, output_padding, strict=True)
     ]
     around = [(lo, size - lo - axis.inputs) for axis, size, (lo, _) in zip(geometry.axes, sizes, beyond, strict=True)]
+    return _backward(pad_or_crop(grad, around), input, weight, geometry, both, output_padding, wanted)
+
+
+def _backward(
+    grad: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    padding: Sequence[int],
+    output_padding: Sequence[int],
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor | None, ...]:
     return tuple(
         torch.ops.aten.convolution_backward(
-            pad_or_crop(grad, around),
+            grad,
             input,
             weight,
             [geometry.out_channels],
             geometry.stride,
-            both,
+            padding,
             geometry.dilation,
-            True,
+            geometry.transposed,
             output_padding,
             geometry.groups,
             wanted,

@@ -1,4 +1,4 @@
-"""The numbers of a transposed convolution by our kernel, without gradients: what ``tiles`` and its operator share."""
+"""The numbers of a convolution by our kernel, without gradients: what ``tiles`` and its operator share."""
 
 from __future__ import annotations
 
@@ -17,17 +17,46 @@ _RUN = 64  # products that are summed at a time
 _COPY = 25  # products with one input that take as long as copying a number out of the middle of a weight
 
 
-def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -> Computation:
-    """What computes the numbers alone, without gradients; ``keep`` says whether packed weights are kept."""
+def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: bool, keep: bool) -> Computation:
+    """What computes the numbers alone, without gradients.
+
+    Args:
+        geometry: padded with zeros.
+        batch: number of inputs.
+        dtype: for which the kernel is ready.
+        contiguous: whether inputs are.
+        keep: whether packed weights are kept for later calls.
+    """
     if is_one_window(geometry) and not computing.is_forked():
         return partial(_multiply, geometry)
-    return computing.prepare(geometry, batch, dtype, keep=keep)
+    merged = merge_axes(geometry)
+    if merged is geometry or not contiguous:
+        return computing.prepare(geometry, batch, dtype, keep=keep)
+    return partial(_with_merged_axes, geometry, merged, computing.prepare(merged, batch, dtype, keep=keep))
+
+
+def merge_axes(geometry: Geometry) -> Geometry:
+    """The geometry that the kernel computes for contiguous inputs: the same object in every call."""
+    if geometry.notes.merged is None:
+        geometry.notes.merged = geometry.merged()
+    merged: Geometry = geometry.notes.merged
+    return merged
+
+
+def _with_merged_axes(
+    geometry: Geometry, merged: Geometry, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    weight = weight.reshape(*weight.shape[:2], *merged.kernel_size)
+    output = computation(input.reshape(len(input), *merged.in_shape), weight, bias)
+    return output.reshape(len(input), *geometry.out_shape)
 
 
 def is_one_window(geometry: Geometry) -> bool:
     """Whether the output is the kernel itself, or a part of it, times one number per channel."""
-    return geometry.groups == 1 and all(
-        axis.outputs == axis.dilation == 1 and axis.lo + axis.inputs <= axis.kernel for axis in geometry.axes
+    return (
+        geometry.transposed
+        and geometry.groups == 1
+        and all(axis.outputs == axis.dilation == 1 and axis.lo + axis.inputs <= axis.kernel for axis in geometry.axes)
     )
 
 

@@ -1,8 +1,12 @@
-"""The kernel as an operator of PyTorch, ``torch.ops.convmat.conv_transpose``, for autograd and all who ask for one."""
+"""The kernel as operators of PyTorch, for autograd and all who ask for one.
+
+They are ``torch.ops.convmat.conv`` and ``torch.ops.convmat.conv_transpose``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,91 +16,99 @@ from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.methods import native
 from convmat.methods.numbers import prepare_numbers
-from convmat.tensors.arguments import conv_transpose_geometry
+from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
 from convmat.tensors.calls import Call
 from convmat.tensors.strides import memory_format_of
 
 _library = torch.library.Library("convmat", "FRAGMENT")
-# The padding is that of both ends of all axes: lo, hi, lo, hi, ...
-_library.define(
-    "conv_transpose(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, "
-    "SymInt[] output_padding, SymInt[] dilation, SymInt groups) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
-)
-_operator = torch.ops.convmat.conv_transpose.default
 
 
-def conv_transpose(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Call the operator."""
+def convolve(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Call the operator of the geometry's direction."""
     padding = [end for axis in geometry.axes for end in (axis.lo, axis.hi)]
-    slack = [axis.slack for axis in geometry.axes]
-    return _operator(input, weight, bias, geometry.stride, padding, slack, geometry.dilation, geometry.groups)
+    size = [axis.slack for axis in geometry.axes] if geometry.transposed else geometry.outputs
+    operator = _conv_transpose if geometry.transposed else _conv
+    return operator(input, weight, bias, geometry.stride, padding, size, geometry.dilation, geometry.groups)
 
 
-def _geometry(
-    input: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    output_padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
+def _direct(
+    input: Tensor, weight: Tensor, stride: Any, padding: Any, output_size: Any, dilation: Any, groups: int
+) -> Any:
+    pairs = tuple(zip(padding[::2], padding[1::2], strict=True))
+    geometry = conv_geometry(weight, input.shape[2:], stride, pairs, dilation, groups, in_channels=input.shape[1])
+    if geometry.outputs == tuple(output_size):
+        return geometry
+    axes = (replace(axis, outputs=size) for axis, size in zip(geometry.axes, output_size, strict=True))
+    return replace(geometry, axes=tuple(axes))
+
+
+def _transposed(
+    input: Tensor, weight: Tensor, stride: Any, padding: Any, output_padding: Any, dilation: Any, groups: int
 ) -> Geometry:
     pairs = tuple(zip(padding[::2], padding[1::2], strict=True))
     sizes, channels = input.shape[2:], input.shape[1]
-    return conv_transpose_geometry(
-        weight,
-        sizes,
-        stride,
-        pairs,
-        output_padding,
-        groups,
-        dilation,
-        in_channels=channels,
+    return conv_transpose_geometry(weight, sizes, stride, pairs, output_padding, groups, dilation, in_channels=channels)
+
+
+def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any:
+    """Register one of the two operators; ``what`` is the argument that tells the size of the output."""
+    # The padding is that of both ends of all axes: lo, hi, lo, hi, ...
+    _library.define(
+        f"{name}(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] {what}, "
+        "SymInt[] dilation, SymInt groups) -> Tensor",
+        tags=(torch.Tag.pt2_compliant_tag,),
     )
+    operator = getattr(torch.ops.convmat, name).default
 
+    def compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
+        geometry = geometry_of(input, weight, *arguments)
+        if computing.is_ready(input.dtype) and input.numel() and weight.numel():
+            options = {"contiguous": input.is_contiguous(), "keep": False}
+            return prepare_numbers(geometry, len(input), input.dtype, **options)(input, weight, bias)
+        return native.prepare(geometry, Call(input.dtype, is_plain=False))(input, weight, bias)
 
-def _compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-    geometry = _geometry(input, weight, *arguments)
-    if computing.is_ready(input.dtype) and input.numel() and weight.numel():
-        return prepare_numbers(geometry, len(input), input.dtype, keep=False)(input, weight, bias)
-    return native.prepare(geometry, Call(input.dtype, is_plain=False))(input, weight, bias)
+    def compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
+        geometry = geometry_of(input, weight, *arguments)
+        empty = input.new_empty((len(input), *geometry.out_shape))
+        return empty.to(memory_format=memory_format_of(input))
 
+    def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, weight, bias, *arguments = inputs
+        ctx.save_for_backward(input, weight)
+        ctx.geometry = geometry_of(input, weight, *arguments)
+        ctx.has_bias = bias is not None
 
-def _compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-    geometry = _geometry(input, weight, *arguments)
-    empty = input.new_empty((len(input), *geometry.out_shape))
-    return empty.to(memory_format=memory_format_of(input))
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> Any:
+        return _vmap(operator, info.batch_size, in_dims[:3], *operands)
 
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    input, weight, bias, *arguments = inputs
-    ctx.save_for_backward(input, weight)
-    ctx.geometry = _geometry(input, weight, *arguments)
-    ctx.has_bias = bias is not None
+    _library.impl(name, compute, "CPU")
+    torch.library.register_fake(operator, compute_nothing, lib=_library)
+    torch.library.register_autograd(operator, _backward, setup_context=keep, lib=_library)
+    torch.library.register_vmap(operator, vmap, lib=_library)
+    return operator
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     input, weight = ctx.saved_tensors
     wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2])
-    return (*native.transposed_gradients(grad, input, weight, ctx.geometry, wanted), *(None,) * 5)
+    return (*native.gradients(grad, input, weight, ctx.geometry, wanted), *(None,) * 5)
 
 
-def _vmap(info: Any, in_dims: tuple[int | None, ...], input: Tensor, weight: Tensor, bias: Any, *arguments: Any) -> Any:
+def _vmap(
+    operator: Any, size: int, dims: tuple[int | None, ...], input: Tensor, weight: Tensor, bias: Any, *arguments: Any
+) -> Any:
     """Inputs that share weight and bias join a batch; others are computed one by one."""
-    input_dim, weight_dim, bias_dim = in_dims[:3]
+    input_dim, weight_dim, bias_dim = dims
     if weight_dim is None and bias_dim is None and input_dim is not None:
         joined = input.movedim(input_dim, 0).flatten(0, 1)
-        output = _operator(joined, weight, bias, *arguments)
-        return output.unflatten(0, (info.batch_size, -1)), 0
+        output = operator(joined, weight, bias, *arguments)
+        return output.unflatten(0, (size, -1)), 0
     mapped = (
-        [operand] * info.batch_size if dim is None else operand.unbind(dim)
-        for operand, dim in zip((input, weight, bias), in_dims, strict=False)
+        [operand] * size if dim is None else operand.unbind(dim)
+        for operand, dim in zip((input, weight, bias), dims, strict=True)
     )
-    return torch.stack([_operator(*operands, *arguments) for operands in zip(*mapped, strict=True)]), 0
+    return torch.stack([operator(*operands, *arguments) for operands in zip(*mapped, strict=True)]), 0
 
 
-_library.impl("conv_transpose", _compute, "CPU")
-torch.library.register_fake(_operator, _compute_nothing, lib=_library)
-torch.library.register_autograd(_operator, _backward, setup_context=_keep, lib=_library)
-torch.library.register_vmap(_operator, _vmap, lib=_library)
+_conv = _register("conv", "output_size", _direct)
+_conv_transpose = _register("conv_transpose", "output_padding", _transposed)

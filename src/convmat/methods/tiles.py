@@ -1,11 +1,12 @@
-"""Our compiled kernel for transposed convolutions on the CPU: matrix products of register-blocked tiles.
+"""Our compiled kernel for the CPU, both directions: matrix products of register-blocked tiles.
 
-Each phase of Cᵀ is a matrix product that sums over input channels and taps. The kernel reads the input where it lies,
-window by window, and writes the phases interleaved, so that neither columns nor zeros are ever stored.
+C and each phase of Cᵀ are matrix products that sum over input channels and taps. The kernel reads the input where it
+lies, window by window (of C with a stride, the phases of the input apart), and writes the phases of Cᵀ interleaved, so
+that neither columns nor zeros are ever stored.
 
-It takes float32 and float64. All else goes to PyTorch's own functions: direct convolutions, other numbers and devices,
-and whoever watches the operations (``torch.compile``, ``torch.export``, ``torch.func``, forward-mode derivatives).
-Gradients are PyTorch's own, too.
+It takes float32 and float64. All else goes to PyTorch's own functions: other numbers and devices, and whoever watches
+the operations (``torch.compile``, ``torch.export``, ``torch.func``, forward-mode derivatives). Gradients are PyTorch's
+own, too.
 
 At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN.
 """
@@ -32,14 +33,19 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
     if not (is_for_kernel(geometry, call) and computing.is_ready(call.dtype)):
         return native.prepare(geometry, call)
     if call.needs_gradient:
-        return partial(operator.conv_transpose, geometry)
-    computation = prepare_numbers(geometry, call.batch, call.dtype, keep=True)
+        return partial(operator.convolve, geometry)
+    computation = prepare_numbers(geometry, call.batch, call.dtype, contiguous=will_be_contiguous(call), keep=True)
     return partial(_copy_first, computation) if call.layout is Layout.APART else computation
 
 
 def is_for_kernel(geometry: Geometry, call: Call) -> bool:
     """Whether the kernel could compute a call, if it is installed."""
-    return call.is_plain and geometry.transposed and geometry.ndim <= computing.AXES and computing.takes(call.dtype)
+    return call.is_plain and geometry.ndim <= computing.AXES and computing.takes(call.dtype)
+
+
+def will_be_contiguous(call: Call) -> bool:
+    """Whether the kernel reads a contiguous input: one that is, or a copy."""
+    return call.layout in (Layout.CONTIGUOUS, Layout.APART)
 
 
 def _copy_first(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import Geometry, GeometryError, kind_of, shown
+from convmat.geometry import Geometry, GeometryError, an_int, check_positive, kind_of, shown
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
@@ -79,8 +79,8 @@ class Plan:
         method: its name.
         reason: in a few words.
 
-    >>> print(plan(nn.Conv1d(8, 4, kernel_size=3), (8, 10)))
-    native: PyTorch's own function takes torch.float32 over 1 axes
+    >>> print(plan(nn.Conv1d(8, 4, kernel_size=3, dtype=torch.float16), (8, 10)))
+    native: PyTorch's own function takes torch.float16 over 1 axes
     """
 
     method: str
@@ -150,10 +150,11 @@ def plan(layer: nn.Module, in_shape: Sequence[int], batch: int = 1) -> Plan:
         GeometryError: if layer and input do not go together, or no method takes them.
         TypeError: if the layer is no convolution.
 
-    >>> plan(nn.Conv2d(8, 4, kernel_size=3), (8, 10, 12))
-    Plan(method='native', reason="PyTorch's own function takes torch.float32 over 2 axes")
+    >>> plan(nn.Conv2d(8, 4, kernel_size=3, dtype=torch.float16), (8, 10, 12))
+    Plan(method='native', reason="PyTorch's own function takes torch.float16 over 2 axes")
     """
     geometry = layer_geometry(layer, in_shape).unpadded()
+    check_positive(batch=an_int(batch, "batch"))
     stored = weight_of(layer)
     device = stored.device.type
     autocast = has_autocast(device) and stored.is_floating_point() and stored.dtype != torch.float64

@@ -20,13 +20,12 @@ def weight_gradient(geometry: Geometry, input: Tensor, output: Tensor) -> Tensor
     Returns:
         A tensor of shape ``geometry.weight_shape``.
     """
-    # <y, C x> = <Cᵀ y, x>: one backward pass, that of the transposed convolution, serves both directions.
     x, y = (output, input) if geometry.transposed else (input, output)
     direct = geometry.transpose() if geometry.transposed else geometry
     padded, unpadded = pad(x, direct), direct.unpadded()
     if native.refuses(unpadded, x.dtype) or x.is_complex():  # of complex numbers, PyTorch's own lacks this one
         return unfold.weight_gradient(padded, y, unpadded)
     weight = y.new_empty(()).expand(geometry.weight_shape)  # of which only the shape is read
-    _, gradient, _ = native.transposed_gradients(padded, y, weight, unpadded.transpose(), (False, True, False))
+    _, gradient, _ = native.gradients(y, padded, weight, unpadded, (False, True, False))
     assert gradient is not None
     return gradient

@@ -124,10 +124,11 @@ def _pad_after(
 def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The output with its channels last in memory if the input has them there, as PyTorch's own functions make it.
 
+    Over one axis they don't: a transposed spectrogram would else make a whole vocoder compute with its channels last.
     Spelled out with ``movedim`` because :func:`torch.vmap` knows no memory formats.
     """
     output = computation(input, weight, bias)
-    if input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
+    if input.ndim == 3 or input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
         return output
     channels_last = output.movedim(1, -1)
     return output if channels_last.is_contiguous() else channels_last.contiguous().movedim(-1, 1)

@@ -21,7 +21,6 @@ from convmat.kernel.task import (
     BOXES,
     CELLS,
     CHANNELS,
-    COPIES,
     COUNTERS,
     GROUPS,
     KEPT,
@@ -33,6 +32,7 @@ from convmat.kernel.task import (
     PARTS,
     PITCH,
     PLANE,
+    PLANES,
     REACH,
     RESULTS,
     SCRATCH,
@@ -62,7 +62,7 @@ def build_convolving(pieces: Pieces) -> Any:
     def convolve(t):  # type: ignore[no-untyped-def]
         thread = add_atomically(t[COUNTERS] + 8, 1)
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
-        results = window + t[CHANNELS] * t[COPIES] * t[PLANE] * size
+        results = window + t[CHANNELS] * t[PLANES] * t[PLANE] * size
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
         biases = table + TABLE_BYTES // 2
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer
+from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, taking
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
@@ -16,14 +16,19 @@ from convmat.kernel.task import (
     COPIES,
     INPUT,
     INPUT_STRIDE,
+    PHASES_IN,
     PITCH,
     PLANE,
+    PLANES,
     READ,
+    STEP_IN,
     USED,
     WINDOW,
 )
+from convmat.kernel.tiling.processor import MOST_TAKEN
 
 _I8 = np.int64
+_TAKEN = range(2, MOST_TAKEN + 1)  # steps along the width for which whole vectors are read
 
 
 def build_reading(pieces: Pieces) -> Any:
@@ -31,8 +36,8 @@ def build_reading(pieces: Pieces) -> Any:
 
     Returns:
         ``pack_window(t, window, row_starts, table, batch, depth, height, width, group)``: copies the cells that a box
-        reads, zeros around, to (channels, copies, cells). The numbers from ``batch`` to ``width`` are the first cell;
-        ``row_starts`` and ``table`` are memory to work in.
+        reads, zeros around, to (channels, phases, copies, cells). The numbers from ``batch`` to ``width`` are the first
+        cell; ``row_starts`` and ``table`` are memory to work in.
     """
     size = pieces.vectors.size
     part_inside = _build_part_inside(pieces)
@@ -43,10 +48,10 @@ def build_reading(pieces: Pieces) -> Any:
     def pack_window(t, window, row_starts, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 4  # the axis of neighbours in the window
         if t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
-            clear_bytes(window, t[CHANNELS] * t[COPIES] * t[PLANE] * size)
+            clear_bytes(window, t[CHANNELS] * t[PLANES] * t[PLANE] * size)
             pack_channels_last(t, window, table, batch, depth, height, width, group)
         elif t[BATCH_INNER] != 0 and t[INPUT_STRIDE + 4] == 1 and t[INPUT_STRIDE] != 1:
-            clear_bytes(window, t[CHANNELS] * t[PLANE] * size)
+            clear_bytes(window, t[CHANNELS] * t[PLANES] * t[PLANE] * size)
             pack_batch_inner(t, window, table, batch, depth, height, width, group)
         else:
             pack_rows(t, window, row_starts, batch, depth, height, width, group)
@@ -56,10 +61,11 @@ def build_reading(pieces: Pieces) -> Any:
 
 def _build_part_inside(pieces: Pieces) -> Any:
     @pieces.compiled
-    def part_inside(t, axis, first):  # type: ignore[no-untyped-def]
-        """The cells of a window along an axis that lie inside the input: from ``left`` to ``stop``, end excluded."""
+    def part_inside(t, axis, first, phase):  # type: ignore[no-untyped-def]
+        """The cells of a window along an axis whose phase is inside the input: from ``left`` to before ``stop``."""
+        step = t[STEP_IN + axis - 1]
         left = min(max(-first, 0), t[WINDOW + axis])
-        return left, max(min(t[READ + axis] - first, t[WINDOW + axis]), left)
+        return left, max(min((t[READ + axis] - phase + step - 1) // step - first, t[WINDOW + axis]), left)
 
     return part_inside
 
@@ -83,23 +89,29 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
     def pack_channels_last(t, window, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         channels, copies, plane = t[CHANNELS], t[COPIES], t[PLANE] * size
         inner = t[BATCH_INNER] != 0
-        step = t[INPUT_STRIDE + (0 if inner else 4)] * size
+        step_d, step_h, step_w = t[STEP_IN], t[STEP_IN + 1], t[STEP_IN + 2]
+        step = (t[INPUT_STRIDE] if inner else step_w * t[INPUT_STRIDE + 4]) * size
         images = min(t[WINDOW], t[READ] - batch)
-        left_d, stop_d = part_inside(t, 1, depth)
-        left_h, stop_h = part_inside(t, 2, height)
-        for copy in range(copies):
-            left, stop = part_inside(t, 3, width + copy)
+        phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
+        for number in range(t[PLANES]):
+            copy, place = number % copies, 3 * (number // copies)
+            phase_d, phase_h, phase_w = phases[place], phases[place + 1], phases[place + 2]
+            left_d, stop_d = part_inside(t, 1, depth, phase_d)
+            left_h, stop_h = part_inside(t, 2, height, phase_h)
+            left, stop = part_inside(t, 3, width + copy, phase_w)
             rows = images if inner else stop - left
             for b in range(1 if inner else images):
                 for d in range(left_d, stop_d):
                     for h in range(left_h, stop_h):
                         for w in range(left, stop if inner else min(left + 1, stop)):
-                            source = (batch + b) * t[INPUT_STRIDE] + (depth + d) * t[INPUT_STRIDE + 2]
-                            source += (height + h) * t[INPUT_STRIDE + 3] + (width + copy + w) * t[INPUT_STRIDE + 4]
+                            at_d, at_h = (depth + d) * step_d + phase_d, (height + h) * step_h + phase_h
+                            source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
+                            source += at_h * t[INPUT_STRIDE + 3]
+                            source += ((width + copy + w) * step_w + phase_w) * t[INPUT_STRIDE + 4]
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2] + w * t[PITCH + 3]
                             transpose_all(
-                                window + copy * plane + cell * size,
-                                copies * plane,
+                                window + number * plane + cell * size,
+                                t[PLANES] * plane,
                                 t[INPUT] + (source + group * channels) * size,
                                 step,
                                 table,
@@ -109,74 +121,97 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
     @pieces.compiled
     def pack_batch_inner(t, window, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
-        """Transpose, so that the images of a batch become neighbours instead of the cells along the width."""
+        """Transpose, so that the images of a batch become neighbours instead of the cells along the width.
+
+        Only where the input has one phase along the width, or else the cells would not be neighbours before.
+        """
         channels, images = t[CHANNELS], min(t[WINDOW], t[READ] - batch)
-        left_d, stop_d = part_inside(t, 1, depth)
-        left_h, stop_h = part_inside(t, 2, height)
-        left, stop = part_inside(t, 3, width)
-        for channel in range(channels):
-            for d in range(left_d, stop_d):
-                for h in range(left_h, stop_h):
-                    source = batch * t[INPUT_STRIDE] + (group * channels + channel) * t[INPUT_STRIDE + 1]
-                    source += (depth + d) * t[INPUT_STRIDE + 2] + (height + h) * t[INPUT_STRIDE + 3] + width + left
-                    cell = d * t[PITCH + 1] + h * t[PITCH + 2] + left * t[PITCH + 3]
-                    transpose_all(
-                        window + (channel * t[PLANE] + cell) * size,
-                        t[PITCH + 3] * size,
-                        t[INPUT] + source * size,
-                        t[INPUT_STRIDE] * size,
-                        table,
-                        images,
-                        stop - left,
-                    )
+        step_d, step_h = t[STEP_IN], t[STEP_IN + 1]
+        phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
+        for number in range(t[PLANES]):
+            phase_d, phase_h = phases[3 * number], phases[3 * number + 1]
+            left_d, stop_d = part_inside(t, 1, depth, phase_d)
+            left_h, stop_h = part_inside(t, 2, height, phase_h)
+            left, stop = part_inside(t, 3, width, 0)
+            for channel in range(channels):
+                for d in range(left_d, stop_d):
+                    for h in range(left_h, stop_h):
+                        at_d, at_h = (depth + d) * step_d + phase_d, (height + h) * step_h + phase_h
+                        source = batch * t[INPUT_STRIDE] + (group * channels + channel) * t[INPUT_STRIDE + 1]
+                        source += at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3] + width + left
+                        cell = d * t[PITCH + 1] + h * t[PITCH + 2] + left * t[PITCH + 3]
+                        transpose_all(
+                            window + ((channel * t[PLANES] + number) * t[PLANE] + cell) * size,
+                            t[PITCH + 3] * size,
+                            t[INPUT] + source * size,
+                            t[INPUT_STRIDE] * size,
+                            table,
+                            images,
+                            stop - left,
+                        )
 
     return pack_channels_last, pack_batch_inner
 
 
 def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
-    size, (copy_row, gather_row) = pieces.vectors.size, _build_row(pieces)
+    size, copy_row, gather_row = pieces.vectors.size, _build_copied_row(pieces), _build_gathered_row(pieces)
+    take_row = _build_taken_row(pieces)
+
+    @pieces.compiled
+    def find_rows(t, starts, batch, depth, height, phase_d, phase_h):  # type: ignore[no-untyped-def]
+        """Where each row of a phase starts: in the window, and in the input (-1: a row of zeros)."""
+        row = 0
+        for b in range(t[WINDOW]):
+            for d in range(t[WINDOW + 1]):
+                for h in range(t[WINDOW + 2]):
+                    starts[2 * row] = (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
+                    at_b = batch + b
+                    at_d, at_h = (depth + d) * t[STEP_IN] + phase_d, (height + h) * t[STEP_IN + 1] + phase_h
+                    starts[2 * row + 1] = -1
+                    if at_b < t[READ] and 0 <= at_d < t[READ + 1] and 0 <= at_h < t[READ + 2]:
+                        at = at_b * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3]
+                        starts[2 * row + 1] = at * size
+                    row += 1
 
     @pieces.compiled
     def pack_rows(t, window, row_starts, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         """Copy row by row where the cells along the width are neighbours, else number by number."""
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
-        apart, across = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size
-        starts = carray(
-            pointer(row_starts), (2 * rows,), _I8
-        )  # where each row starts: in the window, and in the input (-1: a row of zeros)
-        row = 0
-        for b in range(t[WINDOW]):
-            for d in range(t[WINDOW + 1]):
-                for h in range(t[WINDOW + 2]):
-                    starts[2 * row] = (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
-                    at_b, at_d, at_h = batch + b, depth + d, height + h
-                    starts[2 * row + 1] = -1
-                    if at_b < t[READ] and 0 <= at_d < t[READ + 1] and 0 <= at_h < t[READ + 2]:
-                        at = at_b * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3]
-                        starts[2 * row + 1] = at * size
-                    row += 1
-        for channel in range(channels):
-            of_channel = t[INPUT] + (group * channels + channel) * apart
-            for copy in range(copies):
-                to_plane = window + (channel * copies + copy) * plane
-                first = width + copy
-                left, stop = part_inside(t, 3, first)  # cells outside of the input are zeros
-                for row in range(rows):
-                    to = to_plane + starts[2 * row]
-                    source = of_channel + starts[2 * row + 1] + first * across
-                    last = stop if starts[2 * row + 1] >= 0 else left
-                    if pitch == 1 and across == size:
-                        copy_row(to, source, left, last, whole)
-                    else:
-                        gather_row(to, source, left, last, whole, pitch, across)
-                clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
+        apart, across, step = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size, t[STEP_IN + 2]
+        starts = carray(pointer(row_starts), (2 * rows,), _I8)
+        phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
+        for phase in range(t[PLANES] // copies):
+            phase_w = phases[3 * phase + 2]
+            if (
+                phase == 0
+                or phases[3 * phase] != phases[3 * phase - 3]
+                or phases[3 * phase + 1] != phases[3 * phase - 2]
+            ):
+                find_rows(t, starts, batch, depth, height, phases[3 * phase], phases[3 * phase + 1])
+            for channel in range(channels):
+                of_channel = t[INPUT] + (group * channels + channel) * apart
+                for copy in range(copies):
+                    to_plane = window + (channel * t[PLANES] + phase * copies + copy) * plane
+                    first = width + copy
+                    left, stop = part_inside(t, 3, first, phase_w)  # cells outside of the input are zeros
+                    for row in range(rows):
+                        to = to_plane + starts[2 * row]
+                        source = of_channel + starts[2 * row + 1] + (first * step + phase_w) * across
+                        last = stop if starts[2 * row + 1] >= 0 else left
+                        if pitch == 1 and across == size and step == 1:
+                            copy_row(to, source, left, last, whole)
+                        elif pitch == 1 and across == size and step <= MOST_TAKEN:
+                            take_row(to, source, left, last, whole, step)
+                        else:
+                            gather_row(to, source, left, last, whole, pitch, step * across)
+                    clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
 
     return pack_rows
 
 
-def _build_row(pieces: Pieces) -> Any:
-    number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
+def _build_copied_row(pieces: Pieces) -> Any:
+    lanes, size = pieces.lanes, pieces.vectors.size
     move, move_some = moves(pieces.vectors)
 
     @pieces.compiled
@@ -189,8 +224,32 @@ def _build_row(pieces: Pieces) -> Any:
             else:
                 move_some(to + at, source + at, left - cell, stop - cell)
 
+    return copy_row
+
+
+def _build_taken_row(pieces: Pieces) -> Any:
+    lanes, size = pieces.lanes, pieces.vectors.size
+    take, take_some = taking(pieces.vectors, _TAKEN)
+
+    @pieces.compiled
+    def take_row(to, source, left, stop, whole, step):  # type: ignore[no-untyped-def]
+        """Copy every ``step``-th number by whole vectors, as ``copy_row`` does."""
+        for cell in range(0, whole, lanes):
+            at, of = to + cell * size, source + cell * step * size
+            if left <= cell and cell + lanes < stop:
+                take(step, at, of)
+            else:
+                take_some(step, at, of, (left - cell) * step, (stop - 1 - cell) * step + 1)
+
+    return take_row
+
+
+def _build_gathered_row(pieces: Pieces) -> Any:
+    number, size = pieces.number, pieces.vectors.size
+
     @pieces.compiled
     def gather_row(to, source, left, stop, whole, pitch, across):  # type: ignore[no-untyped-def]
+        """Copy number by number."""
         cells = carray(pointer(to), (whole * pitch,), number)
         for cell in range(left):
             cells[cell * pitch] = 0
@@ -201,4 +260,4 @@ def _build_row(pieces: Pieces) -> Any:
         for cell in range(left, stop):
             cells[cell * pitch] = numbers[cell * step]
 
-    return copy_row, gather_row
+    return gather_row

@@ -11,6 +11,7 @@ from convmat.kernel.microkernel.digesting import digest_block, digesting
 from convmat.kernel.microkernel.memory import add_atomically, gathering, pointer
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
+    CHANNEL_STEP,
     CHANNELS,
     CHUNKS,
     COUNTERS,
@@ -56,7 +57,7 @@ def build_packing(pieces: Pieces) -> Any:
             first_chunk, last_chunk = t[CHUNKS] * part // t[PACK_UNITS], t[CHUNKS] * (part + 1) // t[PACK_UNITS]
             first_tile, last_tile = stripes[2 * first_chunk * of_chunk], stripes[2 * last_chunk * of_chunk]
             for channel in range(channels):
-                at = (group * channels + channel) * across
+                at = group * channels * across + channel * t[CHANNEL_STEP]
                 for tile in range(first_tile, last_tile):
                     count, first = tiles[7 * tile] * tiles[7 * tile + 1], tiles[7 * tile + 4]
                     to = (group * across + first) * channels + channel * count

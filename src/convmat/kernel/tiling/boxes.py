@@ -13,12 +13,15 @@ import numpy.typing as npt
 
 from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
+from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
-# Cycles per number to pack a window and to write the output: copied in order, and transposed.
-_COPY, _COPY_TRANSPOSED = 0.15, 0.7
+# Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
+# for a number by itself, where steps are wider; for a number that is transposed.
+_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 4.0, 2.5, 0.7
+# Cycles to write a line of the output, and per number of it: copied in order, and transposed.
+_LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
@@ -44,8 +47,9 @@ class BoxTiling:
 
     Args:
         used: cells of a flattened window.
-        plane: how far apart the channels of a window, or copies of one, lie.
-        copies: copies of a channel, each a cell of width further, for windows without cells beyond the box in a line.
+        plane: how far apart the planes of a window lie; each holds one phase of a channel, or one copy of it.
+        phases_in: the phases of the input that are read, along depth, height and width.
+        copies: copies of a phase, each a cell of width further, for windows without cells beyond the box in a line.
         batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
         blocks: into how many blocks of ``RUN`` channels a window that fits no cache is divided; the sums of all stripes
             of a part are kept meanwhile.
@@ -64,6 +68,7 @@ class BoxTiling:
     pitches: tuple[int, ...]
     used: int
     plane: int
+    phases_in: tuple[tuple[int, ...], ...]
     copies: int
     batch_inner: bool
     blocks: int
@@ -78,6 +83,11 @@ class BoxTiling:
         """How many boxes there are along each axis."""
         return tuple(-(-cells // box) for cells, box in zip(self.cells, self.box, strict=True))
 
+    @property
+    def planes(self) -> int:
+        """How many planes of a window a channel has: phase by phase, copy by copy."""
+        return self.copies * prod(map(len, self.phases_in))
+
     def offsets(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray]:
         """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
 
@@ -85,10 +95,18 @@ class BoxTiling:
         """
         of_channels, of_deltas, begins = _factors(rows, channels)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        steps = ((rows.tables.deltas + self.before[1:]) @ np.array(apart)).astype(np.int32)
-        offsets = of_channels * np.int32(self.copies * self.plane)
-        offsets += steps[of_deltas]
+        cells, phases = np.divmod(rows.tables.deltas, [axis.step_in for axis in rows.axes])
+        steps = (cells + self.before[1:]) @ np.array(apart) + self._phase_number(phases) * self.copies * self.plane
+        offsets = of_channels * np.int32(self.planes * self.plane)
+        offsets += steps.astype(np.int32)[of_deltas]
         return offsets, begins
+
+    def _phase_number(self, phases: IntArray) -> IntArray:
+        """Which of all phases those along each axis make, of shape (..., axes)."""
+        number = np.zeros(phases.shape[:-1], dtype=np.int64)
+        for a, read in enumerate(self.phases_in):
+            number = number * len(read) + np.searchsorted(read, phases[..., a])
+        return number
 
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
@@ -123,6 +141,7 @@ class _Problem:
     highs: tuple[int, ...]
     starts: tuple[int, ...]
     widths: tuple[int, ...]  # cells of a window beyond those of its box
+    phases_in: tuple[tuple[int, ...], ...]
     layouts: dict[tuple[tuple[int, ...], _Way], _Layout] = field(default_factory=dict)
 
 
@@ -143,6 +162,7 @@ class _Layout(NamedTuple):
     pitches: tuple[int, ...]
     used: int
     copies: int
+    numbers: int  # of a channel
 
 
 def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
@@ -155,18 +175,18 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
         processor: what it runs on.
     """
     ones = (1,) * (AXES - geometry.ndim)
-    strides = (axis.stride for axis in rows.axes)
-    cells = (batch, *(-(-m // s) for m, s in zip(ones + geometry.written, strides, strict=True)))
+    cells = (batch, *(-(-m // a.step_out) for m, a in zip(ones + geometry.written, rows.axes, strict=True)))
+    inputs = (batch, *(-(-m // a.step_in) for m, a in zip(ones + geometry.read, rows.axes, strict=True)))
     lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
-    inputs = (batch, *ones, *geometry.read)
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
-    problem = _Problem(rows, processor, channels, geometry.groups, cells, inputs, lows, highs, starts, widths)
+    sizes = (cells, inputs, lows, highs, starts, widths)
+    problem = _Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in)
     ways = [_Way(False, False)]
     if not starts[AXES]:  # otherwise, a line also reads results of cells beyond the box
         if highs[AXES] > lows[AXES]:
             ways.append(_Way(False, True))
-        if batch > 1:
+        if batch > 1 and rows.axes[-1].step_in == 1:
             ways.append(_Way(True, False))
     return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
 
@@ -177,8 +197,7 @@ def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
     most = processor.window // (problem.channels * processor.itemsize)
 
     def fits(box: tuple[int, ...]) -> bool:
-        layout = _lay_out(problem, box, way)
-        return layout.used * layout.copies <= most
+        return _lay_out(problem, box, way).numbers <= most
 
     if not fits(problem.cells):  # a larger window is read from a slower cache, which may still beat many small boxes
         yield _tiling(problem, problem.cells, way)
@@ -218,8 +237,7 @@ def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]],
     cells = problem.cells[len(before)]
 
     def numbers(count: int) -> int:
-        layout = _lay_out(problem, (*before, count, *after), way)
-        return layout.used * layout.copies
+        return _lay_out(problem, (*before, count, *after), way).numbers
 
     if cells < 3 or numbers(cells) <= most:
         return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
@@ -247,7 +265,7 @@ def _new_layout(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
         cells = window[a] = box[a] + widths[a]
         used += (cells - 1) * pitch
         pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
-    return _Layout(tuple(window), tuple(pitches), used, copies)
+    return _Layout(tuple(window), tuple(pitches), used, copies, used * copies * prod(map(len, problem.phases_in)))
 
 
 def _shared_zeros(problem: _Problem, a: int) -> int:
@@ -263,10 +281,11 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     results = _odd_lines(run.cells + slack, processor.lanes)
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
     each, divided, parts = _share(problem, boxes, run.blocks, results)
-    numbers = problem.channels * layout.used * layout.copies
-    packing = numbers * (_COPY_TRANSPOSED if way.inner else _COPY)
+    numbers = problem.channels * layout.numbers
+    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * _packing_cycles(problem, layout)
     outputs = prod(box) * problem.rows.tables.all_rows
-    cycles = run.cycles + outputs * (_WEAVE_TRANSPOSED if way.inner else _WEAVE)
+    lines = outputs / (box[AXES] * len(problem.rows.axes[-1].phases))
+    cycles = run.cycles + (outputs * _WEAVE_TRANSPOSED if way.inner else outputs * _WEAVE + lines * _LINE)
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
     rounds = -(
@@ -284,6 +303,7 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         pitches=layout.pitches,
         used=layout.used,
         plane=_odd_lines(layout.used + slack, processor.lanes),
+        phases_in=problem.phases_in,
         copies=layout.copies,
         batch_inner=way.inner,
         blocks=run.blocks,
@@ -293,6 +313,16 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         parts=parts,
         cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing + _WAIT * last,
     )
+
+
+def _packing_cycles(problem: _Problem, layout: _Layout) -> float:
+    """Cycles to pack the planes of a channel row by row."""
+    *outer, width = layout.window
+    rows = prod(outer) * layout.numbers // layout.used
+    step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
+    if step > MOST_TAKEN:
+        return rows * (_ROW + width * _ROW_NUMBER)
+    return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
 
 
 class _Run(NamedTuple):
@@ -308,7 +338,7 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
     processor = problem.processor
     computed = [box[a] + problem.starts[a] for a in way.order]
     pitches = [layout.pitches[a] for a in way.order]
-    fits = problem.channels * layout.used * layout.copies * processor.itemsize <= processor.window
+    fits = problem.channels * layout.numbers * processor.itemsize <= processor.window
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:

@@ -21,7 +21,7 @@ _MOST_CHANNELS = 16  # of a stripe
 
 
 class PhaseOut(NamedTuple):
-    """The outputs ``a*stride + e``: each is the sum over ``taps`` of the inputs ``a + first - shift``."""
+    """The outputs ``a*step_out + e``: each is the sum over ``taps`` of the inputs ``a*step_in + first - shift``."""
 
     first: int
     taps: tuple[int, ...]
@@ -29,27 +29,42 @@ class PhaseOut(NamedTuple):
 
 
 class AxisPhases(NamedTuple):
-    """An axis as the phases of what it writes, e = 0, 1, ...; of Cᵀ, there are as many as its stride."""
+    """An axis as the phases of what it writes, e = 0, 1, ...
 
-    stride: int
+    Cᵀ has as many as its stride, ``step_out``, and a cell is one of its inputs. C has one, and a cell is as many of its
+    inputs as its stride, ``step_in``: these are its phases in.
+    """
+
+    step_out: int
+    step_in: int
     kernel: int
     phases: tuple[PhaseOut, ...]
 
 
-def axis_phases(axis: Axis) -> AxisPhases:
-    """The phases out of an axis of Cᵀ.
+def axis_phases(axis: Axis, transposed: bool) -> AxisPhases:
+    """The phases of an axis of C or Cᵀ.
 
-    >>> axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1)).phases
+    >>> axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True).phases
     (PhaseOut(first=0, taps=(1,), shifts=(0,)), PhaseOut(first=1, taps=(0, 2), shifts=(0, 1)))
+    >>> axis_phases(Axis.conv(9, kernel=3, stride=2, padding=1), transposed=False).phases
+    (PhaseOut(first=-1, taps=(0, 1, 2), shifts=(0, -1, -2)),)
     """
+    if not transposed:
+        return _direct_phases(axis.kernel, axis.stride if axis.outputs > 1 else 1, axis.dilation, axis.lo)
     # A single input has no neighbour, so its stride is of no account. A stride as large as the axis gives each output a
     # phase of its own, with one tap at most.
     stride = axis.stride if axis.outputs > 1 else axis.padded
-    return _axis_phases(axis.kernel, stride, axis.dilation, axis.lo, min(stride, axis.inputs))
+    return _transposed_phases(axis.kernel, stride, axis.dilation, axis.lo, min(stride, axis.inputs))
 
 
 @lru_cache(maxsize=1024)
-def _axis_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -> AxisPhases:
+def _direct_phases(kernel: int, stride: int, dilation: int, lo: int) -> AxisPhases:
+    taps = tuple(range(kernel))
+    return AxisPhases(1, stride, kernel, (PhaseOut(-lo, taps, tuple(-tap * dilation for tap in taps)),))
+
+
+@lru_cache(maxsize=1024)
+def _transposed_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -> AxisPhases:
     by_residue: dict[int, list[tuple[int, int]]] = {}
     for tap in range(kernel):
         shift, residue = divmod(tap * dilation, stride)
@@ -59,7 +74,7 @@ def _axis_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -
         first, residue = divmod(e + lo, stride)
         pairs = by_residue.get(residue, [])
         phases.append(PhaseOut(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
-    return AxisPhases(stride, kernel, tuple(phases))
+    return AxisPhases(stride, 1, kernel, tuple(phases))
 
 
 class PhasePart(NamedTuple):
@@ -67,7 +82,7 @@ class PhasePart(NamedTuple):
 
     Args:
         members: which phases, as places in the class.
-        deltas: the inputs they read, relative to their cell and start.
+        deltas: the inputs they read, relative to the first of their cell and start.
         taps: for each member, the tap of each delta.
     """
 
@@ -91,7 +106,7 @@ class PhaseClass(NamedTuple):
 def phase_classes(phases: Sequence[PhaseOut], merge: bool) -> tuple[PhaseClass, ...]:
     """The phases each by itself, or all together.
 
-    >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1))
+    >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True)
     >>> [part.members for part in phase_classes(axis.phases, merge=True)[0].parts]
     [(0, 1), (1,)]
     """
@@ -132,6 +147,7 @@ class RowTiling:
         axes: the phases out along depth, height and width.
         merge: for each axis, whether its phases are one class.
         channels: output channels of a group.
+        apart: how far apart the weights of these lie.
         together: how many of these a stripe takes.
         most: the most rows of a tile.
     """
@@ -139,6 +155,7 @@ class RowTiling:
     axes: tuple[AxisPhases, ...]
     merge: tuple[bool, ...]
     channels: int
+    apart: int
     together: int
     most: int
 
@@ -153,11 +170,26 @@ class RowTiling:
         return tuple(tuple(part for c in classes for part in c.parts) for classes in self.classes)
 
     @cached_property
+    def deltas(self) -> tuple[tuple[int, ...], ...]:
+        """All deltas along each axis."""
+        return tuple(tuple(d for part in parts for d in part.deltas) or (0,) for parts in self.parts)
+
+    @cached_property
     def reaches(self) -> tuple[tuple[int, int, int], ...]:
-        """Lowest and highest delta along each axis, and how many cells a phase may start beyond its class."""
-        deltas = [[d for part in parts for d in part.deltas] or [0] for parts in self.parts]
+        """Lowest and highest delta along each axis, in cells, and how many cells a phase may start beyond its class."""
         starts = [max(start for c in classes for start in c.starts) for classes in self.classes]
-        return tuple((min(d), max(d), start) for d, start in zip(deltas, starts, strict=True))
+        return tuple(
+            (min(deltas) // axis.step_in, max(deltas) // axis.step_in, start)
+            for deltas, axis, start in zip(self.deltas, self.axes, starts, strict=True)
+        )
+
+    @cached_property
+    def phases_in(self) -> tuple[tuple[int, ...], ...]:
+        """The phases of the input that are read, along each axis; only those have a place in a window."""
+        return tuple(
+            tuple(sorted({d % axis.step_in for d in deltas}))
+            for deltas, axis in zip(self.deltas, self.axes, strict=True)
+        )
 
     @cached_property
     def tables(self) -> RowTables:
@@ -175,7 +207,7 @@ class RowTables:
             whether it is added to what is there) of each tile.
         lines: (channel, depth phase, height phase) of each line of the output.
         places: (row in the stripe, depth start, height start, width start) of each line and width phase.
-        taps: for each tile, delta and row: the place of the tap in the flattened (channels, *kernel).
+        taps: for each tile, delta and row: the place of the tap among the weights of one input channel.
         products: the number of the part along each axis, of each product.
         deltas: the deltas along each axis, of each product one after the other.
         delta_counts: how many of these a product has.
@@ -201,22 +233,26 @@ class RowTables:
 
 
 def row_tiling(geometry: Geometry, processor: Processor) -> RowTiling:
-    """Cut the rows of a transposed convolution: of some ways, the one that should take the fewest cycles.
+    """Cut the rows of a convolution: of some ways, the one that should take the fewest cycles.
 
     It depends on channels, kernel, stride, dilation and padding, not on the sizes (where there is more than one input).
     """
-    axes = (_POINT,) * (AXES - geometry.ndim) + tuple(map(axis_phases, geometry.axes))
-    return _row_tiling(axes, geometry.out_channels // geometry.groups, processor)
+    transposed, taps = geometry.transposed, prod(geometry.kernel_size)
+    axes = (_POINT,) * (AXES - geometry.ndim) + tuple(axis_phases(axis, transposed) for axis in geometry.axes)
+    apart = taps if transposed else taps * geometry.in_channels // geometry.groups
+    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor)
 
 
-_POINT = AxisPhases(1, 1, (PhaseOut(0, (0,), (0,)),))
+_POINT = AxisPhases(1, 1, 1, (PhaseOut(0, (0,), (0,)),))
 
 
 @lru_cache(maxsize=256)
-def _row_tiling(axes: tuple[AxisPhases, ...], channels: int, processor: Processor) -> RowTiling:
+def _row_tiling(axes: tuple[AxisPhases, ...], channels: int, apart: int, processor: Processor) -> RowTiling:
+    most = len(processor.widest)
+    has_phases = any(len(axis.phases) > 1 for axis in axes)
     ways = [
-        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, together, len(processor.widest))
-        for merged in range(AXES + 1)
+        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, apart, together, most)
+        for merged in range(AXES + 1 if has_phases else 1)
         for together in range(min(channels, _MOST_CHANNELS), 0, -1)
     ]
     return min(ways, key=lambda way: _cost(way, processor))
@@ -363,10 +399,12 @@ def _progressions(rows: Sequence[int], most: int) -> Iterator[tuple[int, int, in
 
 
 def _tap_places(tiling: RowTiling, channels: range, parts: Sequence[PhasePart]) -> IntArray:
-    """Of shape (rows, deltas): where the tap of each lies in the flattened (channels, *kernel)."""
-    place = np.arange(channels.start, channels.stop, dtype=np.int64).reshape(-1, *(1,) * 2 * AXES)
+    """Of shape (rows, deltas): where the tap of each lies among the weights of one input channel."""
+    place = np.zeros((1,) * (1 + 2 * AXES), dtype=np.int64)  # channels, members, deltas
     for a, (part, axis) in enumerate(zip(parts, tiling.axes, strict=True)):
-        shape = [1] * (1 + 2 * AXES)  # channels, members, deltas
+        shape = [1] * place.ndim
         shape[1 + a], shape[1 + AXES + a] = len(part.members), len(part.deltas)
         place = place * axis.kernel + np.array(part.taps, dtype=np.int64).reshape(shape)
+    first = np.arange(channels.start, channels.stop, dtype=np.int64) * tiling.apart
+    place = place + first.reshape(-1, *(1,) * 2 * AXES)
     return place.reshape(prod(place.shape[: 1 + AXES]), prod(place.shape[1 + AXES :]))

@@ -1,0 +1,159 @@
+"""How long PyTorch's own convolutions take, about; see :mod:`convmat.planning.costs`.
+
+PyTorch leaves most layers to oneDNN, which computes with 16 channels at a time and reorders contiguous tensors before
+and after. Small ones it computes by itself, by im2col and a matrix product.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+from convmat.geometry import Geometry
+from convmat.kernel import computing
+from convmat.tensors.calls import Call
+from convmat.tensors.strides import Layout
+
+CLOCK = 3.5e9  # cycles per second
+# Seconds for a call where PyTorch computes by itself, and where it calls oneDNN, for transposed and direct layers.
+_PYTORCH_CALL, _ONEDNN_CALL, _ONEDNN_CALL_DIRECT = 8e-6, 40e-6, 50e-6
+_ONEDNN_CALL_LAST = 37e-6  # of direct layers with their channels last
+_ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
+# Of the arithmetic at best: transposed, contiguous or with the channels last; direct; and without oneDNN.
+_USED, _USED_LAST, _USED_DIRECT, _USED_ALONE = 0.78, 0.87, 0.93, 0.35
+_GROUPED, _GROUPED_BLOCK = 0.76, 0.09  # of the products of groups, and of those of whole blocks, that take time
+_BLOCK = 16  # channels that oneDNN computes at least, over two axes and more
+# Seconds per byte: to reorder tensors of transposed layers, in memory used before and in fresh memory; inputs, outputs
+# and weights of direct layers; the same with the channels last; columns.
+_REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
+_FRESH = 16 << 20
+_INPUT, _OUTPUT, _WEIGHT = 0.05e-9, 0.03e-9, 0.05e-9
+_READ_LAST, _WEIGHT_LAST_DIRECT = 0.01e-9, 0.035e-9
+_COLUMN = 0.2e-9
+# Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
+_WEIGHT_LAST = 0.2e-9
+_PAGES, _LARGE = 0.24e-9, 32 << 20
+# Of depthwise layers, seconds for a number of the output: transposed, contiguous or with the channels last; direct.
+_DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
+_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.08e-9, 0.35e-9, 0.47e-9
+_DEPTHWISE_DIRECT_LAST = 0.024e-9
+_USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
+# Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
+# seconds for a product.
+_WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
+
+
+def seconds(geometry: Geometry, call: Call, threads: int) -> float:
+    """By PyTorch's own function."""
+    if geometry.transposed:
+        in_order = _transposed(geometry, call, threads)
+    elif is_depthwise(geometry):
+        in_order = _depthwise(geometry, call, threads)
+    elif _calls_onednn(geometry, call):
+        in_order = _direct_by_onednn(geometry, call, threads)
+    else:
+        in_order = _direct_alone(geometry, call, threads)
+    return copying(geometry, call) + in_order
+
+
+def copying(geometry: Geometry, call: Call) -> float:
+    """Seconds to copy an input whose numbers are no neighbours, as PyTorch's function and our kernel do first."""
+    size = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
+    return size * _REORDER_FRESH if call.layout is Layout.APART else 0.0
+
+
+def is_depthwise(geometry: Geometry) -> bool:
+    """Whether each channel has a group of its own."""
+    return geometry.in_channels == geometry.out_channels == geometry.groups
+
+
+# -- transposed --------------------------------------------------------------------------------------------------------
+
+
+def _transposed(geometry: Geometry, call: Call, threads: int) -> float:
+    batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
+    outputs = batch * prod(geometry.out_shape)
+    if is_depthwise(geometry):
+        return _PYTORCH_CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+    block = _BLOCK if geometry.ndim > 1 else 1
+    products = _products(geometry, batch, block, block)
+    arithmetic = _arithmetic(products, dtype, threads, _USED_LAST if channels_last else _USED)
+    if channels_last:
+        size = outputs * dtype.itemsize
+        pages = size * _PAGES if size >= _LARGE else 0.0
+        return _ONEDNN_CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
+    sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
+    moved = sum(
+        size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
+    )
+    return (_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL) + arithmetic + moved
+
+
+# -- direct ------------------------------------------------------------------------------------------------------------
+
+
+def _depthwise(geometry: Geometry, call: Call, threads: int) -> float:
+    outputs = call.batch * prod(geometry.out_shape)
+    products = outputs * prod(geometry.kernel_size)
+    if call.layout is Layout.CHANNELS_LAST:
+        arithmetic = _arithmetic(products, call.dtype, threads, _USED_DEPTHWISE)
+        return _ONEDNN_CALL_LAST + outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic
+    is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
+    if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
+        return _ONEDNN_CALL_DIRECT + products * _NUMBER
+    blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
+    arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
+    of_output = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
+    return _ONEDNN_CALL_DIRECT + outputs * of_output * 2 / threads + arithmetic
+
+
+def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
+    size, batch = call.dtype.itemsize, call.batch
+    products = _products(geometry, batch, 1, _BLOCK)
+    if geometry.groups > 1:
+        products = _GROUPED * _products(geometry, batch, 1, 1) + _GROUPED_BLOCK * _products(
+            geometry, batch, _BLOCK, _BLOCK
+        )
+    arithmetic = _arithmetic(products, call.dtype, threads, _USED_DIRECT)
+    inputs, outputs, weights = (
+        count * size
+        for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), _weights(geometry))
+    )
+    if call.layout is Layout.CHANNELS_LAST:
+        moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
+        return _ONEDNN_CALL_LAST + arithmetic + moved * 2 / threads
+    moved = inputs * _INPUT + outputs * _OUTPUT + weights * _WEIGHT
+    return _ONEDNN_CALL_DIRECT + arithmetic + moved * 2 / threads
+
+
+def _direct_alone(geometry: Geometry, call: Call, threads: int) -> float:
+    arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
+    columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
+    return _PYTORCH_CALL + arithmetic + columns * call.dtype.itemsize * _COLUMN
+
+
+# -- both --------------------------------------------------------------------------------------------------------------
+
+
+def _products(geometry: Geometry, batch: int, block: int, out_block: int) -> float:
+    """How many products are computed, with channels rounded up to blocks."""
+    channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    blocks = -(-channels // block) * block * -(-out_channels // out_block) * out_block
+    return batch * geometry.groups * blocks * prod(axis.kernel * axis.outputs for axis in geometry.axes)
+
+
+def _weights(geometry: Geometry) -> int:
+    return prod(geometry.weight_shape)
+
+
+def _arithmetic(products: float, dtype: torch.dtype, threads: int, used: float) -> float:
+    return products / (computing.products_per_cycle(dtype) * CLOCK * used * threads)
+
+
+def _calls_onednn(geometry: Geometry, call: Call) -> bool:
+    """Whether PyTorch leaves a layer to oneDNN: not a small one (``ConvParams::use_mkldnn`` in its Convolution.cpp)."""
+    has_large_kernel = geometry.ndim > 1 and min(geometry.kernel_size[-2:]) > 3
+    counted = geometry.in_shape[:3]  # PyTorch does not count the width of volumes
+    is_large = call.batch > 1 or prod(counted) > _ONEDNN_FROM
+    return call.dtype == torch.float32 and (geometry.groups > 1 or has_large_kernel or is_large)
