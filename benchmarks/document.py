@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks.modes.direct import CONTESTS as DIRECT
 from benchmarks.modes.fixed import CONTESTS
 from benchmarks.statistic import geometric_mean
 from benchmarks.tables import against, median, number
@@ -55,6 +56,8 @@ _CHINESE = {
     "both with channels last": "双方都用 channels last",
     "convmat, contiguous, against torch, channels last": "convmat（连续）相对 PyTorch（channels last）",
     "layer and layout": "层与内存布局",
+    "PyTorch, channels last": "PyTorch（channels last）",
+    "convmat, channels last": "convmat（channels last）",
 }
 
 
@@ -163,6 +166,31 @@ def _channels_last(results: dict[str, Any], language: str) -> Lines:
     return _table(language, ["layer", "PyTorch", "convmat", "speedup over PyTorch"], rows)
 
 
+def _direct(results: dict[str, Any], language: str) -> Lines:
+    direct, cells = _rows(results, "direct"), []
+    contests = [(slow, fast, against(direct, fast, slow)) for fast, slow in DIRECT.values()]
+    for row in direct:
+        of_contests = [
+            cell for slow, fast, found in contests for cell in (_ms(row, slow), _ms(row, fast), _ratio(found, row))
+        ]
+        cells.append([row["layer"], *of_contests, row["plan"].partition(":")[0]])
+    titles = ["PyTorch", "convmat", "speedup over PyTorch"]
+    last = ["PyTorch, channels last", "convmat, channels last", "speedup over PyTorch"]
+    return _table(language, ["layer", *titles, *last, "method"], cells)
+
+
+def _direct_summary(results: dict[str, Any], language: str) -> Lines:
+    rows = []
+    for title, (fast, slow) in DIRECT.items():
+        found = {layer: median(values) for layer, values in against(_rows(results, "direct"), fast, slow).items()}
+        if found:
+            worst = min(found, key=lambda layer: found[layer])
+            rows.append(
+                [title, f"{geometric_mean(list(found.values())):.2f}", str(len(found)), f"{found[worst]:.2f}", worst]
+            )
+    return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
+
+
 def _varying(results: dict[str, Any], language: str) -> Lines:
     varying, peers = _rows(results, "varying"), [peer for peer in _PEERS if peer != "jax"]
     found = against(varying, "convmat")
@@ -226,6 +254,8 @@ FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "summary": _summary,
     "fixed": _fixed,
     "channels-last": _channels_last,
+    "direct-summary": _direct_summary,
+    "direct": _direct,
     "varying": _varying,
     "layouts": _layouts,
     "overhead": _overhead,

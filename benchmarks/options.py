@@ -7,6 +7,7 @@ from pathlib import Path
 
 MODES = {
     "fixed": "every layer at its own size, every peer (the main table)",
+    "direct": "direct convolutions of real networks, PyTorch and convmat",
     "varying": "layers of sound over a stream of lengths, each seen for the first time",
     "layouts": "inputs as they lie in memory: slices, permutations, pictures with their channels last",
     "first": "the first call in a fresh process, and what importing costs",

@@ -1,7 +1,7 @@
 """Segmentation: a 3-d U-Net of MONAI on a synthetic scan, with its convolutions computed by convmat.
 
-The encoder halves the volume with strided convolutions, the decoder doubles it back with transposed ones. With
-``conv=True`` both are swapped.
+The encoder halves the volume with strided convolutions, the decoder doubles it back with transposed ones. Both are
+swapped.
 
     pip install convmat monai
     python examples/segmentation.py
@@ -26,14 +26,14 @@ def main() -> None:
     unet = UNet(spatial_dims=3, in_channels=1, out_channels=1, channels=(8, 16, 32), strides=(2, 2), num_res_units=1)
     swapped = copy.deepcopy(unet)
 
-    report = convmat.accelerate(swapped, conv=True)
+    report = convmat.accelerate(swapped)
     print(report, end="\n\n")
     print(f"{len(report.swapped)} layers swapped; the state_dict is as before: {same_keys(unet, swapped)}")
     # "auto" may take our kernel, which sums in another order than PyTorch: the last digits may differ.
     torch.testing.assert_close(swapped(scan), unet(scan), rtol=1e-10, atol=1e-10)
 
     # The same training, once with PyTorch's layers and once with every layer computed as a product of columns.
-    convmat.accelerate(swapped, conv=True, method="unfold")
+    convmat.accelerate(swapped, method="unfold")
     print("\nDice loss\n  step   PyTorch   unfold")
     for step, losses in enumerate(zip(train(unet, scan, truth), train(swapped, scan, truth), strict=True)):
         if step % 10 == 0:

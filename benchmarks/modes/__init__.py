@@ -10,6 +10,7 @@ from types import ModuleType
 from benchmarks.modes import (
     backward,
     deconvolution,
+    direct,
     error,
     first,
     fixed,
@@ -23,5 +24,18 @@ from benchmarks.modes import (
 
 MODES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (fixed, varying, layouts, first, overhead, backward, memory, error, models, operators, deconvolution)
+    for module in (
+        fixed,
+        direct,
+        varying,
+        layouts,
+        first,
+        overhead,
+        backward,
+        memory,
+        error,
+        models,
+        operators,
+        deconvolution,
+    )
 }

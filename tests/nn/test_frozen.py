@@ -36,8 +36,16 @@ def layer_dtype(layer):
     return next(layer.parameters()).dtype
 
 
+def direct():
+    """The other direction."""
+    torch.manual_seed(0)
+    return nn.Conv2d(4, 3, 4, 2, 1)
+
+
 def plain(layer, input):
     """What PyTorch makes of the numbers that are in the layer now."""
+    if isinstance(layer, nn.Conv2d):
+        return torch.conv2d(input, layer.weight, layer.bias, layer.stride, layer.padding)
     return torch.conv_transpose2d(input, layer.weight, layer.bias, layer.stride, layer.padding)
 
 
@@ -186,7 +194,7 @@ every_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: cha
 
 @every_method
 @every_change
-@pytest.mark.parametrize("make", [layer_of, large], ids=["small", "large"])
+@pytest.mark.parametrize("make", [layer_of, large, direct], ids=["small", "large", "direct"])
 def test_changes_are_seen(make, change, method):
     layer = frozen(make(), method)
     change(layer)

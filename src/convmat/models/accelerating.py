@@ -26,8 +26,8 @@ from convmat.tensors.calls import Call
 _COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
 
 
-def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", freeze: bool = False) -> ModelReport:
-    """Let the transposed convolutions of a model compute with convmat, in place.
+def accelerate(model: nn.Module, *, conv: bool = True, method: str = "auto", freeze: bool = False) -> ModelReport:
+    """Let the convolutions of a model, direct and transposed, compute with convmat, in place.
 
     The layers stay the same objects: parameters, ``state_dict``, hooks, parametrizations (weight norm, spectral norm),
     pruning masks, optimizers that hold the parameters, train or eval mode, all is as before. So is what the model
@@ -45,15 +45,15 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
 
     Args:
         model: any module, such a layer itself included; layers are found wherever ``model.modules()`` finds them.
-        conv: whether to swap ordinary convolutions too. Default: ``False``
+        conv: whether to swap direct convolutions too, or transposed ones only. Default: ``True``
         method: one of :func:`convmat.available_methods`. Default: ``"auto"``
-        freeze: for inference: whether to keep the weights of transposed convolutions in the order in which our kernel
-            reads them, besides the parameters, as long as the layer lives. It takes as much memory again, and weight
-            norm or the like is computed once. They are made when first needed, and anew after any change: in every call
-            a digest of the parameters is compared, which takes the time of reading them once. It has an effect where no
-            gradient of the weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it
-            back. Without it, sorted weights are kept as well, by the same digest, but at most 256 MB of all layers,
-            and weight norm is computed in every call. Default: ``False``
+        freeze: for inference: whether to keep weights in the order in which our kernel reads them, besides the
+            parameters, as long as the layer lives. It takes as much memory again, and weight norm or the like is
+            computed once. They are made when first needed, and anew after any change: in every call a digest of the
+            parameters is compared, which takes the time of reading them once. It has an effect where no gradient of the
+            weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Without it,
+            sorted weights are kept as well, by the same digest, but at most 256 MB of all layers, and weight norm is
+            computed in every call. Default: ``False``
 
     Returns:
         A :class:`ModelReport` that prints layer by layer what was done, by which method, and why.
@@ -97,7 +97,7 @@ def accelerate(model: nn.Module, *, conv: bool = False, method: str = "auto", fr
 
 def _freeze(layer: nn.Module, freeze: bool) -> None:
     vars(layer).pop(FROZEN, None)
-    if freeze and isinstance(layer, tuple(TRANSPOSED.values())):
+    if freeze and isinstance(layer, tuple(OURS.values())):
         vars(layer)[FROZEN] = FrozenWeight()
 
 

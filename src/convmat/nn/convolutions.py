@@ -92,6 +92,17 @@ class _Convolution(nn.Module):
                 stacklevel=3,
             )
 
+    def _weight_of(self, input: Tensor) -> Tensor:
+        """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
+        frozen = self.__dict__.get(FROZEN)  # torch.compile of PyTorch 2.8 traces no vars(self)
+        if frozen is None or not freezing.is_of_use(input):
+            return self.weight
+        if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack
+            return self.weight
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
+            return self.weight
+        return frozen.of(self)
+
     def _is_pytorchs(self, transposed: bool) -> bool:
         """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
         if self.method not in ("auto", "native", "tiles") or not weight_of(self).is_floating_point():
@@ -147,6 +158,17 @@ class _Direct(_Convolution):
             dtype=dtype,
         )
         self._keep(kept, padding_mode, method)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Compute the layer.
+
+        Args:
+            input: of shape (batch, in_channels, *sizes), or without the batch.
+
+        Returns:
+            Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
+        """
+        return self._conv_forward(input, self._weight_of(input), self.bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
@@ -208,17 +230,6 @@ class _Transposed(_Convolution):
             dtype=dtype,
         )
         self._keep(kept, padding_mode, method)
-
-    def _weight_of(self, input: Tensor) -> Tensor:
-        """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
-        frozen = self.__dict__.get(FROZEN)  # torch.compile of PyTorch 2.8 traces no vars(self)
-        if frozen is None or not freezing.is_of_use(input):
-            return self.weight
-        if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack
-            return self.weight
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
-            return self.weight
-        return frozen.of(self)
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Compute the layer.
