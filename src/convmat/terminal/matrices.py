@@ -18,7 +18,7 @@ from torch import Tensor
 from convmat import draw, matrices
 from convmat.geometry import Geometry
 from convmat.matrices.symbols import symbolic_matrix
-from convmat.terminal.progress import spinner
+from convmat.progress import spinner
 from convmat.terminal.tables import describe
 from convmat.terminal.texts import InputError, Texts
 

@@ -1,0 +1,159 @@
+"""All steps of a convolution, one after the other, as an animated picture."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convmat.draw.arithmetic import draw_step
+from convmat.draw.steps import checked_view, step_of, steps_of
+from convmat.draw.subject import Subject, subject_of
+from convmat.draw.words import Words
+from convmat.geometry import GeometryError, shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+_MOST_STEPS = 400
+_COLORS = 64  # of the palette that all frames share
+_PAUSE = 3  # how many steps long the last one is shown
+
+
+@dataclass(frozen=True, repr=False)
+class Animation:
+    """An animated picture, which shows itself in a notebook.
+
+    Attributes:
+        gif: the bytes of the GIF.
+        frames: how many there are.
+        size: width and height in pixels.
+    """
+
+    gif: bytes
+    frames: int
+    size: tuple[int, int]
+
+    def __repr__(self) -> str:
+        return f"<Animation of {self.frames} frames, {self.size[0]} x {self.size[1]} pixels, {len(self.gif)} bytes>"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the GIF."""
+        Path(path).write_bytes(self.gif)
+
+    def _repr_html_(self) -> str:
+        return f'<img alt="{self.frames} steps" src="data:image/gif;base64,{b64encode(self.gif).decode()}">'
+
+
+def animate(
+    geometry: Any,
+    in_shape: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    view: str | None = None,
+    seconds: float = 0.7,
+    dpi: float = 100,
+    title: str | None = None,
+    font_size: float | None = None,
+    lang: str = "en",
+    label: str | None = None,
+    **arguments: Any,
+) -> Animation:
+    """Draw every step of a convolution, as :func:`arithmetic` does, and what they have made so far, as an animated GIF.
+
+    On a terminal a progress bar counts the frames.
+
+    Args:
+        geometry, in_shape, view, title, font_size, lang, arguments: as in :func:`arithmetic`, with at most 400 steps.
+        out: the file to write, .gif. Default: none
+        seconds: how long a step is shown; the last one is shown three times as long. Default: 0.7
+        dpi: pixels per inch. Default: 100
+        label: of the progress bar. Default: that of the language
+
+    Returns:
+        The animation, which shows itself in a notebook and has ``save(path)``.
+
+    Raises:
+        GeometryError: if there are more steps, the file is no GIF, or as of :func:`arithmetic`.
+        OSError: if the file cannot be written.
+
+    >>> from convmat import Geometry
+    >>> animate(Geometry.conv((3,), 2)).frames
+    2
+    """
+    from convmat.progress import bar
+
+    subject, words = subject_of(geometry, in_shape, **arguments), Words(lang)
+    view = checked_view(subject, view)
+    steps = steps_of(subject, view)
+    if len(steps) > _MOST_STEPS:
+        raise GeometryError(f"{len(steps)} steps are too many to animate: need at most {_MOST_STEPS}")
+    if out is not None and Path(out).suffix.lower() != ".gif":
+        raise GeometryError(f"out={shown(str(out))} must end in .gif: animations are written as GIF")
+    for name, value, least, largest in (("seconds", seconds, 0.02, 60), ("dpi", dpi, 20, 600)):
+        if not isinstance(value, int | float) or not least <= value <= largest:
+            raise GeometryError(f"{name}={shown(value)} is out of range: need {least} <= {name} <= {largest}")
+    drawn = (
+        _pixels(figure, dpi)
+        for figure in _figures(subject, view, words, title, font_size, bar(steps, label or words("busy")))
+    )
+    animation = _gif(list(drawn), seconds)
+    if out is not None:
+        animation.save(out)
+    return animation
+
+
+def _figures(
+    subject: Subject, view: str, words: Words, title: str | None, font_size: float | None, steps: Iterable[Any]
+) -> Iterable[Figure]:
+    """A figure for each step, all of one size: with room for the widest numbers of all of them."""
+    every = steps_of(subject, view)
+    alike = [step_of(subject, view, index, so_far, words) for so_far in (True, False) for index in every[-1:]]
+    alike += [step_of(subject, view, index, True, words) for index in every[:: max(len(every) // 20, 1)]]
+    for index in steps:
+        yield draw_step(subject, view, index, True, words, title, None, font_size, alike)
+
+
+def _pixels(figure: Figure, dpi: float) -> Image:
+    from PIL import Image
+
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    return Image.open(file).convert("RGB")
+
+
+def _gif(frames: Sequence[Image], seconds: float) -> Animation:
+    """Frames of one size and one palette; what is smaller gets a white border at the right and below."""
+    from PIL import Image
+
+    size = max(frame.width for frame in frames), max(frame.height for frame in frames)
+    sheets = []
+    for frame in frames:
+        sheet = Image.new("RGB", size, "white")
+        sheet.paste(frame)
+        sheets.append(sheet)
+    samples = sheets[:: max(len(sheets) // 8, 1)]
+    sample = Image.new("RGB", (size[0], size[1] * len(samples)))
+    for number, sheet in enumerate(samples):
+        sample.paste(sheet, (0, number * size[1]))
+    palette = _with_white(sample.quantize(_COLORS))
+    first, *others = (sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets)
+    file, step = BytesIO(), round(seconds * 1000)
+    durations = [step] * len(others) + [_PAUSE * step]
+    first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
+    return Animation(file.getvalue(), len(sheets), size)
+
+
+def _with_white(palette: Image) -> Image:
+    """Make the brightest colour of a palette white: the average of nearly white ones would look grey."""
+    values = palette.getpalette() or []
+    sums = [sum(values[at : at + 3]) for at in range(0, len(values), 3)]
+    at = 3 * sums.index(max(sums))
+    palette.putpalette([*values[:at], 255, 255, 255, *values[at + 3 :]])
+    palette.load()  # else it is not taken over before it is used
+    return palette
