@@ -141,19 +141,19 @@ def _gif(frames: Sequence[Image], seconds: float) -> Animation:
     sample = Image.new("RGB", (size[0], size[1] * len(samples)))
     for number, sheet in enumerate(samples):
         sample.paste(sheet, (0, number * size[1]))
-    palette = _with_white(sample.quantize(_COLORS))
+    palette = sample.quantize(_COLORS)
+    exact = _with_white(palette.getpalette() or [])
     first, *others = (sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets)
+    for image in (first, *others):
+        image.putpalette(exact)
     file, step = BytesIO(), round(seconds * 1000)
     durations = [step] * len(others) + [_PAUSE * step]
     first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
     return Animation(file.getvalue(), len(sheets), size)
 
 
-def _with_white(palette: Image) -> Image:
-    """Make the brightest colour of a palette white: the average of nearly white ones would look grey."""
-    values = palette.getpalette() or []
-    sums = [sum(values[at : at + 3]) for at in range(0, len(values), 3)]
+def _with_white(palette: list[int]) -> list[int]:
+    """The brightest colour of a palette becomes white: the average of nearly white ones would look grey."""
+    sums = [sum(palette[at : at + 3]) for at in range(0, len(palette), 3)]
     at = 3 * sums.index(max(sums))
-    palette.putpalette([*values[:at], 255, 255, 255, *values[at + 3 :]])
-    palette.load()  # else it is not taken over before it is used
-    return palette
+    return [*palette[:at], 255, 255, 255, *palette[at + 3 :]]
