@@ -392,11 +392,9 @@ def gallery(
     lang: Language = None,
 ) -> None:
     """Draw the classic cases of convolution arithmetic, and more."""
-    from convmat.draw import gallery
+    from convmat.terminal.drawings import draw_gallery
 
-    texts: Texts = context.obj
-    files = gallery(out, stills=stills, font_size=font_size, lang=texts.language, label=texts("busy.drawing"))
-    Console().print(texts("draw.gallery", count=len(files) - 1, index=files[-1]), highlight=False, soft_wrap=True)
+    draw_gallery(out, Console(), context.obj, stills=stills, font_size=font_size)
 
 
 @_command("methods")

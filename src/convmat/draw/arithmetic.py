@@ -102,8 +102,8 @@ def draw_step(
     """Draw one step; the sheet has room for all the steps ``alike``."""
     step = step_of(subject, view, at, so_far, words)
     sheet = Sheet(grids_of(step.stacks), ax, font_size, words, [grid for s in alike for grid in grids_of(s.stacks)])
-    longest = max((s.sum for s in alike), key=sheet.width_of, default="")
-    return page(step.stacks, _title(title, subject, words), [_about(subject, view, words), step.sum], sheet, longest)
+    notes = [_about(subject, view, words), *([step.sum] if step.sum else [])]
+    return page(step.stacks, _title(title, subject, words), notes, sheet, [other.sum for other in alike])
 
 
 def _title(title: str | None, subject: Subject, words: Words) -> str:

@@ -83,7 +83,7 @@ def size_in_points(text: str, families: Sequence[str], bold: bool = False) -> tu
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.font_manager import FontProperties
 
-    large = 60  # where rounding to pixels does not matter; it makes small letters up to 6 % wider
+    large = 60  # where rounding to pixels does not matter; it makes small letters up to 8 % wider
     renderer = RendererAgg(8, 8, 72)  # type: ignore[no-untyped-call]
     font = FontProperties(family=list(families), size=large, weight="bold" if bold else "normal")
     sizes = [
@@ -91,7 +91,7 @@ def size_in_points(text: str, families: Sequence[str], bold: bool = False) -> tu
         for line in text.split("\n")
     ]
     width, height = max(w for w, _ in sizes), sum(h for _, h in sizes)
-    return 1.06 * float(width) / large, float(height) / large
+    return 1.1 * float(width) / large, float(height) / large
 
 
 def points_of(ax: Axes) -> tuple[float, float]:

@@ -147,12 +147,12 @@ class Sheet:
         for (row, column), text in np.ndenumerate(grid.texts):
             color, hatch = grid.colors[row, column], grid.hatches.get((row, column))
             at = (x + column, y + row)
-            self.axes.add_patch(Rectangle(at, 1, 1, facecolor=color, edgecolor="none", linewidth=0, zorder=1))
+            # add_patch would look for limits of the axes again and again, which are known at the end
+            self.axes.add_artist(Rectangle(at, 1, 1, facecolor=color, edgecolor=GREY, linewidth=0.7, zorder=1))
             if hatch:
-                self.axes.add_patch(
+                self.axes.add_artist(
                     Rectangle(at, 1, 1, fill=False, hatch=hatch, edgecolor=HATCH_COLOR, linewidth=0, zorder=1.2)
                 )
-            self.axes.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=GREY, linewidth=0.7, zorder=1.5))
             corner = grid.corners.get((row, column))
             if text:
                 self._write(at[0] + 0.5, at[1] + (0.5 if corner is None else 0.36), text, ink_on(color), gid="cell")
@@ -169,7 +169,7 @@ class Sheet:
         """A frame of a grid whose upper left corner is at (x, y)."""
         from matplotlib.patches import Rectangle
 
-        self.axes.add_patch(
+        self.axes.add_artist(
             Rectangle(
                 (x + frame.column, y + frame.row),
                 frame.columns,
@@ -287,6 +287,18 @@ class Sheet:
                 y += self.line * share
         return y
 
+    def wrapped(self, text: str, width: float, share: float) -> list[str]:
+        """A sum on as many lines as it takes in a width."""
+        first, *terms = text.split(" + ")
+        lines = [first]
+        for term in terms:
+            longer = f"{lines[-1]} + {term}"
+            if self.width_of(longer, share) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(f"    + {term}")
+        return lines
+
     def done(self) -> Figure:
         """Size the figure, or make everything fit the given axes."""
         margin_x, margin_y = 0.4 * self.font / self.cell_width, 0.4 * self.font / self.cell_height
@@ -303,12 +315,16 @@ class Sheet:
         return figure_of(self.axes)
 
 
-def page(stacks: Sequence[Stack], title: str, notes: Sequence[str], sheet: Sheet, longest: str = "") -> Figure:
-    """A title, stacks side by side, and notes below, with room for the ``longest`` one."""
+def page(stacks: Sequence[Stack], title: str, notes: Sequence[str], sheet: Sheet, alike: Iterable[str] = ()) -> Figure:
+    """A title, stacks side by side, and notes below, with room for other last ones ``alike``."""
     y = sheet.lines([title], 0.0, 1.05, bold=True)
-    _, y = sheet.row(stacks, 0.0, y + (0.3 * sheet.line if title else 0.0))
-    sheet.lines(notes, y + 0.4 * sheet.line, 0.95)
-    sheet.reach(sheet.width_of(longest, 0.95), y)
+    right, y = sheet.row(stacks, 0.0, y + (0.3 * sheet.line if title else 0.0))
+    right = max(right, sheet.width_of(title, 1.05, bold=True))
+    *first, last = notes or [""]
+    lines, others = sheet.wrapped(last, right, 0.95), [sheet.wrapped(text, right, 0.95) for text in alike]
+    y = sheet.lines([*first, *lines], y + 0.4 * sheet.line, 0.95)
+    more = max((len(other) - len(lines) for other in others), default=0)
+    sheet.reach(right, y + max(more, 0) * 0.95 * sheet.line)
     return sheet.done()
 
 

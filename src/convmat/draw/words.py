@@ -32,7 +32,7 @@ _WORDS = {
     "canvas": ("sum of stamps; frame: output", "印记之和；方框：输出"),
     "counts": ("stamps per cell; frame: output", "每格的印记数；方框：输出"),
     "regions": ("regions of the input, as columns", "输入的各个区域，每个一列"),
-    "gather.direct": ("each output gathers the cells under the kernel", "每个输出汇集卷积核下的格子"),
+    "gather.direct": ("each output gathers the cells under the kernel", "每个输出收集卷积核下的格子"),
     "gather.transposed": (
         "as a direct convolution: stride 1, zeros inserted, padding {padding}, kernel flipped",
         "看作普通卷积：步长 1，插零，填充 {padding}，卷积核翻转",

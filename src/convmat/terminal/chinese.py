@@ -103,7 +103,7 @@ WORDS = {
     "option.picture_file": "要写出的图片；格式由扩展名决定。",
     "option.interpolation": "nearest、bilinear 或 bicubic。",
     "option.method": "用哪种算法；`convmat methods` 会列出全部。",
-    "option.view": "gather（汇集）或 scatter（散布）。默认：有 --transposed 时 scatter，否则 gather。",
+    "option.view": "gather（收集）或 scatter（散布）。默认：有 --transposed 时 scatter，否则 gather。",
     "option.at": "哪一格：下标（1x2），或按行数的编号。",
     "option.so_far": "只显示到这一步为止的结果。",
     "option.names": "写抽头和格子的名字，不写数字。",

@@ -65,6 +65,12 @@ def animate_file(
     )
 
 
+def draw_gallery(out: Path, console: Console, texts: Texts, **options: Any) -> None:
+    """Draw the gallery into a folder; options as of :func:`convmat.draw.gallery`."""
+    files = draw.gallery(out, lang=texts.language, label=texts("busy.drawing"), **options)
+    console.print(texts("draw.gallery", count=len(files) - 1, index=files[-1]), highlight=False, soft_wrap=True)
+
+
 def _check_ending(out: Path, endings: tuple[str, ...]) -> None:
     if out.suffix.lower() not in endings:
         raise InputError("wrong.ending", out=out, endings=", ".join(endings))
