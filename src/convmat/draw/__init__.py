@@ -11,7 +11,7 @@ grow with, and ``lang="zh"`` writes Chinese.
 
 from convmat.draw.animation import Animation, animate
 from convmat.draw.arithmetic import arithmetic, frame, slide, stamps, zero_insertion
-from convmat.draw.gallery import gallery
+from convmat.draw.guide import gallery
 from convmat.draw.matrix import padding_modes, sparsity
 from convmat.draw.overlap import overlap
 from convmat.draw.phases import phases

@@ -10,6 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from convmat.draw.arithmetic import draw_step
 from convmat.draw.steps import checked_view, step_of, steps_of
 from convmat.draw.subject import Subject, subject_of
@@ -18,10 +21,12 @@ from convmat.geometry import GeometryError, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from PIL.Image import Image
+
+Pixels = npt.NDArray[np.uint8]
 
 _MOST_STEPS = 400
-_COLORS = 64  # of the palette that all frames share
+# Of the palette that all frames share.
+_COMMONEST, _AVERAGES = 24, 40
 _PAUSE = 3  # how many steps long the last one is shown
 
 
@@ -119,41 +124,52 @@ def _figures(
         yield draw_step(subject, view, index, True, words, title, None, font_size, alike)
 
 
-def _pixels(figure: Figure, dpi: float) -> Image:
-    from PIL import Image
+def _pixels(figure: Figure, dpi: float) -> Pixels:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=dpi)
-    return Image.open(file).convert("RGB")
+    figure.set_dpi(dpi)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels: Pixels = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return pixels
 
 
-def _gif(frames: Sequence[Image], seconds: float) -> Animation:
+def _gif(frames: Sequence[Pixels], seconds: float) -> Animation:
     """Frames of one size and one palette; what is smaller gets a white border at the right and below."""
     from PIL import Image
 
-    size = max(frame.width for frame in frames), max(frame.height for frame in frames)
+    height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
     sheets = []
     for frame in frames:
-        sheet = Image.new("RGB", size, "white")
-        sheet.paste(frame)
+        sheet = np.full((height, width, 3), 255, np.uint8)
+        sheet[: frame.shape[0], : frame.shape[1]] = frame
         sheets.append(sheet)
-    samples = sheets[:: max(len(sheets) // 8, 1)]
-    sample = Image.new("RGB", (size[0], size[1] * len(samples)))
-    for number, sheet in enumerate(samples):
-        sample.paste(sheet, (0, number * size[1]))
-    palette = sample.quantize(_COLORS)
-    exact = _with_white(palette.getpalette() or [])
-    first, *others = (sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets)
-    for image in (first, *others):
-        image.putpalette(exact)
+    palette = _palette(np.concatenate(sheets[:: max(len(sheets) // 8, 1)]))
+    images = []
+    for sheet in sheets:
+        image = Image.fromarray(_nearest(sheet, palette))
+        image.putpalette(palette.astype(np.uint8).tobytes())
+        images.append(image)
     file, step = BytesIO(), round(seconds * 1000)
-    durations = [step] * len(others) + [_PAUSE * step]
-    first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
-    return Animation(file.getvalue(), len(sheets), size)
+    durations = [step] * (len(images) - 1) + [_PAUSE * step]
+    images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=False)
+    return Animation(file.getvalue(), len(images), (width, height))
 
 
-def _with_white(palette: list[int]) -> list[int]:
-    """The brightest colour of a palette becomes white: the average of nearly white ones would look grey."""
-    sums = [sum(palette[at : at + 3]) for at in range(0, len(palette), 3)]
-    at = 3 * sums.index(max(sums))
-    return [*palette[:at], 255, 255, 255, *palette[at + 3 :]]
+def _palette(pixels: Pixels) -> npt.NDArray[np.int64]:
+    """The commonest colours as they are, of shape (colours, 3), and averages of all others: those of smoothed edges."""
+    from PIL import Image
+
+    colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    commonest = colors[np.argsort(counts)[-_COMMONEST:]]
+    averages = Image.fromarray(pixels).quantize(_AVERAGES).getpalette() or []
+    return np.concatenate([commonest, np.reshape(averages, (-1, 3))]).astype(np.int64)
+
+
+def _nearest(pixels: Pixels, palette: npt.NDArray[np.int64]) -> Pixels:
+    """The number of the nearest colour, exactly; Pillow looks among rounded ones and makes white grey."""
+    codes: npt.NDArray[np.int64] = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    found, places = np.unique(codes, return_inverse=True)
+    colors = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1)
+    numbers = ((colors[:, None] - palette[None]) ** 2).sum(-1).argmin(1)
+    return numbers.astype(np.uint8)[places].reshape(codes.shape)

@@ -20,7 +20,6 @@ from convmat.draw.figures import (
     new_figure,
     panels,
     points_of,
-    size_in_points,
 )
 from convmat.draw.subject import as_tensor, number_text, with_weight
 from convmat.draw.words import Words
@@ -198,7 +197,7 @@ class _Matrix:
             every = {word for row in self.words for word in row}
             most = max(map(len, every), default=0)
             longest = {word for word in every if len(word) >= most - 1}
-        sizes = [size_in_points(word, words.families) for word in longest]
+        sizes = [words.size(word) for word in longest]
         width = max((size[0] * font for size in sizes), default=0.0) + 0.7 * font
         lines = max((word.count("\n") + 1 for word in longest), default=1)
         height = max(height, (1.25 * lines + 0.5) * font)
@@ -234,7 +233,7 @@ class _Matrix:
             return
         font = 7.0
         names = [_tap_word(index, geometry.kernel_size) for index in np.ndindex(*geometry.kernel_size)]
-        side = max(size_in_points(name, words.families)[0] for name in names) * font + 0.8 * font
+        side = max(words.size(name)[0] for name in names) * font + 0.8 * font
         room = points_of(axes)
         width, height = kernel.shape[1] * side / room[0], kernel.shape[0] * side / room[1]
         key = axes.inset_axes((1.03, 1 - height, width, height))

@@ -16,7 +16,6 @@ from convmat.draw.figures import (
     ink_of,
     new_figure,
     share_that_fits,
-    size_in_points,
 )
 from convmat.draw.subject import as_tensor, with_weight
 from convmat.draw.words import Words, sizes_text
@@ -70,7 +69,7 @@ def overlap(
     counts, default = _counts(geometry, in_shape, arguments, words)
     rows, columns = counts.shape
     texts = {str(count) for count in np.unique(counts)}
-    cell = max(max(size_in_points(text, words.families)[0] for text in texts) + 0.7, 2.0) * font
+    cell = max(max(words.size(text)[0] for text in texts) + 0.7, 2.0) * font
     numbered = counts.size <= _MOST_NUMBERED and max(rows, columns) * cell / 72 <= _LARGEST_SIDE
     side = cell / 72 if numbered else 6 / max(rows, columns)
     if ax is None:

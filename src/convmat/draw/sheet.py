@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from convmat.draw.colors import GREY, HATCH_COLOR, WHITE, ink_on
-from convmat.draw.figures import check_ax, checked_font, figure_of, ink_of, new_figure, share_that_fits, size_in_points
+from convmat.draw.figures import check_ax, checked_font, figure_of, ink_of, new_figure, share_that_fits
 from convmat.draw.words import Words
 from convmat.geometry import GeometryError
 
@@ -41,7 +41,6 @@ class Frame:
     rows: int
     columns: int
     color: str
-    dashed: bool = False
 
 
 @dataclass
@@ -126,7 +125,7 @@ class Sheet:
 
     def _points(self, text: str, bold: bool = False) -> tuple[float, float]:
         """The size of a text in points."""
-        width, height = size_in_points(text, self.words.families, bold)
+        width, height = self.words.size(text, bold)
         return width * self.font, height * self.font
 
     @cached_property
@@ -142,17 +141,12 @@ class Sheet:
 
     def grid(self, grid: Grid, x: float, y: float) -> None:
         """A grid, the upper left corner at (x, y)."""
-        from matplotlib.patches import Rectangle
-
         for (row, column), text in np.ndenumerate(grid.texts):
             color, hatch = grid.colors[row, column], grid.hatches.get((row, column))
             at = (x + column, y + row)
-            # add_patch would look for limits of the axes again and again, which are known at the end
-            self.axes.add_artist(Rectangle(at, 1, 1, facecolor=color, edgecolor=GREY, linewidth=0.7, zorder=1))
+            self._box(at, facecolor=color, edgecolor=GREY, linewidth=0.7, zorder=1)
             if hatch:
-                self.axes.add_artist(
-                    Rectangle(at, 1, 1, fill=False, hatch=hatch, edgecolor=HATCH_COLOR, linewidth=0, zorder=1.2)
-                )
+                self._box(at, fill=False, hatch=hatch, edgecolor=HATCH_COLOR, linewidth=0, zorder=1.2)
             corner = grid.corners.get((row, column))
             if text:
                 self._write(at[0] + 0.5, at[1] + (0.5 if corner is None else 0.36), text, ink_on(color), gid="cell")
@@ -167,21 +161,14 @@ class Sheet:
 
     def frame(self, frame: Frame, x: float, y: float) -> None:
         """A frame of a grid whose upper left corner is at (x, y)."""
+        at, size = (x + frame.column, y + frame.row), (frame.columns, frame.rows)
+        self._box(at, size, fill=False, edgecolor=frame.color, linewidth=2.6, zorder=3, gid="frame")
+
+    def _box(self, at: tuple[float, float], size: tuple[int, int] = (1, 1), **style: Any) -> None:
+        """A rectangle; ``add_patch`` would look for the limits of the axes each time, which ``done`` sets."""
         from matplotlib.patches import Rectangle
 
-        self.axes.add_artist(
-            Rectangle(
-                (x + frame.column, y + frame.row),
-                frame.columns,
-                frame.rows,
-                fill=False,
-                edgecolor=frame.color,
-                linewidth=2.6,
-                linestyle=(0, (3, 1.4)) if frame.dashed else "solid",
-                zorder=3,
-                gid="frame",
-            )
-        )
+        self.axes.add_artist(Rectangle(at, *size, clip_on=False, **style))
 
     def say(self, x: float, y: float, text: str, share: float = 1.0, ha: str = "center", bold: bool = False) -> None:
         """A line of text, its middle at the height y."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -47,7 +48,12 @@ class Subject:
         """What the map makes of an input, by default its own; ``None`` without numbers."""
         if self.weight is None:
             return None
-        return product(self.geometry, self.weight, self.input if input is None else input)
+        return self._own_outputs if input is None else product(self.geometry, self.weight, input)
+
+    @cached_property
+    def _own_outputs(self) -> Numbers:
+        assert self.weight is not None
+        return product(self.geometry, self.weight, self.input)
 
     def product(self, tap: Sequence[int], element: Sequence[int]) -> Any:
         """A tap times an element of the input, by their indices."""

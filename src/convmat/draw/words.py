@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from convmat.draw.figures import check_matplotlib
+from convmat.draw.figures import check_matplotlib, size_in_points
 from convmat.draw.fonts import families
 from convmat.geometry import Geometry, GeometryError, shown
 
@@ -112,10 +112,17 @@ class Words:
         self.language = LANGUAGES[place]
         self.families: list[str] = found or []
         self._place = place
+        self._sizes: dict[tuple[str, bool], tuple[float, float]] = {}  # for as long as one picture, or animation
 
     def __call__(self, key: str, /, *numbers: object, **values: object) -> str:
         """The text of a key, its placeholders filled in."""
         return _WORDS[key][self._place].format(*numbers, **values)
+
+    def size(self, text: str, bold: bool = False) -> tuple[float, float]:
+        """The width and the height of a text in letters of one point."""
+        if (text, bold) not in self._sizes:
+            self._sizes[text, bold] = size_in_points(text, self.families, bold)
+        return self._sizes[text, bold]
 
     def joined(self, parts: list[str]) -> str:
         """Parts of a list, with the comma of the language."""
