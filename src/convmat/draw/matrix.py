@@ -272,7 +272,7 @@ def _of_geometry(geometry: Geometry, weight: Any, entries: str | None) -> _Matri
             f"the {matrices.size_text(geometry)} is too large to draw: need at most {_MOST_ENTRIES} entries; "
             "a smaller layer looks the same"
         )
-    if entries not in (None, "names", "numbers"):
+    if entries is not None and (not isinstance(entries, str) or entries not in ("names", "numbers")):
         raise GeometryError(f"entries={shown(entries)} is unknown: need 'names' or 'numbers'")
     if entries == "numbers" and weight is None:
         raise GeometryError("entries='numbers' needs a weight: a geometry has none; weight= would do")

@@ -34,7 +34,7 @@ def checked_view(subject: Subject, view: str | None) -> str:
     """The view asked for, by default the one that the map is defined by."""
     if view is None:
         return "scatter" if subject.geometry.transposed else "gather"
-    if view not in VIEWS:
+    if not isinstance(view, str) or view not in VIEWS:
         raise GeometryError(f"view={shown(view)} is unknown: need one of {', '.join(map(repr, VIEWS))}")
     if view == "gather" and subject.geometry.transposed and subject.geometry.padding_mode != "zeros":
         raise GeometryError(
@@ -275,7 +275,7 @@ def _stamp(subject: Subject, at: Index, so_far: bool, words: Words) -> Step:
     if subject.weight is None:
         for grid in grids:
             grid.texts[...] = ""
-    if not so_far:
+    if len(made) == len(every):
         mark_unreached(subject, grids)
     for channel, cell, tap in stamp(subject, at):
         grids[channel].colors[cell] = colors.FED
@@ -350,7 +350,9 @@ def _signed(value: Any) -> str:
 
 def _sum_text(name: str, terms: list[tuple[str, str]], result: str, words: Words) -> str:
     """The sum written out, at most nine terms of it."""
-    written = " + ".join(f"{tap}·{cell}" for tap, cell in terms[:_MOST_TERMS]) or "0"
+    if not terms:
+        return f"{name} = 0"
+    written = " + ".join(f"{tap}·{cell}" for tap, cell in terms[:_MOST_TERMS])
     if len(terms) > _MOST_TERMS:
         written += f" + {words('more', count=len(terms) - _MOST_TERMS)}"
     return f"{name} = {written}" + (f" = {result}" if result else "")

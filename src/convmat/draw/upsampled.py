@@ -11,7 +11,7 @@ from torch import Tensor
 from convmat.draw.figures import checked_font, ink_of, panels
 from convmat.draw.words import Words
 from convmat.geometry import GeometryError, kind_of, shown
-from convmat.upsampling import upsample
+from convmat.upsampling import check_kernel, upsample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +50,15 @@ def upsampling(
         raise TypeError(f"image must be a torch.Tensor, not {kind_of(image)}")
     if image.ndim not in (2, 3) or (image.ndim == 3 and len(image) not in (1, 3)):
         raise GeometryError(f"image of shape {shown(tuple(image.shape))}: need (height, width) or (3, height, width)")
+    if image.is_meta:
+        raise GeometryError("image is on the device meta, and has no numbers to draw")
     image = image.detach().cpu()
     height, width = image.shape[-2:]
+    for kernel in kernels:
+        check_kernel(kernel)
+    larger = {kernel: upsample(image, scale, kernel) for kernel in kernels}
     pictures = [(words("small", width=width, height=height), image)]
-    pictures += [(words(kernel), upsample(image, scale, kernel)) for kernel in kernels]
+    pictures += [(words(kernel), picture) for kernel, picture in larger.items()]
     figure, places = panels(ax, len(pictures), _HEIGHT * width / height, _HEIGHT)
     for (title, picture), place in zip(pictures, places, strict=True):
         place.axis("off")

@@ -97,7 +97,7 @@ class Words:
 
     def __init__(self, language: str) -> None:
         check_matplotlib()
-        if language not in LANGUAGES:
+        if not isinstance(language, str) or language not in LANGUAGES:
             known = " or ".join(map(repr, LANGUAGES))
             raise GeometryError(f"lang={shown(language)} is unknown: need {known}")
         place = LANGUAGES.index(language)
