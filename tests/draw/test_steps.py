@@ -184,7 +184,7 @@ def test_phases(layer):
         taps = taps_of_phase(layer, residue)
         total = sum(int(weight[0, 0][tap]) for tap in taps)
         words = f"taps {len(taps)}, sum {total}" if taps else "no tap: zeros"
-        assert title == f"phase {', '.join(map(str, residue))}, {words}"
+        assert title == f"phase {','.join(map(str, residue))}, {words}"
 
 
 def taps_of_phase(layer: Layer, residue) -> list[tuple[int, ...]]:
@@ -209,6 +209,7 @@ def test_outputs_of_a_phase_share_its_colour():
     for (row, column), cell in outputs.cells.items():
         taps = [(t, u) for t, u in kernel.cells if (row + 1 - t) % 2 == 0 and (column + 1 - u) % 3 == 0]
         assert {kernel.cells[tap].color for tap in taps} == {cell.color}
+        assert {kernel.cells[tap].corner for tap in taps} == {cell.corner} == {f"{(row + 1) % 2},{(column + 1) % 3}"}
     assert len({cell.color for cell in outputs.cells.values()}) == 6
 
 

@@ -20,6 +20,7 @@ from convmat.draw.figures import (
     new_figure,
     panels,
     points_of,
+    share_that_fits,
 )
 from convmat.draw.subject import as_tensor, number_text, with_weight
 from convmat.draw.words import Words
@@ -148,7 +149,7 @@ class _Matrix:
         width, height = cell or self.cell(font, words)
         size = columns * width / 72, rows * height / 72
         named = self.words is not None and (ax is not None or max(size) <= _LARGEST_SIDE)
-        if not named and self.block * max(self.picture.shape) >= max(rows, columns):
+        if not named:
             scale = 7.5 / max(rows, columns)
             size, width, height = (columns * scale, rows * scale), 1.0, 1.0
         if ax is None:
@@ -165,29 +166,26 @@ class _Matrix:
             extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
             aspect=height / width,
         )
+        self._label(axes, f"{self.name}: {rows} x {columns}" if title is None else title, words)
+        share = 1.0 if ax is None else share_that_fits(axes, columns * width, rows * height)
+        if named and font * share >= _SMALLEST_FONT:
+            self._write(axes, font * share, words)
+        elif self.geometry is not None:
+            self._key(axes, words)
+        return figure_of(axes)
+
+    def _label(self, axes: Axes, title: str, words: Words) -> None:
         ink = ink_of(axes)
         text: dict[str, Any] = {"fontfamily": words.families, "color": ink}
-        axes.set_title(f"{self.name}: {rows} x {columns}" if title is None else title, **text)
+        axes.set_title(title, **text)
         axes.set_xlabel(words("input cell"), **text)
         axes.set_ylabel(words("output cell"), **text)
         axes.tick_params(colors=ink)
         axes.locator_params(integer=True)
         if self.chosen is not None:
-            axes.set_yticks(range(rows), [str(row) for row in self.chosen])
-        if self.block == 1 and self.geometry is not None and self.chosen is None:
+            axes.set_yticks(range(len(self.chosen)), [str(row) for row in self.chosen])
+        elif self.block == 1 and self.geometry is not None:
             _rule_blocks(axes, self.geometry)
-        if named:
-            share = (
-                1.0
-                if ax is None
-                else min(points_of(axes)[0] / (columns * width), points_of(axes)[1] / (rows * height), 1.0)
-            )
-            if font * share >= _SMALLEST_FONT:
-                self._write(axes, font * share, words)
-                return figure_of(axes)
-        if self.geometry is not None:
-            self._key(axes, words)
-        return figure_of(axes)
 
     def cell(self, font: float, words: Words) -> tuple[float, float]:
         """The width and the height, in points, of cells that the longest word fits into; square if it is short."""

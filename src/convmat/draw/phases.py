@@ -32,12 +32,12 @@ def phases(
     lang: str = "en",
     **arguments: Any,
 ) -> Figure:
-    """Draw the phases of a transposed convolution, each in a colour and by its number: kernel, sub-kernels, output.
+    """Draw the phases of a transposed convolution, each in a colour and by its number: kernel, parts of it, output.
 
     Every output is fed by the taps of its phase and by no others. Each phase is a small convolution of its own, and the
     output interleaves them (pixel shuffle). Above each sub-kernel stand the number of its taps and, with a weight,
-    their sum: where these differ from phase to phase, a constant input gives a checkerboard. Of several
-    channels, kernels are those from the first to the first.
+    their sum: where these differ from phase to phase, a constant input gives a checkerboard. Of several channels,
+    kernels are those from the first to the first.
 
     Args:
         geometry, in_shape, arguments: as in :func:`arithmetic`. A weight is that of a transposed convolution. Padding
@@ -67,7 +67,9 @@ def phases(
     residues = [axis.residues() for axis in axes]
     for grid in outputs:
         for row, column in np.ndindex(*grid.texts.shape):
-            grid.colors[row, column] = _color(int(residues[0][row]), int(residues[1][column]), axes[1].stride)
+            phase = int(residues[0][row]), int(residues[1][column])
+            grid.colors[row, column] = _color(*phase, axes[1].stride)
+            grid.corners[row, column] = _name(phase, subject.ndim)
     inputs = input_grids(subject, words)
     stacks: list[Stack] = [inputs, "∗", [kernel], "=", outputs]
     sheet = Sheet([*grids_of(stacks), *subs], ax, font_size, words)
@@ -82,8 +84,12 @@ def phases(
 
 
 def _color(row: int, column: int, columns: int) -> str:
-    number = row * columns + column
-    return colors.tint(colors.CYCLE[number % len(colors.CYCLE)], 0.55 if number < len(colors.CYCLE) else 0.3)
+    times, number = divmod(row * columns + column, len(colors.CYCLE))
+    return colors.tint(colors.CYCLE[number], 0.55 - 0.1 * times)
+
+
+def _name(phase: tuple[int, int], ndim: int) -> str:
+    return ",".join(map(str, phase[2 - ndim :]))
 
 
 def _sub_kernels(subject: Subject, kernel: Grid, words: Words) -> list[Grid]:
@@ -92,9 +98,9 @@ def _sub_kernels(subject: Subject, kernel: Grid, words: Words) -> list[Grid]:
     for rows, columns in product(*(axis.phases() for axis in axes)):
         color = _color(rows.residue, columns.residue, axes[1].stride)
         taps = list(product(rows.taps, columns.taps))
+        name = _name((rows.residue, columns.residue), subject.ndim)
         for tap in taps:
-            kernel.colors[tap] = color
-        number = f"{rows.residue}, {columns.residue}" if subject.ndim == 2 else str(columns.residue)
+            kernel.colors[tap], kernel.corners[tap] = color, name
         parts = [words("phase.taps", count=len(taps)) if taps else words("empty")]
         if taps and subject.weight is not None:
             parts.append(words("phase.sum", total=number_text(sum(subject.weight[0, 0][tap].item() for tap in taps))))
@@ -102,7 +108,7 @@ def _sub_kernels(subject: Subject, kernel: Grid, words: Words) -> list[Grid]:
         for (r, row), (c, column) in product(enumerate(rows.taps), enumerate(columns.taps)):
             texts[r, c] = kernel.texts[row, column]
         grid = Grid(texts, np.full(texts.shape, color, object))
-        grid.heading = words.joined([words("phase", name=number), *parts])
+        grid.heading = words.joined([words("phase", name=name), *parts])
         if not taps:
             grid.hatches[0, 0] = colors.UNREACHED_HATCH
         found.append(grid)

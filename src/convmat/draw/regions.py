@@ -75,12 +75,8 @@ def unfold(
     right = max(sheet.width([regions]), sheet.width([outputs]))
     below = max(sheet.stack(boards, 0, y, left), sheet.stack([regions], left + 3 * sheet.gap, y, right))
     sheet.say(left + 1.5 * sheet.gap, below + sheet.line * 1.4 + kernels.shape[0] / 2, "∙", 1.4)
-    sheet.stack(
-        [kernels],
-        left - max(kernels.shape[1], sheet.width([kernels])),
-        below + 0.4 * sheet.line,
-        sheet.width([kernels]),
-    )
+    width = sheet.width([kernels])
+    sheet.stack([kernels], left - width, below + 0.4 * sheet.line, width)
     sheet.stack([outputs], left + 3 * sheet.gap, below + 0.4 * sheet.line, right)
     return sheet.done()
 
