@@ -16,7 +16,7 @@ from tests.draw.reading import as_two_axes, numbers, read, stacks
 from tests.layers import Layer, reference
 from tests.strategies import layers
 
-few = settings(max_examples=12)
+few = settings(max_examples=10)
 drawn_layers = st.sampled_from([1, 2]).flatmap(lambda ndim: layers(ndim=ndim))
 transposed_layers = st.sampled_from([1, 2]).flatmap(lambda ndim: layers(ndim=ndim, transposed=True))
 zero_padded = st.sampled_from([1, 2]).flatmap(lambda ndim: layers(ndim=ndim, transposed=True, padding_mode="zeros"))
@@ -213,7 +213,7 @@ def test_outputs_of_a_phase_share_its_colour():
     assert len({cell.color for cell in outputs.cells.values()}) == 6
 
 
-@few
+@settings(max_examples=6)  # the largest of all pictures
 @given(layers(ndim=2, transposed=False))
 def test_unfold(layer):
     x, weight = tensors(layer)
