@@ -113,13 +113,16 @@ def test_both_languages_have_the_same_blocks_headings_and_figures(name):
         per_language = [re.findall(pattern, prose(page), re.MULTILINE) for page in (english, chinese)]
         assert len(per_language[0]) == len(per_language[1]), pattern
         if "assets" in pattern:
-            assert per_language[0] == per_language[1]
+            assert per_language[0] == [(path.replace("/zh/", "/"), size) for path, size in per_language[1]]
 
 
 @pytest.mark.parametrize("name", ENGLISH)
 def test_both_languages_link_to_the_same_pages(name):
     english, chinese = (
-        {re.sub(r"^(\.\./)+", "", target) for _, target in LINK.findall(prose(pages(language)[name]))}
+        {
+            re.sub(r"^(\.\./)+", "", target).replace("generated/zh/", "generated/")
+            for _, target in LINK.findall(prose(pages(language)[name]))
+        }
         for language in (DOCS, CHINESE)
     )
     assert chinese == english
@@ -145,16 +148,21 @@ def anchors(page: Path) -> set[str]:
     return found
 
 
+def drawn_files(module) -> set[str]:
+    """What docs/figures.py draws for each language."""
+    return {f"{name}.png" for name in module.FIGURES} | {f"{name}.gif" for name in module.ANIMATIONS}
+
+
 @every_page
 def test_links_lead_somewhere(page):
-    names = {f"{name}.png" for name in figures().FIGURES}
+    names = drawn_files(figures())
     for image, target in LINK.findall(prose(page)):
         file, _, anchor = target.partition("#")
         path = Path(os.path.normpath(page.parent / file)) if file else page
         if path == MEASURED:
             assert path.is_file(), target
         elif image:
-            assert path.parent == FIGURES, target
+            assert path.parent == (FIGURES / "zh" if page.is_relative_to(CHINESE) else FIGURES), target
             assert path.name in names, target
         else:
             assert path.is_file(), target
@@ -165,10 +173,12 @@ def test_links_lead_somewhere(page):
 def test_every_figure_is_drawn_and_shown(tmp_path):
     module = figures()
     module.main(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in module.FIGURES}
-    assert all(path.stat().st_size > 5000 for path in tmp_path.iterdir())
+    for folder in (tmp_path, tmp_path / "zh"):
+        files = {path.name: path for path in folder.iterdir() if path.is_file()}
+        assert set(files) == drawn_files(module)
+        assert all(path.stat().st_size > 5000 for path in files.values())
     shown = {Path(target).stem for page in EVERY_PAGE for image, target in LINK.findall(prose(page)) if image}
-    assert shown - {MEASURED.stem} == set(module.FIGURES)
+    assert shown - {MEASURED.stem} == {*module.FIGURES, *module.ANIMATIONS}
 
 
 def test_every_page_is_in_the_navigation_once():

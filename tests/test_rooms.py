@@ -26,9 +26,10 @@ ROOMS = {
     "operators": "geometry tensors matrices planning",
     "nn": "geometry tensors planning functional operators",
     "models": "geometry tensors planning operators nn",
-    "draw": "geometry matrices",
-    "terminal": "geometry tensors matrices methods checking nn models operators upsampling draw",
-    "demo": "geometry tensors matrices methods planning checking functional upsampling draw terminal",
+    "progress": "",
+    "draw": "geometry tensors matrices upsampling progress",
+    "terminal": "geometry tensors matrices methods checking nn models operators upsampling progress draw",
+    "demo": "geometry tensors matrices methods planning checking functional upsampling progress draw terminal",
     "caches": "",  # it names modules, and imports none
     "cli": "geometry planning terminal demo",
 }
@@ -134,6 +135,15 @@ def test_importing_loads_what_is_needed_and_no_more():
         [sys.executable, "-c", "import convmat, sys; print(*sys.modules)"], text=True
     ).split()
     ours = {name for name in loaded if name.startswith("convmat")}
-    later = ("cli", "terminal", "demo", "kernel.program", "kernel.microkernel", "kernel.stages", "kernel.tiling.rows")
+    later = (
+        "cli",
+        "terminal",
+        "demo",
+        "progress",
+        "kernel.program",
+        "kernel.microkernel",
+        "kernel.stages",
+        "kernel.tiling.rows",
+    )
     for part in later:
         assert not [name for name in ours if name.startswith(f"convmat.{part}")], part

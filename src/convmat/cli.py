@@ -9,6 +9,8 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -49,13 +51,16 @@ class _Group(_Helped, TyperGroup):
     pass
 
 
-app = typer.Typer(
-    cls=_Group,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_SETTINGS: dict[str, Any] = {
+    "cls": _Group,
+    "rich_markup_mode": "markdown",
+    "pretty_exceptions_enable": False,
+    "add_completion": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(**_SETTINGS)
+drawings = typer.Typer(**_SETTINGS)
+app.add_typer(drawings, name="draw", help="help.draw", rich_help_panel="panel.commands")
 
 
 def _option(key: str, *names: str, panel: str = "panel.options", metavar: str = "", **more: Any) -> Any:
@@ -82,6 +87,66 @@ OutputSize = Annotated[str | None, _of_layer("output_size")]
 Language = Annotated[str | None, _option("lang", "--lang", metavar="NAME")]  # taken out before, see take_language
 
 
+def _geometry(
+    input: Input,
+    kernel: Kernel,
+    stride: Stride = "1",
+    padding: Padding = "0",
+    dilation: Dilation = "1",
+    groups: Groups = 1,
+    in_channels: InChannels = 1,
+    out_channels: OutChannels = 1,
+    padding_mode: PaddingMode = "zeros",
+    transposed: Transposed = False,
+    output_padding: OutputPadding = "0",
+    output_size: OutputSize = None,
+) -> Geometry:
+    """A geometry from the options of a layer, which many commands take."""
+    channels: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "padding_mode": padding_mode}
+    sizes = _sizes(input, "--input")
+    options = {
+        "kernel_size": _sizes(kernel, "--kernel"),
+        "stride": _sizes(stride, "--stride"),
+        "padding": _padding(padding),
+        "dilation": _sizes(dilation, "--dilation"),
+        "groups": groups,
+    }
+    if transposed:
+        wanted = None if output_size is None else _sizes(output_size, "--output-size")
+        appended = _sizes(output_padding, "--output-padding")
+        return Geometry.conv_transpose(sizes, output_padding=appended, output_size=wanted, **options, **channels)
+    if output_size is not None or output_padding != "0":
+        raise InputError("wrong.direction")
+    return Geometry.conv(sizes, **options, **channels)
+
+
+def _takes_a_layer(transposed: bool | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a layer in place of its argument ``geometry``.
+
+    Args:
+        transposed: the direction of the layer. Default: by an option
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        of_layer = dict(signature(_geometry, eval_str=True).parameters)
+        fixed: dict[str, Any] = {} if transposed is None else {of_layer.pop("transposed").name: transposed}
+
+        @wraps(function)
+        def command(**options: Any) -> None:
+            geometry = _geometry(**{name: options.pop(name) for name in of_layer}, **fixed)
+            function(geometry=geometry, **options)
+
+        parameters: list[Parameter] = []
+        for parameter in signature(function, eval_str=True).parameters.values():
+            parameters += of_layer.values() if parameter.name == "geometry" else [parameter]
+        by_name = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+        command.__signature__ = Signature(by_name)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
+        return command
+
+    return decorate
+
+
 def _command(key: str) -> Callable[[Function], Function]:
     return app.command(key, cls=_Command, help=f"help.{key}", rich_help_panel="panel.commands")
 
@@ -99,20 +164,10 @@ def demo(
 
 
 @_command("matrix")
+@_takes_a_layer()
 def matrix(
     context: typer.Context,
-    input: Input,
-    kernel: Kernel,
-    stride: Stride = "1",
-    padding: Padding = "0",
-    dilation: Dilation = "1",
-    groups: Groups = 1,
-    in_channels: InChannels = 1,
-    out_channels: OutChannels = 1,
-    padding_mode: PaddingMode = "zeros",
-    transposed: Transposed = False,
-    output_padding: OutputPadding = "0",
-    output_size: OutputSize = None,
+    geometry: Geometry,
     weight: Annotated[Path | None, _option("weight", metavar="FILE.npy")] = None,
     out: Annotated[Path | None, _option("matrix_file", metavar="FILE")] = None,
     lang: Language = None,
@@ -120,20 +175,6 @@ def matrix(
     """Print the matrix of a layer, or save it."""
     from convmat.terminal.matrices import print_matrix, save_matrix
 
-    geometry = _geometry(
-        input,
-        kernel,
-        stride,
-        padding,
-        dilation,
-        groups,
-        in_channels,
-        out_channels,
-        padding_mode,
-        transposed,
-        output_padding,
-        output_size,
-    )
     if out is None:
         print_matrix(geometry, weight, Console(), context.obj)
     else:
@@ -141,20 +182,10 @@ def matrix(
 
 
 @_command("check")
+@_takes_a_layer()
 def check(
     context: typer.Context,
-    input: Input,
-    kernel: Kernel,
-    stride: Stride = "1",
-    padding: Padding = "0",
-    dilation: Dilation = "1",
-    groups: Groups = 1,
-    in_channels: InChannels = 1,
-    out_channels: OutChannels = 1,
-    padding_mode: PaddingMode = "zeros",
-    transposed: Transposed = False,
-    output_padding: OutputPadding = "0",
-    output_size: OutputSize = None,
+    geometry: Geometry,
     batch: Annotated[int, _option("batch", metavar="N", min=1)] = 1,
     lang: Language = None,
 ) -> None:
@@ -163,20 +194,6 @@ def check(
 
     from convmat.terminal.tables import print_comparison
 
-    geometry = _geometry(
-        input,
-        kernel,
-        stride,
-        padding,
-        dilation,
-        groups,
-        in_channels,
-        out_channels,
-        padding_mode,
-        transposed,
-        output_padding,
-        output_size,
-    )
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(geometry.weight_shape, generator=generator)
     for direction in (geometry, geometry.transpose()):
@@ -285,6 +302,101 @@ def deblur(
         console.print(line, highlight=False, soft_wrap=True)
 
 
+View = Annotated[str | None, _option("view", metavar="NAME")]
+WeightFile = Annotated[Path | None, _option("weight", metavar="FILE.npy")]
+Named = Annotated[bool, _option("names", "--names")]
+FontSize = Annotated[float | None, _option("font_size", metavar="POINTS")]
+PictureFile = Annotated[Path, _option("drawing", metavar="FILE")]
+
+
+def _drawing(key: str, **of_layer: bool) -> None:
+    """Make a command of a function of :mod:`convmat.draw`, which needs a layer and nothing else."""
+    name = key.partition(".")[2]
+
+    @drawings.command(name, cls=_Command, help=f"help.{key}", rich_help_panel="panel.commands")
+    @_takes_a_layer(**of_layer)
+    def command(
+        context: typer.Context,
+        geometry: Geometry,
+        weight: WeightFile = None,
+        names: Named = False,
+        font_size: FontSize = None,
+        out: PictureFile = Path(f"{name}.png"),
+        lang: Language = None,
+    ) -> None:
+        from convmat.terminal.drawings import draw_file
+
+        draw_file(name, geometry, weight, names, out, Console(), context.obj, font_size=font_size)
+
+
+_drawing("draw.frame", transposed=True)
+_drawing("draw.stamps", transposed=True)
+_drawing("draw.phases", transposed=True)
+_drawing("draw.zero-insertion", transposed=True)
+_drawing("draw.slide")
+_drawing("draw.unfold")
+_drawing("draw.sparsity")
+_drawing("draw.padding-modes")
+_drawing("draw.overlap")
+
+
+@drawings.command("arithmetic", cls=_Command, help="help.draw.arithmetic", rich_help_panel="panel.commands")
+@_takes_a_layer()
+def arithmetic(
+    context: typer.Context,
+    geometry: Geometry,
+    view: View = None,
+    at: Annotated[str | None, _option("at", metavar="CELL")] = None,
+    so_far: Annotated[bool, _option("so_far", "--so-far")] = False,
+    weight: WeightFile = None,
+    names: Named = False,
+    font_size: FontSize = None,
+    out: PictureFile = Path("arithmetic.png"),
+    lang: Language = None,
+) -> None:
+    """Draw one step of a convolution."""
+    from convmat.terminal.drawings import draw_file
+
+    cell = None if at is None else _sizes(at, "--at")
+    options = {"view": view, "at": cell[0] if cell and len(cell) == 1 else cell, "so_far": so_far}
+    draw_file("arithmetic", geometry, weight, names, out, Console(), context.obj, font_size=font_size, **options)
+
+
+@drawings.command("animate", cls=_Command, help="help.draw.animate", rich_help_panel="panel.commands")
+@_takes_a_layer()
+def animate(
+    context: typer.Context,
+    geometry: Geometry,
+    view: View = None,
+    seconds: Annotated[float, _option("seconds", metavar="X")] = 0.7,
+    dpi: Annotated[float, _option("dpi", metavar="N")] = 100,
+    weight: WeightFile = None,
+    names: Named = False,
+    font_size: FontSize = None,
+    out: Annotated[Path, _option("animation", metavar="FILE.gif")] = Path("steps.gif"),
+    lang: Language = None,
+) -> None:
+    """Draw all steps of a convolution as an animated GIF."""
+    from convmat.terminal.drawings import animate_file
+
+    options = {"view": view, "seconds": seconds, "dpi": dpi, "font_size": font_size}
+    animate_file(geometry, weight, names, out, Console(), context.obj, **options)
+
+
+@drawings.command("gallery", cls=_Command, help="help.draw.gallery", rich_help_panel="panel.commands")
+def gallery(
+    context: typer.Context,
+    stills: Annotated[bool, _option("stills", "--stills")] = False,
+    font_size: FontSize = None,
+    out: Annotated[Path, _option("gallery", metavar="FOLDER")] = Path("convolution-arithmetic"),
+    lang: Language = None,
+) -> None:
+    """Draw the classic cases of convolution arithmetic, and more."""
+    from convmat.terminal.drawings import draw_gallery
+
+    draw_gallery(out, Console(), context.obj, stills=stills, font_size=font_size)
+
+
 @_command("methods")
 def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""
@@ -310,38 +422,6 @@ def _options(
     lang: Language = None,
 ) -> None:
     """See that a convolution is a matrix, and a transposed convolution is that matrix transposed."""
-
-
-def _geometry(
-    input: str,
-    kernel: str,
-    stride: str,
-    padding: str,
-    dilation: str,
-    groups: int,
-    in_channels: int,
-    out_channels: int,
-    padding_mode: str,
-    transposed: bool,
-    output_padding: str,
-    output_size: str | None,
-) -> Geometry:
-    channels: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "padding_mode": padding_mode}
-    sizes = _sizes(input, "--input")
-    options = {
-        "kernel_size": _sizes(kernel, "--kernel"),
-        "stride": _sizes(stride, "--stride"),
-        "padding": _padding(padding),
-        "dilation": _sizes(dilation, "--dilation"),
-        "groups": groups,
-    }
-    if transposed:
-        wanted = None if output_size is None else _sizes(output_size, "--output-size")
-        appended = _sizes(output_padding, "--output-padding")
-        return Geometry.conv_transpose(sizes, output_padding=appended, output_size=wanted, **options, **channels)
-    if output_size is not None or output_padding != "0":
-        raise InputError("wrong.direction")
-    return Geometry.conv(sizes, **options, **channels)
 
 
 def _sizes(text: str, option: str) -> tuple[int, ...]:
@@ -377,7 +457,9 @@ def main() -> None:
     try:
         texts, arguments = take_language(sys.argv[1:], os.environ)
         command = _in_words(typer.main.get_command(app), texts)
-        sys.exit(command.main(arguments or ["--help"], prog_name="convmat", standalone_mode=False, obj=texts))
+        if arguments in ([], ["draw"]):
+            arguments.append("--help")
+        sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:

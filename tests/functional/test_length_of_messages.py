@@ -77,6 +77,27 @@ CALLS = {
     "symbolic_matrix": (convmat.symbolic_matrix, {"geometry": nn.Conv2d(1, 1, 3), "in_shape": (1, 5, 6)}),
     "sparsity": (convmat.draw.sparsity, {"geometry": nn.Conv2d(1, 1, 3), "in_shape": (1, 4, 4)}),
     "overlap": (convmat.draw.overlap, {"geometry": nn.Conv2d(1, 1, 3), "in_shape": (1, 4, 4)}),
+    "draw.arithmetic": (
+        convmat.draw.arithmetic,
+        {"geometry": convmat.Geometry.conv((3, 4), 2), "view": "gather", "at": (1, 1), "input": X[0, 0, :3, :4]}
+        | {"weight": W[:1, :1, :2, :2], "ax": None, "font_size": 9, "lang": "en"},
+    ),
+    "draw.frame": (
+        convmat.draw.frame,
+        {"geometry": W[:1, :1], "input_size": (2, 3), "stride": 2, "padding": 1, "output_padding": 0, "groups": 1}
+        | {"dilation": 1, "output_size": None, "padding_mode": "zeros"},
+    ),
+    "draw.sparsity": (convmat.draw.sparsity, {"geometry": torch.ones(2, 3), "rows": [1], "entries": None}),
+    "draw.unfold": (convmat.draw.unfold, {"geometry": convmat.Geometry.conv((3,), 2), "places": [0]}),
+    "draw.padding_modes": (
+        convmat.draw.padding_modes,
+        {"geometry": convmat.Geometry.conv((3,), 3, padding=1), "modes": ["zeros"]},
+    ),
+    "draw.upsampling": (convmat.draw.upsampling, {"image": torch.ones(3, 4), "scale": 2, "kernels": ["nearest"]}),
+    "draw.animate": (
+        convmat.draw.animate,
+        {"geometry": convmat.Geometry.conv((2,), 2), "out": None, "seconds": 0.5, "dpi": 50},
+    ),
     "compare_methods": (
         lambda **arguments: list(convmat.compare_methods(**arguments)),
         {"geometry": nn.Conv2d(2, 2, (3, 2)), "input": X, "weight": W, "in_shape": (2, 5, 6)}

@@ -20,6 +20,7 @@ from rich.cells import cell_len
 import convmat
 from convmat.cli import main
 from convmat.demo import photograph as demo_photograph
+from convmat.draw import guide
 from convmat.kernel import computing
 from convmat.terminal import english
 from convmat.terminal.deblurring import make_psf
@@ -97,6 +98,58 @@ def test_matrix_saved_as_a_picture(run, tmp_path):
         assert min(picture.size) > 200
 
 
+SMALL = ("--input", "2x3", "--kernel", "3", "--stride", "2", "--padding", "1", "--output-padding", "1")
+DRAWINGS = {
+    "frame": SMALL,
+    "stamps": SMALL,
+    "phases": SMALL,
+    "zero-insertion": SMALL,
+    "slide": ("--input", "3x6", "--kernel", "2x3"),
+    "unfold": ("--input", "3x6", "--kernel", "2x3"),
+    "sparsity": ("--input", "4x4", "--kernel", "3", "--names"),
+    "padding-modes": ("--input", "6", "--kernel", "5", "--padding", "2"),
+    "overlap": (*SMALL, "--transposed"),
+    "arithmetic": (*SMALL, "--transposed", "--view", "gather", "--at", "1x2"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.filterwarnings("ignore:no installed font")
+def test_draw(name, run, tmp_path):
+    done = run("draw", name, *DRAWINGS[name])
+    assert (done.returncode, done.stderr) == (0, "")
+    width, height = re.fullmatch(rf"{name}\.png: (\d+) x (\d+) pixels\n", done.stdout).groups()
+    with Image.open(tmp_path / f"{name}.png") as picture:
+        assert np.abs(np.subtract(picture.size, (int(width), int(height)))).max() <= 1
+    done = run("draw", name, *DRAWINGS[name], "--lang", "zh", "--font-size", "12", "--out", "x.svg")
+    assert done.stderr == ""
+    assert done.stdout.startswith("x.svg：")
+    assert (tmp_path / "x.svg").stat().st_size > 5000
+
+
+def test_draw_has_every_figure_of_a_layer(run):
+    listed = set(re.findall(r"^│ ([a-z][a-z-]+) ", run("draw").stdout, re.MULTILINE))
+    assert listed == {*DRAWINGS, "animate", "gallery"}
+    others = {"Animation", "upsampling"}  # no pictures of a layer
+    assert {name.replace("_", "-") for name in convmat.draw.__all__} - others == listed
+
+
+def test_draw_takes_a_weight(run, tmp_path):
+    np.save(tmp_path / "w.npy", np.arange(9.0).reshape(1, 1, 3, 3) - 4)
+    done = run("draw", "animate", *SMALL, "--transposed", "--weight", "w.npy", "--seconds", "0.2", "--dpi", "50")
+    assert re.fullmatch(r"steps\.gif: 6 steps, \d+ x \d+ pixels\n", done.stdout)
+    with Image.open(tmp_path / "steps.gif") as picture:
+        assert picture.n_frames == 6
+
+
+def test_draw_gallery(run, tmp_path, monkeypatch):
+    few = guide.cases()[:2]
+    monkeypatch.setattr(guide, "cases", lambda: few)
+    done = run("draw", "gallery", "--stills", "--out", "here")
+    assert done.stdout == f"{Path('here') / 'index.html'}: 2 pictures\n"
+    assert sorted(path.suffix for path in (tmp_path / "here").iterdir()) == [".html", ".png", ".png"]
+
+
 def test_large_matrices_are_not_printed(run, tmp_path):
     done = run("matrix", "--input", "200x300", "--kernel", 3)
     assert done.returncode == 0
@@ -138,7 +191,8 @@ def test_no_line_is_wider_than_the_terminal(run, columns, language):
         ("check", "--input", "9x8", "--kernel", "3x2"),
         ("methods",),
         ("--help",),
-        *((command, "--help") for command in ("demo", "matrix", "check", "upsample", "methods")),
+        *((command, "--help") for command in ("demo", "matrix", "check", "draw", "upsample", "methods")),
+        *(("draw", command, "--help") for command in ("frame", "arithmetic", "animate", "gallery")),
     ):
         done = run(*arguments, "--lang", language, columns=columns)
         assert done.returncode == 0
@@ -319,6 +373,13 @@ WRONG = {
     "memory": (("check", "--input", "20000x20000", "--kernel", "3", "--batch", "99999"), "not enough memory"),
     "32 bits": (("upsample", "float.tiff", "--scale", "2", "--out", "o.png"), "32 bits without a known white"),
     "report": (("demo", "--out", "text.txt"), "text.txt"),
+    "drawing": (("draw", "slide", *LAYER, "--out", "x.bmp"), "need an ending out of .png, .svg, .pdf"),
+    "animation": (("draw", "animate", *LAYER, "--out", "x.png"), "need an ending out of .gif"),
+    "a folder to draw to": (("draw", "slide", *LAYER, "--out", "none/x.png"), "there is no folder none"),
+    "a cell": (("draw", "arithmetic", *LAYER, "--at", "9x9"), "at=(9, 9) is no output cell"),
+    "names and numbers": (("draw", "slide", *LAYER, "--names", "--weight", "w.npy"), "exclude each other"),
+    "no such drawing": (("draw", "frobnicate"), "No such command 'frobnicate'"),
+    "a folder for the gallery": (("draw", "gallery", "--out", "text.txt"), "text.txt"),
 }
 
 

@@ -51,7 +51,7 @@ def test_every_text_is_used_and_there():
         if path.name not in ("english.py", "chinese.py")
     )
     short = {
-        "help": r'_command\("{}"\)',
+        "help": r'(?:_command|_drawing)\("{}"',
         "option": r'(?:_option|_of_layer)\("{}"',
         "report": r'say\("{}"',
         "table": '"{}"',

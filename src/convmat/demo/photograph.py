@@ -13,9 +13,9 @@ from convmat.checking.comparing import compare_methods
 from convmat.geometry import Geometry
 from convmat.methods import METHODS
 from convmat.planning import run
+from convmat.progress import bar
 from convmat.tensors.memory import human
 from convmat.terminal.picture_files import photograph_path, read_picture
-from convmat.terminal.progress import bar
 from convmat.terminal.tables import Row, calls_native, comparison_row, describe, native_row, print_table
 from convmat.terminal.texts import Texts
 from convmat.upsampling import upsample, upsampling_kernel

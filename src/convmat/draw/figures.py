@@ -2,25 +2,122 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convmat.draw.colors import WHITE, ink_on
+from convmat.geometry import GeometryError, shown
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from convmat.draw.picture import Picture
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure that belongs to no window.
+SMALLEST_FONT, LARGEST_FONT = 1.0, 200.0
 
-    Args:
-        width, height: in inches.
+
+def check_matplotlib() -> None:
+    """Check that matplotlib is there.
 
     Raises:
-        ModuleNotFoundError: if matplotlib is missing, with the command that installs it.
+        ModuleNotFoundError: if it is missing, with the command that installs it.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"convmat.draw needs matplotlib ({error}): 'pip install matplotlib' installs it", name=error.name
         ) from None
-    return Figure(figsize=(width, height), layout="constrained")
+
+
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Picture:
+    """An empty figure that belongs to no window.
+
+    Args:
+        width, height: in inches.
+        layout: matplotlib's engine that places axes, if any. Default: ``"constrained"``
+    """
+    from convmat.draw.picture import Picture
+
+    return Picture(figsize=(width, height), layout=layout)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that axes belong to."""
+    figure = ax.get_figure()
+    if figure is None:
+        raise GeometryError("ax= belongs to no figure any more")
+    return figure  # type: ignore[return-value]
+
+
+def check_ax(ax: Any) -> None:
+    """Check that what was given as ``ax`` can be drawn on."""
+    if ax is not None and not hasattr(ax, "add_patch"):
+        raise TypeError(f"ax={shown(ax)} must be matplotlib's Axes, as figure.add_subplot() gives")
+
+
+def checked_font(font_size: Any, default: float) -> float:
+    """The size of letters in points."""
+    if font_size is None:
+        return default
+    if not isinstance(font_size, int | float) or isinstance(font_size, bool):
+        raise TypeError(f"font_size={shown(font_size)} must be a number of points")
+    if not SMALLEST_FONT <= font_size <= LARGEST_FONT:
+        raise GeometryError(
+            f"font_size={shown(font_size)} is out of range: need {SMALLEST_FONT:g} <= font_size <= {LARGEST_FONT:g}"
+        )
+    return float(font_size)
+
+
+def ink_of(ax: Axes) -> str:
+    """The ink for words outside of cells: legible on what lies behind the axes."""
+    from matplotlib.colors import to_rgba
+
+    color = to_rgba(figure_of(ax).get_facecolor())
+    return ink_on(color[:3] if color[3] > 0.5 else WHITE)
+
+
+def size_in_points(text: str, families: Sequence[str], bold: bool = False) -> tuple[float, float]:
+    """The width and the height of a text in letters of one point."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    large = 60  # where rounding to pixels does not matter; it makes small letters up to 8 % wider
+    renderer = RendererAgg(8, 8, 72)  # type: ignore[no-untyped-call]
+    font = FontProperties(family=list(families), size=large, weight="bold" if bold else "normal")
+    sizes = [
+        renderer.get_text_width_height_descent(line, font, False)[:2]  # type: ignore[no-untyped-call]
+        for line in text.split("\n")
+    ]
+    width, height = max(w for w, _ in sizes), sum(h for _, h in sizes)
+    return 1.1 * float(width) / large, float(height) / large
+
+
+def points_of(ax: Axes) -> tuple[float, float]:
+    """The width and the height of axes in points."""
+    box, dpi = ax.get_window_extent(), figure_of(ax).dpi
+    return box.width * 72 / dpi, box.height * 72 / dpi
+
+
+def panels(ax: Axes | None, count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Axes side by side, on given ones or in a new figure.
+
+    Args:
+        ax: to divide. Default: a new figure
+        count: how many.
+        width, height: of each in a new figure, in inches.
+    """
+    check_ax(ax)
+    if ax is None:
+        ax = new_figure(count * width, height, layout=None).add_axes((0.0, 0.0, 1.0, 1.0))
+    ax.axis("off")
+    share = 1 / count
+    places = [ax.inset_axes((number * share + 0.03 * share, 0.02, 0.94 * share, 0.84)) for number in range(count)]
+    return figure_of(ax), places
+
+
+def share_that_fits(ax: Axes, width: float, height: float) -> float:
+    """How much smaller, at most as large, something of a size in points has to be to fit axes."""
+    room = points_of(ax)
+    return min(room[0] / width, room[1] / height, 1.0)

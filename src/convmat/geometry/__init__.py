@@ -12,6 +12,7 @@ to build, closed forms stand beside it; the tests hold the two together.
 """
 
 from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
+from convmat.geometry.boards import INSERTED, PADDED, Board, Canvas, canvas, inserted_board, padded_board
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
@@ -19,9 +20,13 @@ from convmat.geometry.product import Geometry, geometry_of
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 
 __all__ = [
+    "INSERTED",
+    "PADDED",
     "PADDING_MODES",
     "Axis",
+    "Board",
     "Border",
+    "Canvas",
     "Cycle",
     "Geometry",
     "GeometryError",
@@ -31,14 +36,17 @@ __all__ = [
     "Phase",
     "PhaseWindow",
     "an_int",
+    "canvas",
     "check_padding_mode",
     "check_positive",
     "geometry_of",
+    "inserted_board",
     "ints",
     "kept_range",
     "kind_of",
     "layer_arguments",
     "middle_start",
+    "padded_board",
     "per_axis_ints",
     "per_axis_padding",
     "shortened",

@@ -474,6 +474,14 @@ class Axis:
             for r in range(self.stride)
         )
 
+    def residues(self) -> IntArray:
+        """The number of the phase that feeds each output of Cᵀ, of shape (inputs,): ``(i + lo) % stride``.
+
+        >>> Axis.conv_transpose(3, kernel=3, stride=2, padding=1).residues()
+        array([1, 0, 1, 0, 1])
+        """
+        return (np.arange(self.inputs, dtype=np.int64) + self.lo) % self.stride
+
     def phase_table(self) -> IntArray:
         """The phases as an array of shape (stride, longest shift + 1): the tap of each residue and shift, or -1."""
         table = np.full((self.stride, (self.extent - 1) // self.stride + 1), -1, dtype=np.int64)

@@ -253,6 +253,17 @@ class Geometry:
         modes = {axis.padding_mode for axis in self.axes}
         return modes.pop() if len(modes) == 1 else "mixed"
 
+    def weight_channels(self, out_channel: int, in_channel: int) -> tuple[int, int] | None:
+        """Where the weight holds the kernel from a channel of the input to one of the output; ``None`` across groups.
+
+        >>> Geometry.conv((5,), 3, groups=2, in_channels=4, out_channels=2).weight_channels(1, 3)
+        (1, 1)
+        """
+        per_out, per_in = self.out_channels // self.groups, self.in_channels // self.groups
+        if out_channel // per_out != in_channel // per_in:
+            return None
+        return (in_channel, out_channel % per_out) if self.transposed else (out_channel, in_channel % per_in)
+
     # -- the same map, otherwise ---------------------------------------------------------------------------------------
 
     def transpose(self) -> Geometry:

@@ -59,10 +59,11 @@ def _entry_name(geometry: Geometry, channel: int, tap: int) -> str:
         inputs = geometry.in_channels // geometry.groups
         channels = (channel // per_group * inputs + int(other), channel % per_group)
     meeting = product(*(tap_sets[number] for tap_sets, number in zip(sets, numbers, strict=True)))
-    return "+".join(_tap_name(geometry, (*channels, *taps)) for taps in meeting)
+    return "+".join(tap_name(geometry, (*channels, *taps)) for taps in meeting)
 
 
-def _tap_name(geometry: Geometry, index: Sequence[int]) -> str:
+def tap_name(geometry: Geometry, index: Sequence[int]) -> str:
+    """What a tap is called, by its index in the weight."""
     if geometry.weight_shape[:2] == (1, 1) and max(geometry.kernel_size) <= 10:
         return "w" + "".join(map(str, index[2:]))
     return f"w[{','.join(map(str, index))}]"

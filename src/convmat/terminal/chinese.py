@@ -27,6 +27,43 @@ WORDS = {
         "16 位的灰度图，只要输出格式放得下，就保持 16 位；其余图片每个通道 8 位。动图只取第一帧。"
     ),
     "help.deblur": ("把照片模糊、加噪声、再复原；三张并排写出。\n\n`convmat deblur --psf motion:15:30 --method lsmr`"),
+    "help.draw": "画出一层：一步步地画、画印记、画矩阵；或画一个图库。",
+    "help.draw.arithmetic": """画出卷积或转置卷积的一步。
+
+`convmat draw arithmetic --input 2x3 --kernel 3 --stride 2 --padding 1 --transposed --view gather`""",
+    "help.draw.animate": """把所有步骤画成 GIF 动画。
+
+`convmat draw animate --input 2x3 --kernel 3 --stride 2 --padding 1 --output-padding 1 --transposed`""",
+    "help.draw.frame": """画出转置卷积的印记之和，输出是其中的一个方框。
+
+`convmat draw frame --input 2x3 --kernel 3 --stride 2 --padding 1 --output-padding 1`""",
+    "help.draw.stamps": """画出转置卷积每个输入的印记，以及它们的和。
+
+`convmat draw stamps --input 3 --kernel 4 --stride 2 --padding 1`""",
+    "help.draw.phases": """画出转置卷积的哪些抽头产生哪些输出。
+
+`convmat draw phases --input 2x3 --kernel 3 --stride 2`""",
+    "help.draw.zero-insertion": """把转置卷积画成对插零后的输入的普通卷积。
+
+`convmat draw zero-insertion --input 2x3 --kernel 2x3 --stride 2x3`""",
+    "help.draw.slide": """画出卷积核的三个位置，以及各自得到的输出。
+
+`convmat draw slide --input 3x6 --kernel 2x3`""",
+    "help.draw.unfold": """把卷积画成一次矩阵乘法（im2col）。
+
+`convmat draw unfold --input 3x6 --kernel 2x3`""",
+    "help.draw.sparsity": """画出一层的矩阵。
+
+`convmat draw sparsity --input 4x4 --kernel 3 --names`""",
+    "help.draw.padding-modes": """画出一层在各种填充模式下的矩阵。
+
+`convmat draw padding-modes --input 6 --kernel 5 --padding 2 --names`""",
+    "help.draw.overlap": """画出转置卷积的每个输出有多少个抽头到达。
+
+`convmat draw overlap --input 4x6 --kernel 3 --stride 2 --transposed`""",
+    "help.draw.gallery": """画出卷积算术的 15 个经典情形，以及它们缺少的那些。
+
+后者是输出填充、带空洞和带分组的转置卷积、与步长一样大的卷积核，以及非正方形的尺寸。全部图片都在 `index.html` 里。""",
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -66,6 +103,17 @@ WORDS = {
     "option.picture_file": "要写出的图片；格式由扩展名决定。",
     "option.interpolation": "nearest、bilinear 或 bicubic。",
     "option.method": "用哪种算法；`convmat methods` 会列出全部。",
+    "option.view": "gather（收集）或 scatter（散布）。默认：有 --transposed 时 scatter，否则 gather。",
+    "option.at": "哪一格：下标（1x2），或按行数的编号。",
+    "option.so_far": "只显示到这一步为止的结果。",
+    "option.names": "写抽头和格子的名字，不写数字。",
+    "option.font_size": "格子里文字的大小；图随之变大。",
+    "option.drawing": "图片：.png、.svg 或 .pdf。",
+    "option.animation": "动画。",
+    "option.seconds": "每一步显示多久。",
+    "option.dpi": "每英寸的像素数。",
+    "option.stills": "各画一步存为 .png，而不是把所有步骤存为 .gif。",
+    "option.gallery": "图库的文件夹。",
     # -- what is wrong --
     "wrong.language": "--lang {language!r} 不认识：可选 {known}",
     "wrong.sizes": "{option} {text!r} 必须是用 x 连接的整数，例如 4x5",
@@ -77,6 +125,7 @@ WORDS = {
     "wrong.memory": "内存不够计算这一层；请减小尺寸、通道数或样本数",
     "wrong.ending": "--out {out}：扩展名必须是 {endings} 之一",
     "wrong.weight_in_picture": "--weight {file} 只用于数值：图片只显示哪个抽头在哪里",
+    "wrong.names_and_weight": "--weight {file} 与 --names 不能同时使用：抽头要么写数字，要么写名字",
     "wrong.weight": "--weight {file} 不是 NumPy 的 .npy 格式的数值数组",
     "wrong.weight_shape": "--weight {file} 的形状是 {shape}：应为 {needed}",
     "wrong.picture": "{path} 不是可以读取的图片：{error}",
@@ -90,6 +139,7 @@ WORDS = {
     "busy.comparing": "正在与 PyTorch 比较",
     "busy.upsampling": "正在放大",
     "busy.deblurring": "正在去模糊",
+    "busy.drawing": "正在画图",
     # -- norms and deblurring --
     "norms.layer": "层",
     "norms.sizes": "尺寸",
@@ -126,6 +176,8 @@ WORDS = {
     "picture.frames": "{path} 里有 {frames} 张图，只放大第一张",
     "picture.read_8_bits": "{path} 每个通道有 16 位，只读取其中 8 位；灰度图可以保持 16 位",
     "picture.write_8_bits": "{path}：16 位只写出 8 位，因为 {format} 只能存 8 位；改用 .png 可以保持 16 位",
+    "draw.animated": "{out}：{frames} 步，{width} x {height} 像素",
+    "draw.gallery": "{index}：{count} 张图",
     # -- the demo --
     "demo.matrix": "1. 卷积就是一个矩阵",
     "demo.matrix.shapes": "4x4 的输入和 3x3 的卷积核，得到 2x2 的输出。",

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError
 from convmat.operators import ConvOperator, Solution, blur_operator, crop_to_data, richardson_lucy
+from convmat.progress import spinner
 from convmat.terminal.picture_files import check_writable, photograph_path, read_picture, write_picture
-from convmat.terminal.progress import spinner
 
 METHODS = ("rl", "lsmr")
 _GAP = 4  # pixels between the pictures

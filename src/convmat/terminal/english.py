@@ -29,6 +29,44 @@ animation the first frame is taken.""",
     "help.deblur": """Blur a photograph, add noise, restore it; write the three side by side.
 
 `convmat deblur --psf motion:15:30 --method lsmr`""",
+    "help.draw": "Draw a layer step by step, by its stamps, by its matrix; or a gallery of them.",
+    "help.draw.arithmetic": """Draw one step of a convolution or of a transposed one.
+
+`convmat draw arithmetic --input 2x3 --kernel 3 --stride 2 --padding 1 --transposed --view gather`""",
+    "help.draw.animate": """Draw all steps as an animated GIF.
+
+`convmat draw animate --input 2x3 --kernel 3 --stride 2 --padding 1 --output-padding 1 --transposed`""",
+    "help.draw.frame": """Draw the sum of the stamps of a transposed convolution, and the output as a frame on it.
+
+`convmat draw frame --input 2x3 --kernel 3 --stride 2 --padding 1 --output-padding 1`""",
+    "help.draw.stamps": """Draw the stamp of each input of a transposed convolution, and their sum.
+
+`convmat draw stamps --input 3 --kernel 4 --stride 2 --padding 1`""",
+    "help.draw.phases": """Draw which taps feed which outputs of a transposed convolution.
+
+`convmat draw phases --input 2x3 --kernel 3 --stride 2`""",
+    "help.draw.zero-insertion": """Draw a transposed convolution as a convolution of an input with zeros inserted.
+
+`convmat draw zero-insertion --input 2x3 --kernel 2x3 --stride 2x3`""",
+    "help.draw.slide": """Draw three places of the kernel, and the output that each makes.
+
+`convmat draw slide --input 3x6 --kernel 2x3`""",
+    "help.draw.unfold": """Draw a convolution as one matrix product (im2col).
+
+`convmat draw unfold --input 3x6 --kernel 2x3`""",
+    "help.draw.sparsity": """Draw the matrix of a layer.
+
+`convmat draw sparsity --input 4x4 --kernel 3 --names`""",
+    "help.draw.padding-modes": """Draw the matrix of a layer under each padding mode.
+
+`convmat draw padding-modes --input 6 --kernel 5 --padding 2 --names`""",
+    "help.draw.overlap": """Draw how many taps reach each output of a transposed convolution.
+
+`convmat draw overlap --input 4x6 --kernel 3 --stride 2 --transposed`""",
+    "help.draw.gallery": """Draw the 15 classic cases of convolution arithmetic, and those that they lack.
+
+These are output padding, dilated and grouped transposed convolutions, kernels as large as the stride, and sizes that
+are not square. `index.html` shows all of them.""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -68,6 +106,17 @@ animation the first frame is taken.""",
     "option.picture_file": "The picture to write; its ending says the format.",
     "option.interpolation": "nearest, bilinear or bicubic.",
     "option.method": "How to compute it; `convmat methods` lists the ways.",
+    "option.view": "gather or scatter. Default: scatter with --transposed, else gather.",
+    "option.at": "The cell: its index (1x2), or its number in row-major order.",
+    "option.so_far": "Only what the steps up to this one have made.",
+    "option.names": "Names of taps and cells in place of numbers.",
+    "option.font_size": "Of the words in cells; the picture grows with it.",
+    "option.drawing": "The picture: .png, .svg or .pdf.",
+    "option.animation": "The animation.",
+    "option.seconds": "How long each step is shown.",
+    "option.dpi": "Pixels per inch.",
+    "option.stills": "One step of each as .png, not all as .gif.",
+    "option.gallery": "Folder for the gallery.",
     # -- what is wrong --
     "wrong.language": "--lang {language!r} is unknown: need one of {known}",
     "wrong.sizes": "{option} {text!r} must be integers joined by x, as in 4x5",
@@ -81,6 +130,7 @@ animation the first frame is taken.""",
     ),
     "wrong.ending": "--out {out}: need an ending out of {endings}",
     "wrong.weight_in_picture": "--weight {file} goes with numbers: a picture shows which tap is where",
+    "wrong.names_and_weight": "--weight {file} and --names exclude each other: taps are shown by number or by name",
     "wrong.weight": "--weight {file} is no array of numbers in NumPy's .npy format",
     "wrong.weight_shape": "--weight {file} has shape {shape}: need {needed}",
     "wrong.picture": "{path} is no picture that can be read: {error}",
@@ -94,6 +144,7 @@ animation the first frame is taken.""",
     "busy.comparing": "comparing with PyTorch",
     "busy.upsampling": "upsampling",
     "busy.deblurring": "deblurring",
+    "busy.drawing": "drawing",
     # -- norms and deblurring --
     "norms.layer": "layer",
     "norms.sizes": "sizes",
@@ -130,6 +181,8 @@ animation the first frame is taken.""",
     "picture.frames": "{path} holds {frames} pictures; the first alone is upsampled",
     "picture.read_8_bits": "{path} has 16 bits per channel, of which 8 are read; a grey picture keeps 16",
     "picture.write_8_bits": "{path}: 16 bits are cut to 8, which is what {format} holds; .png would keep them",
+    "draw.animated": "{out}: {frames} steps, {width} x {height} pixels",
+    "draw.gallery": "{index}: {count} pictures",
     # -- the demo --
     "demo.matrix": "1. A convolution is a matrix",
     "demo.matrix.shapes": "A 4x4 input and a 3x3 kernel give a 2x2 output.",

@@ -18,12 +18,12 @@ from torch import Tensor
 from convmat import draw, matrices
 from convmat.geometry import Geometry
 from convmat.matrices.symbols import symbolic_matrix
-from convmat.terminal.progress import spinner
+from convmat.progress import spinner
 from convmat.terminal.tables import describe
 from convmat.terminal.texts import InputError, Texts
 
 _MOST_PRINTED = 64
-_PICTURES = (".png", ".svg", ".pdf")
+PICTURES = (".png", ".svg", ".pdf")
 _LETTERS = ascii_letters + digits
 _NUMBER = re.compile(r"-?[\d.]+(?:e[+-]?\d+)?")
 
@@ -128,13 +128,13 @@ def _widest(cells: Sequence[Sequence[str]]) -> int:
 def save_matrix(geometry: Geometry, weight_file: Path | None, out: Path, console: Console, texts: Texts) -> None:
     """Save a matrix as SciPy's .npz, or as a picture."""
     ending = out.suffix.lower()
-    if ending not in (".npz", *_PICTURES):
-        raise InputError("wrong.ending", out=out, endings=", ".join((".npz", *_PICTURES)))
+    if ending not in (".npz", *PICTURES):
+        raise InputError("wrong.ending", out=out, endings=", ".join((".npz", *PICTURES)))
     if weight_file is not None and ending != ".npz":
         raise InputError("wrong.weight_in_picture", file=weight_file)
     with spinner(texts("busy.matrix")):
         if ending == ".npz":
-            _save_npz(geometry, _weight(geometry, weight_file), out)
+            _save_npz(geometry, read_weight(geometry, weight_file), out)
         else:
             draw.sparsity(geometry).savefig(out, dpi=150)
     rows, columns = geometry.matrix_shape
@@ -157,11 +157,12 @@ def _size(geometry: Geometry, texts: Texts) -> str:
 
 
 def _numbers(geometry: Geometry, weight_file: Path) -> list[list[str]]:
-    dense = matrices.dense(geometry, _weight(geometry, weight_file))
+    dense = matrices.dense(geometry, read_weight(geometry, weight_file))
     return [[f"{value:.4g}" for value in row] for row in dense.tolist()]
 
 
-def _weight(geometry: Geometry, file: Path | None) -> Tensor:
+def read_weight(geometry: Geometry, file: Path | None) -> Tensor:
+    """The weight in a file, or one whose taps are numbered."""
     shape = geometry.weight_shape
     if file is None:
         return torch.arange(1.0, prod(shape) + 1).reshape(shape)

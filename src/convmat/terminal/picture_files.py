@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.terminal.progress import bar
+from convmat.progress import bar
 from convmat.terminal.texts import InputError
 from convmat.upsampling import check_upsampling_fits, upsample, upsampling_kernel
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from convmat.checking.comparing import Comparison, compare_methods
 from convmat.geometry import Geometry
 from convmat.methods import METHODS
+from convmat.progress import bar
 from convmat.tensors.calls import call_of
 from convmat.tensors.memory import human
-from convmat.terminal.progress import bar
 from convmat.terminal.texts import Texts
 
 
