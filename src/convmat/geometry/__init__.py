@@ -14,8 +14,9 @@ to build, closed forms stand beside it; the tests hold the two together.
 from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
+from convmat.geometry.parts import Piece, pieces
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
-from convmat.geometry.product import Geometry, geometry_of
+from convmat.geometry.product import Geometry, Part, geometry_of
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "GeometryError",
     "IntArray",
     "Padding",
+    "Part",
     "PerAxis",
     "Phase",
     "PhaseWindow",
+    "Piece",
     "an_int",
     "check_padding_mode",
     "check_positive",
@@ -41,6 +44,7 @@ __all__ = [
     "middle_start",
     "per_axis_ints",
     "per_axis_padding",
+    "pieces",
     "shortened",
     "shown",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,10 +13,14 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError
 from convmat.operators.base import Operator, Scalar
+from convmat.operators.blocks import Chunks, is_dask
+from convmat.operators.boxes import Box, Read
 from convmat.operators.circulant import Blocks
 from convmat.tensors.memory import check_fits
 
 if TYPE_CHECKING:
+    import dask.array as da
+
     from convmat.operators.scipy_interface import SciPyOperator
     from convmat.operators.solvers.solution import Solution
     from convmat.operators.torus import NormBounds
@@ -27,6 +31,7 @@ class LinearOperator(Operator):
 
     ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices:
     see :meth:`ConvOperator.map`.
+    Of a dask array of shape (..., *in_shape) ``op @ x`` makes a lazy one: see :meth:`ConvOperator.chunks`.
     ``op2 @ op1`` composes, ``+``, ``-`` and multiples by numbers are again operators.
     """
 
@@ -51,6 +56,14 @@ class LinearOperator(Operator):
         """The operator made of other tensors, taken one by one."""
         return self
 
+    @abstractmethod
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks of ``op @ x`` for a dask array x with these chunks; see :meth:`ConvOperator.chunks`."""
+
+    @abstractmethod
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+
     @property
     def H(self) -> LinearOperator:  # noqa: N802
         """The adjoint: the transpose with complex conjugated entries."""
@@ -60,9 +73,13 @@ class LinearOperator(Operator):
     def __matmul__(self, x: Tensor) -> Tensor: ...
     @overload
     def __matmul__(self, x: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __matmul__(self, x: da.Array) -> da.Array: ...
 
-    def __matmul__(self, x: Tensor | LinearOperator) -> Tensor | LinearOperator:
-        return Product.of(self, x) if isinstance(x, LinearOperator) else self.map(x)
+    def __matmul__(self, x: Any) -> Any:
+        if isinstance(x, LinearOperator):
+            return Product.of(self, x)
+        return self.map_lazily(x) if is_dask(x) else self.map(x)
 
     def __mul__(self, factor: Scalar) -> LinearOperator:
         if not _is_scalar(factor):
@@ -327,6 +344,23 @@ class Product(Pair):
         """Map a batch."""
         return self.left.apply(self.right.apply(x))
 
+    def box(self, read: Read, box: Box) -> Tensor:
+        """The cells in a box: the left one's, of what the right one makes for it."""
+        return self.left.box(lambda ranges: self.right.box(read, box.of(ranges)), box)
+
+    def sensitivity(self) -> Read:
+        """Of the left one, mapped by the right one's transpose."""
+        back, of_left = self.right.T, self.left.sensitivity()
+        return lambda ranges: back.box(of_left, Box(ranges))
+
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks after both."""
+        return self.left.chunks(self.right.chunks(chunks))
+
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+        return self.left.map_lazily(self.right.map_lazily(x))
+
     @property
     def T(self) -> Product:  # noqa: N802
         """The transpose: that of the factors, in the other order."""
@@ -370,6 +404,24 @@ class Sum(Pair):
     def apply(self, x: Tensor) -> Tensor:
         """Map a batch."""
         return self.left.apply(x) + self.right.apply(x)
+
+    def box(self, read: Read, box: Box) -> Tensor:
+        """The cells in a box: the sum of both."""
+        return self.left.box(read, box) + self.right.box(read, box)
+
+    def sensitivity(self) -> Read:
+        """The sum of both."""
+        left, right = self.left.sensitivity(), self.right.sensitivity()
+        return lambda ranges: left(ranges) + right(ranges)
+
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks of the left one: those of the right one are cut to them."""
+        return self.left.chunks(chunks)
+
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+        found = self.left.map_lazily(x)
+        return found + self.right.map_lazily(x).rechunk(found.chunks)
 
     @property
     def T(self) -> Sum:  # noqa: N802
