@@ -6,6 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Number
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from convmat.geometry import GeometryError
 from convmat.operators.base import Operator, Scalar
 from convmat.operators.blocks import Chunks, is_dask
-from convmat.operators.boxes import Box, Read
+from convmat.operators.boxes import Box, Cost, Read
 from convmat.operators.circulant import Blocks
 from convmat.tensors.memory import check_fits
 
@@ -107,13 +108,18 @@ class LinearOperator(Operator):
 
     def solve(
         self,
-        y: Tensor,
+        y: Tensor | da.Array,
         method: str = "auto",
         damp: float | Tensor = 0,
         x0: Tensor | None = None,
         tol: float | None = None,
         maxiter: int | None = None,
         callback: Callable[[int, Tensor], object] | None = None,
+        *,
+        store: str | PathLike[str] | None = None,
+        memory: int | str = "2GiB",
+        overwrite: bool = False,
+        resume: bool = False,
     ) -> Solution:
         r"""Solve for the x that minimises ``|op @ x - y|² + damp² |x|²``, for every item of a batch by itself.
 
@@ -123,8 +129,12 @@ class LinearOperator(Operator):
         Gradients flow to y, to damp and to the weights by the implicit rule, with further solves instead of stored
         iterations; there are none of second order, and none to x0.
 
+        Of a dask array y the solver works on a disk, block by block; x is a dask array then, and there are no
+        gradients and no batches. Whatever computes, results are the same to the last bit.
+
         Args:
-            y: of shape (\*batch, \*out_shape), any batch or none, in single or double precision.
+            y: of shape (\*batch, \*out_shape), any batch or none, in single or double precision; or a dask array of
+                shape out_shape.
             method: ``"lsmr"`` (Fong and Saunders 2011), which suits every operator; ``"cg"``, conjugate gradients on
                 the normal equations, whose accuracy suffers from the square of the condition number; ``"fft"``,
                 exact, for block-circulant operators; ``"direct"``, by the singular values of the dense matrix. Default:
@@ -138,6 +148,13 @@ class LinearOperator(Operator):
             maxiter: the most iterations. Default: four times the smaller size of the matrix, at least 100, at most
                 10,000
             callback: called as ``callback(iteration, x)`` after each iteration.
+            store: for a dask array: a folder for the vectors, x among them. Eleven of the size of x or y are checked to
+                fit for lsmr, ten for cg; at the end x alone is kept, as an array in the zarr format.
+            memory: for a dask array: bytes that all processes may take together, or a text as ``"2GiB"``. Default:
+                ``"2GiB"``
+            overwrite: whether to delete what an earlier call has left in the store. Default: ``False``
+            resume: whether to go on with it, from the last iteration that is whole. Data, operator, method and damping
+                must be the same. Default: ``False``
 
         Returns:
             A :class:`~convmat.operators.Solution` with ``x``, ``iterations``, ``residual`` (the norm of
@@ -157,8 +174,9 @@ class LinearOperator(Operator):
         (True, 'solved by singular values')
         """
         from convmat.operators.solvers.solving import solve
+        from convmat.operators.volumes.job import Stored
 
-        return solve(self, y, method, damp, x0, tol, maxiter, callback)
+        return solve(self, y, method, damp, x0, tol, maxiter, callback, Stored(store, memory, overwrite, resume))
 
     # -- singular values -----------------------------------------------------------------------------------------------
 
@@ -304,6 +322,11 @@ class Pair(LinearOperator):
         """Whether gradients may be asked of the entries of either."""
         return self.left.requires_grad or self.right.requires_grad
 
+    @property
+    def rounds_globally(self) -> bool:
+        """Whether boxes of either are mapped by spectra."""
+        return self.left.rounds_globally or self.right.rounds_globally
+
     def dense_blocks(self) -> Blocks:
         """The matrix."""
         from convmat.operators.spectra import check_dense
@@ -347,6 +370,12 @@ class Product(Pair):
     def box(self, read: Read, box: Box) -> Tensor:
         """The cells in a box: the left one's, of what the right one makes for it."""
         return self.left.box(lambda ranges: self.right.box(read, box.of(ranges)), box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box takes: the left one's, and the right one's for what that reads."""
+        left = self.left.cost(sizes)
+        right = self.right.cost(left.read)
+        return Cost(right.read, left.cells + right.cells, left.kept + right.kept, left.work + right.work)
 
     def sensitivity(self) -> Read:
         """Of the left one, mapped by the right one's transpose."""
@@ -408,6 +437,12 @@ class Sum(Pair):
     def box(self, read: Read, box: Box) -> Tensor:
         """The cells in a box: the sum of both."""
         return self.left.box(read, box) + self.right.box(read, box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box takes: that of both, one after the other."""
+        left, right = self.left.cost(sizes), self.right.cost(sizes)
+        read = tuple(map(max, left.read, right.read))
+        return Cost(read, left.cells + right.cells, left.kept + right.kept, left.work + right.work)
 
     def sensitivity(self) -> Read:
         """The sum of both."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
-from convmat.operators.boxes import Box, Read
+from convmat.operators.boxes import Box, Cost, Read
 from convmat.operators.circulant import Blocks, Circulant
 from convmat.operators.many_products import Products
 
@@ -114,6 +114,15 @@ class Operator(ABC):
     @abstractmethod
     def box(self, read: Read, box: Box) -> Tensor:
         r"""The cells in a box of ``op @ x``, of shape (batch, channels, \*sizes); ``read`` gives cells of x."""
+
+    @abstractmethod
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box of these sizes takes, in the middle of the output."""
+
+    @property
+    @abstractmethod
+    def rounds_globally(self) -> bool:
+        """Whether boxes are mapped by spectra, which round relative to the largest value of all."""
 
     @abstractmethod
     def sensitivity(self) -> Read:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise, product
 from math import isnan, prod
 from operator import getitem
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Chunks: TypeAlias = tuple[tuple[int, ...], ...]
 
 
-def is_dask(x: Any) -> bool:
+def is_dask(x: Any) -> TypeGuard[da.Array]:
     """Whether something is a dask array; dask is not imported to find out."""
     arrays = sys.modules.get("dask.array")
     return arrays is not None and isinstance(x, arrays.Array)

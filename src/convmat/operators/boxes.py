@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import TypeAlias
 
 import torch
@@ -54,6 +55,41 @@ class Box:
     def of(self, ranges: Ranges) -> Box:
         """Another box of the same items."""
         return Box(ranges, self.batch, self.usual)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the box in the middle of an operator's output takes.
+
+    Attributes:
+        read: for each axis, how many cells it reads.
+        cells: how many numbers are held at a time, about.
+        kept: how many numbers are kept for the other boxes.
+        work: in units of a number that goes through a transform, about.
+    """
+
+    read: tuple[int, ...]
+    cells: int
+    kept: int
+    work: float
+
+    @classmethod
+    def of(cls, geometry: Geometry, method: str, sizes: tuple[int, ...]) -> Cost:
+        """Of a convolution."""
+        starts = [(whole - size) // 2 for whole, size in zip(geometry.written, sizes, strict=True)]
+        ranges = [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+        read, cells, kept = (0,) * geometry.ndim, 0, 0
+        written = prod(sizes) * geometry.out_channels
+        for part in geometry.part(ranges):  # one after the other; in the middle there is one, but for small axes
+            read = tuple(map(max, read, part.geometry.read))
+            held, direct = prod(part.geometry.in_shape), part.geometry
+            direct = direct.transpose() if direct.transposed else direct
+            if by_spectra(direct, method):
+                kept = prod(_lengths(part.geometry, Box(ranges))) * geometry.in_channels
+                cells = max(cells, held + 3 * kept + written)
+            else:
+                cells = max(cells, 4 * (held + prod(part.geometry.out_shape)) + written)
+        return cls(read, cells, kept, max(kept, prod(read) * geometry.in_channels, written))
 
 
 def compute(geometry: Geometry, weight: Tensor, method: str, read: Read, box: Box) -> Tensor:
@@ -209,10 +245,13 @@ class Sensitivity:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute with one thread, in threads that others have started: as many of them as there are cores."""
+def one_thread(always: bool = False) -> Iterator[None]:
+    """Let PyTorch compute with one thread, where others compute beside it: in all threads of Python but the main one.
+
+    ``always``: there as well, so that sums are rounded in one way wherever they are made.
+    """
     before = torch.get_num_threads()
-    if threading.current_thread() is threading.main_thread() or before == 1:
+    if before == 1 or (not always and threading.current_thread() is threading.main_thread()):
         yield
         return
     torch.set_num_threads(1)  # of this thread, and of those that begin now

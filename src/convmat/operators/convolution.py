@@ -13,9 +13,9 @@ from convmat.geometry import Geometry, GeometryError, Padding, PerAxis
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.base import Scalar
 from convmat.operators.blocks import Chunks, chunks_after, multiply
-from convmat.operators.boxes import Box, Read, Sensitivity, compute
+from convmat.operators.boxes import Box, Cost, Read, Sensitivity, compute
 from convmat.operators.circulant import Blocks, Circulant, check_memory
-from convmat.operators.many_products import Products, by_spectra
+from convmat.operators.many_products import Products, by_spectra, pays_by_spectra
 from convmat.planning import check_method, run, shortcuts
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry, layer_geometry
 
@@ -158,6 +158,16 @@ class ConvOperator(LinearOperator):
     def box(self, read: Read, box: Box) -> Tensor:
         """The cells in a box of ``op @ x``."""
         return compute(self.geometry, self.weight, self.method, read, box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box of these sizes takes, in the middle of the output."""
+        return Cost.of(self.geometry, self.method, sizes)
+
+    @property
+    def rounds_globally(self) -> bool:
+        """Whether boxes are mapped by spectra."""
+        direct = self.geometry.transpose() if self.geometry.transposed else self.geometry
+        return pays_by_spectra(direct, self.method)
 
     def sensitivity(self) -> Read:
         """Gives cells of ``op.T @ 1``, from a small table."""
