@@ -14,7 +14,7 @@ to build, closed forms stand beside it; the tests hold the two together.
 from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
-from convmat.geometry.parts import Piece, pieces
+from convmat.geometry.parts import Piece, pieces, regular_pieces
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.product import Geometry, Part, geometry_of
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
@@ -45,6 +45,7 @@ __all__ = [
     "per_axis_ints",
     "per_axis_padding",
     "pieces",
+    "regular_pieces",
     "shortened",
     "shown",
 ]

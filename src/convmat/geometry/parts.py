@@ -87,3 +87,18 @@ Piece(chunk=2, first=5, end=6, start=0, stop=1)]
         if low < high:
             found.append(Piece(number, low, high, low - before, high - before))
     return found
+
+
+def regular_pieces(size: int, chunk: int, first: int, end: int) -> list[Piece]:
+    """The same of an axis of ``size`` cells that is cut into chunks of one size; the last one may be smaller.
+
+    >>> regular_pieces(9, 4, 3, 9)
+    [Piece(chunk=0, first=3, end=4, start=3, stop=4), Piece(chunk=1, first=4, end=8, start=0, stop=4), \
+Piece(chunk=2, first=8, end=9, start=0, stop=1)]
+    """
+    found = []
+    for number in range(first // chunk, -(-min(end, size) // chunk)):
+        before = number * chunk
+        low, high = max(first, before), min(end, before + chunk, size)
+        found.append(Piece(number, low, high, low - before, high - before))
+    return found

@@ -62,7 +62,7 @@ def copy(y: da.Array, disk: Disk, name: str | None, memory: int, counts: bool) -
         largest = max(largest, float(cells.real.max()))
         mark = (mark + _fingerprint(cells, region, y.shape)) % 2**64
         if name is not None:
-            disk.write_region(name, region, torch.from_numpy(cells))
+            disk.write(name, region[1:], torch.from_numpy(cells)[None])
     return Survey(total, largest, squares, f"{mark:016x}")
 
 
@@ -79,15 +79,16 @@ def _regions(y: da.Array, memory: int) -> Iterator[tuple[tuple[int, int], ...]]:
     """Whole chunks, as many as make a cube of some size, or fewer where the memory is small."""
     side = _SIDE
     while True:
-        cuts = [_merged(sizes, side) for sizes in y.chunks]
+        # All channels, for they lie together on the disk.
+        cuts = [[0, y.shape[0]], *(_merged(sizes, side) for sizes in y.chunks[1:])]
         held = 5 * y.dtype.itemsize * prod(max(b - a for a, b in pairwise(cut)) for cut in cuts)
         if held <= memory:
             break
         if side == 1:
-            largest = tuple(map(max, y.chunks))
+            largest = (y.shape[0], *map(max, y.chunks[1:]))
             raise GeometryError(
-                f"memory={human(memory)} is too little: a chunk of y, {largest}, takes {human(held)} while it is "
-                "copied; smaller chunks where y is made, or more memory, would do"
+                f"memory={human(memory)} is too little: a chunk of y with all channels, {largest}, takes {human(held)} to "
+                "copy; smaller chunks where y is made, or more memory, would do"
             )
         side //= 2
     yield from product(*(list(pairwise(cut)) for cut in cuts))

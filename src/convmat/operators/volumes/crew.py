@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +11,7 @@ from typing import Any, Protocol
 
 from convmat.operators.boxes import Ranges, one_thread
 from convmat.operators.extras import needed
+from convmat.operators.volumes.cutting import Plan
 
 
 @dataclass(frozen=True)
@@ -56,23 +59,24 @@ class Crew:
         return count, 1 if self._get is needed("dask.threaded").get else count
 
     def run(
-        self, task: Task, blocks: Sequence[Ranges], at_a_time: int, watch: Callable[[Done], None] | None = None
+        self, task: Task, blocks: Sequence[Ranges], plan: Plan, watch: Callable[[Done], None] | None = None
     ) -> list[Done]:
         """Do a task for each block; what is said of them comes in the order of the blocks.
 
         Args:
             task: for one block.
             blocks: all of them.
-            at_a_time: how many to begin before one has ended.
+            plan: says how many to begin before one has ended.
             watch: called when a block is done.
         """
         told = watch or (lambda done: None)
+        alone = _Alone(task, plan.tidies)
         if self._client is not None:
-            return self._on_cluster(_Alone(task), blocks, at_a_time, told)
-        graph = {("block", i): (_Alone(task), ranges) for i, ranges in enumerate(blocks)}
+            return self._on_cluster(alone, blocks, plan.at_a_time, told)
+        graph = {("block", i): (alone, ranges) for i, ranges in enumerate(blocks)}
         told_of = needed("dask.callbacks").Callback(posttask=lambda key, done, *others: told(done))
         with told_of:
-            found: Sequence[Done] = self._get(graph, list(graph), num_workers=at_a_time)
+            found: Sequence[Done] = self._get(graph, list(graph), num_workers=plan.at_a_time)
         return list(found)
 
     def _on_cluster(
@@ -106,7 +110,23 @@ class _Alone:
     """A task with one thread of PyTorch: there are many tasks, and each rounds in the same way wherever it is done."""
 
     task: Task
+    tidies: bool
 
     def __call__(self, ranges: Ranges) -> Done:
+        if self.tidies:
+            _let_go_at_once()
         with one_thread(always=True):
             return self.task(ranges)
+
+
+def _let_go_at_once() -> None:
+    """Let glibc give freed blocks back to the system, as it does in the beginning: it would learn to keep larger ones.
+
+    That lasts as long as the process. Other allocators do not keep as much.
+    """
+    choose = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if choose is not None:
+        choose(_MMAP_THRESHOLD, 2**18)
+
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h

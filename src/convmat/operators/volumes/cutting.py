@@ -12,7 +12,9 @@ from convmat.operators.base import Operator
 from convmat.operators.boxes import Ranges, corners
 
 _CHUNK = 2**18  # cells of a chunk on the disk: a halo reads as few of them as it can, and none of them costs much
-_OVERHEAD = 12 * 2**20  # bytes that each task takes whatever its block: buffers of files, pools of allocators
+_OVERHEAD = 8 * 2**20  # bytes that each task takes whatever its block: buffers of files and transforms
+_CACHED = 25 * 2**20  # bytes of the largest transforms that caches hold: others take half as long again for a cell
+_HELD_ON = 3.5  # times what a task takes, the allocator may keep when it has been freed
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Cut:
         ]
 
     @property
+    def stored(self) -> int:
+        """How many cells take room on the disk: chunks at the ends are as large as the others there."""
+        return self.shape[0] * prod(-(-size // n) * n for size, n in zip(self.shape[1:], self.chunks, strict=True))
+
+    @property
     def usual(self) -> tuple[int, ...]:
         """The sizes of most blocks: no larger than the volume."""
         return tuple(min(block, size) for block, size in zip(self.block, self.shape[1:], strict=True))
@@ -66,11 +73,20 @@ class Cut:
 
 @dataclass(frozen=True)
 class Plan:
-    """How both sides of an operator are cut, and how many tasks work at a time."""
+    """How both sides of an operator are cut, and how many tasks work at a time.
+
+    Attributes:
+        data: the blocks of what the operator writes.
+        scene: the blocks of what it reads.
+        at_a_time: how many tasks work at a time.
+        tidies: whether each gives back to the system what the allocator would keep for the next one. That takes time,
+            and is done where the memory asks for it.
+    """
 
     data: Cut
     scene: Cut
     at_a_time: int
+    tidies: bool
 
 
 def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
@@ -89,16 +105,17 @@ def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
     smallest = float("inf")
     for pieces in _ways(op):
         data, scene = Cut.of(op.out_shape, pieces), Cut.of(op.in_shape, pieces)
-        forward = op.cost(data.usual)
         smallest = min(smallest, sum(_bytes(op, data, scene)))
-        most = at_a_time(op, data, scene, memory, workers, processes)
-        if most < 1:
+        most = fit(op, data, scene, memory, workers, processes)
+        if most is None:
             continue
-        for tasks in {most, max(most // 2, 1)}:
-            rounds = ceil(data.count / tasks) * tasks
-            done = prod(data.block) / forward.work * tasks * data.count / rounds
-            if best is None or done > 1.02 * best[0]:  # of about equals, the larger blocks
-                best = done, Plan(data, scene, tasks)
+        work = op.cost(data.usual).work
+        if work * op.dtype.itemsize > _CACHED:
+            work *= 1.5
+        rounds = ceil(data.count / most.at_a_time) * most.at_a_time
+        done = prod(data.usual) / work * most.at_a_time * data.count / rounds
+        if best is None or done > 1.02 * best[0]:  # of about equals, the larger blocks
+            best = done, most
         if best is not None and prod(data.block) < 0.02 * prod(best[1].data.block):
             break
     if best is None:
@@ -109,17 +126,19 @@ def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
     return best[1]
 
 
-def at_a_time(op: Operator, data: Cut, scene: Cut, memory: int, workers: int, processes: int) -> int:
-    """How many tasks of such blocks keep within the memory together; at most as many as there are workers."""
+def fit(op: Operator, data: Cut, scene: Cut, memory: int, workers: int, processes: int) -> Plan | None:
+    """As many tasks with such blocks as there are workers, or as keep within the memory together; none, maybe."""
     task, kept = _bytes(op, data, scene)
-    return min(int((memory - kept * processes) // task), workers)
+    left = memory - kept * processes
+    count = min(int(left // task), workers)
+    return Plan(data, scene, count, _HELD_ON * task * count > left) if count > 0 else None
 
 
 def _bytes(op: Operator, data: Cut, scene: Cut) -> tuple[int, int]:
     """What a task holds, and what a process keeps from task to task."""
     forward, adjoint = op.cost(data.usual), op.T.cost(scene.usual)
-    of_blocks = 6 * max(prod(data.block) * op.out_shape[0], prod(scene.block) * op.in_shape[0])
-    task = (max(forward.cells, adjoint.cells) + of_blocks) * op.dtype.itemsize + _OVERHEAD
+    of_blocks = 6 * max(prod(data.usual) * op.out_shape[0], prod(scene.usual) * op.in_shape[0])
+    task = int(1.1 * max(forward.cells, adjoint.cells, of_blocks)) * op.dtype.itemsize + _OVERHEAD
     return task, (forward.kept + adjoint.kept) * op.dtype.itemsize
 
 

@@ -22,8 +22,8 @@ from convmat.operators.extras import needed
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.copying import Survey, copy
 from convmat.operators.volumes.crew import Crew, Done, Task
-from convmat.operators.volumes.cutting import Cut, Plan, at_a_time, plan
-from convmat.operators.volumes.disk import Disk, check_room, create, is_full
+from convmat.operators.volumes.cutting import Cut, Plan, fit, plan
+from convmat.operators.volumes.disk import Disk, check_room, create, is_full, tidy
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -168,21 +168,20 @@ class Job:
         known = self._find(problem)
         if known is not None:
             data, scene = (Cut(**{k: tuple(v) for k, v in known.blocks[side].items()}) for side in ("data", "scene"))
-            count = at_a_time(self.op, data, scene, self._memory, *workers)
-            if count < 1:
+            going_on = fit(self.op, data, scene, self._memory, *workers)
+            if going_on is None:
                 raise GeometryError(
                     f"memory={shown(self._stored.memory)} is too little for the blocks that {str(self.folder)!r} was "
                     "begun with: as much as then would do"
                 )
-            return known, Plan(data, scene, count)
+            return known, going_on
         found = plan(self.op, self._memory, *workers)
         if not self.folder.resolve().parent.is_dir():
             raise GeometryError(f"store={str(self.folder)!r}: there is no folder {str(self.folder.resolve().parent)!r}")
-        dtype = numpy_dtype(self.op.dtype)
-        shapes = {"data": self.op.out_shape, "scene": self.op.in_shape}
+        cells = {"data": found.data.stored, "scene": found.scene.stored}
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        check_room(self.folder, {name: (shapes[side], dtype) for name, side in self._arrays.items()})
+        check_room(self.folder, {name: (cells[side], self.op.dtype.itemsize) for name, side in self._arrays.items()})
         self.folder.mkdir()
         cuts = {side: {k: list(v) for k, v in asdict(getattr(found, side)).items()} for side in ("data", "scene")}
         marker = Marker(problem, cuts)
@@ -267,7 +266,7 @@ class Job:
             self._tell(start + share * count / len(blocks))
 
         with self._room_on_disk():
-            found = self._crew.run(task, blocks, self._plan.at_a_time, told)
+            found = self._crew.run(task, blocks, self._plan, told)
         return [done.sums for done in found]
 
     def _tell(self, part: float) -> None:
@@ -317,6 +316,7 @@ class Job:
         """Keep x, under that name, and nothing else."""
         if not (self.folder / _RESULT).exists():
             os.replace(self.folder / named("x", self.iteration), self.folder / _RESULT)
+        tidy(self.folder / _RESULT)
         self.marker.reason, self.marker.converged = reason, converged
         self.marker.numbers["residual"] = residual
         _write(self.folder, self.marker)

@@ -103,12 +103,12 @@ class _Divide:
     def __call__(self, ranges: Ranges) -> Done:
         disk = Disk(self.folder)
         with torch.no_grad():
-            image = self.op.box(disk.reader(self.x), Box(ranges, usual=self.usual)).clone()
+            image = self.op.box(disk.reader(self.x), Box(ranges, usual=self.usual)).contiguous()
             y = disk.read("y", ranges)
             misfit = float(self.rule.discrepancy(y, image)[0]) * y.numel() if self.rule.asks_discrepancy else 0.0
             squares = squared(y - image)
             if self.writes:
-                disk.write("ratio", ranges, torch.div(y, image.clamp_min_(self.floor), out=image))
+                disk.write("ratio", ranges, y.div_(image.clamp_min_(self.floor)))
         return Done((squares, misfit), disk.read_bytes, disk.written_bytes)
 
 
@@ -129,12 +129,14 @@ class _Multiply:
             step = self.op.T.box(disk.reader("ratio"), Box(ranges, usual=self.usual))
             seen = self.sensitivity(ranges)
             dark = unseen(seen, self.largest)
-            # What no data reaches keeps its value.
-            step = torch.where(dark, torch.ones_like(seen), step / seen).clamp_min_(0)
+            step = torch.div(step, seen).clamp_min_(0)
+            if dark.any():  # what no data reaches keeps its value
+                step[dark] = 1
             before = disk.read(named("x", self.done), ranges)
             after = step.mul_(before)
             disk.write(named("x", self.done + 1), ranges, after)
-            sums = squared(after - before), squared(before)
+            size = squared(before)
+            sums = squared(before.sub_(after)), size
         return Done(sums, disk.read_bytes, disk.written_bytes)
 
 
