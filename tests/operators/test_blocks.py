@@ -125,7 +125,7 @@ def test_dot_test_on_dask_arrays(mode, chunks):
 def test_a_wrong_adjoint_is_found():
     class Wrong(ConvOperator):
         @property
-        def T(self):
+        def T(self):  # noqa: N802
             return ConvOperator.of(self.geometry.transpose(), 2 * self.weight)
 
     assert not convmat.dot_test(Wrong.of(convmat.Geometry.conv((9,), 3), torch.ones(1, 1, 3)), chunks=4)

@@ -34,7 +34,7 @@ animation the first frame is taken.""",
 `convmat deconvolve data.zarr psf.npy restored.zarr --iterations 20 --memory 2GiB`
 
 Data and PSF are zarr, .npy or TIFF. With `--crop 64x256x256` a part in the middle is restored first, and written as a
-picture. On the way a folder beside OUT holds what is needed: about four times the data (rl), or eleven times (lsmr).""",
+picture. On the way a folder beside OUT holds about four times the data (rl), or eleven times (lsmr).""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",

@@ -87,8 +87,8 @@ def _regions(y: da.Array, memory: int) -> Iterator[tuple[tuple[int, int], ...]]:
         if side == 1:
             largest = (y.shape[0], *map(max, y.chunks[1:]))
             raise GeometryError(
-                f"memory={human(memory)} is too little: a chunk of y with all channels, {largest}, takes {human(held)} to "
-                "copy; smaller chunks where y is made, or more memory, would do"
+                f"memory={human(memory)} is too little to copy a chunk of y, with all channels {largest}: that takes "
+                f"{human(held)}; smaller chunks where y is made, or more memory, would do"
             )
         side //= 2
     yield from product(*(list(pairwise(cut)) for cut in cuts))

@@ -14,6 +14,7 @@ from convmat.operators.boxes import Ranges, corners
 _CHUNK = 2**18  # cells of a chunk on the disk: a halo reads as few of them as it can, and none of them costs much
 _OVERHEAD = 8 * 2**20  # bytes that each task takes whatever its block: buffers of files and transforms
 _CACHED = 25 * 2**20  # bytes of the largest transforms that caches hold: others take half as long again for a cell
+_TASKS = 4  # that are to keep within the memory together
 _HELD_ON = 3.5  # times what a task takes, the allocator may keep when it has been freed
 
 
@@ -90,7 +91,9 @@ class Plan:
 
 
 def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
-    """The blocks with which most cells are made in a time, if tasks keep within the memory together.
+    """The blocks with which most cells are made in a time, if some tasks keep within the memory together.
+
+    How many and who they are does not change the blocks, for blocks decide how results are rounded.
 
     Args:
         op: from the scene to the data.
@@ -101,29 +104,31 @@ def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
     Raises:
         GeometryError: if the smallest blocks would take more.
     """
-    best: tuple[float, Plan] | None = None
+    best: tuple[float, Cut, Cut] | None = None
     smallest = float("inf")
     for pieces in _ways(op):
         data, scene = Cut.of(op.out_shape, pieces), Cut.of(op.in_shape, pieces)
-        smallest = min(smallest, sum(_bytes(op, data, scene)))
-        most = fit(op, data, scene, memory, workers, processes)
-        if most is None:
+        task, kept = _bytes(op, data, scene)
+        smallest = min(smallest, task + kept)
+        if _TASKS * (task + kept / 2) > memory:
+            if best is None and task + kept <= memory:  # better one at a time than none
+                best = 0.0, data, scene
             continue
         work = op.cost(data.usual).work
         if work * op.dtype.itemsize > _CACHED:
             work *= 1.5
-        rounds = ceil(data.count / most.at_a_time) * most.at_a_time
-        done = prod(data.usual) / work * most.at_a_time * data.count / rounds
+        done = prod(data.usual) / work * data.count / (ceil(data.count / _TASKS) * _TASKS)
         if best is None or done > 1.02 * best[0]:  # of about equals, the larger blocks
-            best = done, most
-        if best is not None and prod(data.block) < 0.02 * prod(best[1].data.block):
+            best = done, data, scene
+        if prod(data.usual) < 0.02 * prod(best[1].usual):
             break
-    if best is None:
+    found = None if best is None else fit(op, best[1], best[2], memory, workers, processes)
+    if found is None:
         raise GeometryError(
             f"memory={human(memory)} is too little: a task takes {human(smallest)} with the smallest blocks, for a "
             "kernel of that reach: more memory, or a smaller PSF, would do"
         )
-    return best[1]
+    return found
 
 
 def fit(op: Operator, data: Cut, scene: Cut, memory: int, workers: int, processes: int) -> Plan | None:

@@ -37,7 +37,7 @@ def richardson_lucy(
     """See :func:`convmat.richardson_lucy`."""
     job = Job(op, y, "rl", {}, _ARRAYS, stored, True, iterations)
     if job.marker.reason is not None:
-        if job.marker.converged or iterations <= job.iteration:
+        if iterations <= job.iteration or job.marker.reason in (_FLAT, rule.reason):
             return job.solution()
         job.reopen()
     sensitivity = op.sensitivity()
