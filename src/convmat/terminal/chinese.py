@@ -132,7 +132,7 @@ WORDS = {
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
     "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
     # -- volumes --
-    "deconvolve.state": "{rate} Mvoxel/s，读 {read}，写 {written}，还需 {left}，残差 {residual}",
+    "deconvolve.state": "还需 {left}，残差 {residual}\n{rate} Mvoxel/s，读 {read}，写 {written}",
     "deconvolve.done": "迭代 {iterations} 次：{reason}",
     "deconvolve.residual": "残差 {residual}",
     "deconvolve.written": "{out}：{sizes} 体素",

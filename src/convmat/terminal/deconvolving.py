@@ -173,9 +173,9 @@ def _scheduler(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _bar(shape: tuple[int, ...], texts: Texts) -> Iterator[Any]:
-    """A line of progress on a terminal, gone at the end; nothing elsewhere."""
+    """Two lines of progress on a terminal, gone at the end; nothing elsewhere."""
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[state]}")
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}")
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         line = bars.add_task(texts("busy.copying"), total=None, state="")
         clock = _Clock(prod(shape))
@@ -202,7 +202,7 @@ class _Clock:
         self._cells, self._began, self._first = cells, 0.0, 0.0
 
     def state(self, progress: Progress, done: float, texts: Texts) -> str:
-        """In one line."""
+        """In two lines."""
         now = time.perf_counter()
         if not self._began:  # what was done before a break was not done now
             self._began, self._first = now, done

@@ -136,7 +136,7 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "deblur.iterations": "{iterations} iterations: {reason}",
     "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- volumes --
-    "deconvolve.state": "{rate} Mvoxel/s, {read} read, {written} written, {left} left, residual {residual}",
+    "deconvolve.state": "{left} left, residual {residual}\n{rate} Mvoxel/s, {read} read, {written} written",
     "deconvolve.done": "{iterations} iterations: {reason}",
     "deconvolve.residual": "residual {residual}",
     "deconvolve.written": "{out}: {sizes} voxels",
