@@ -19,9 +19,23 @@ from benchmarks.modes import (
     operators,
     overhead,
     varying,
+    volumes,
 )
 
 MODES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (fixed, varying, layouts, first, overhead, backward, memory, error, models, operators, deconvolution)
+    for module in (
+        fixed,
+        varying,
+        layouts,
+        first,
+        overhead,
+        backward,
+        memory,
+        error,
+        models,
+        operators,
+        deconvolution,
+        volumes,
+    )
 }
