@@ -32,7 +32,7 @@ def measure(bench: Bench) -> list[Row]:
     fits = (24, 20, 20) if bench.quick else _FITS
     few = 2 if bench.quick else 5
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         if "memory" in bench.parts:
             _write(large, Path(folder))
             for method in _METHODS:
