@@ -55,7 +55,7 @@ def test_any_layer_in_any_chunks(layer, chunks, dtype):
 @pytest.mark.parametrize("chunks", CHUNKS)
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("mode", PADDING_MODES)
-@pytest.mark.parametrize("method", ["auto", "fft", "native"])
+@pytest.mark.parametrize("method", ["auto", "fft"])
 def test_single_precision(mode, transposed, chunks, method):
     weight = torch.randn(4, 1 if transposed else 2, 3, 2)
     options = {"stride": (2, 1), "padding": ((2, 1), (0, 1)), "groups": 2, "dilation": (1, 2), "padding_mode": mode}

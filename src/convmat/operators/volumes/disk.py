@@ -51,7 +51,7 @@ class Disk:
         cells = np.empty((layout.shape[0], *(stop - start for start, stop in ranges)), layout.dtype)
         for chunk in layout.chunks_in(ranges):
             here = cells[chunk.outside(ranges)]
-            with _numbers(self.folder / name / chunk.file, layout) as numbers:
+            with _Numbers(self.folder / name / chunk.file, layout) as numbers:
                 here[...] = layout.fill if numbers.array is None else numbers.array[chunk.inside]
         self.read_bytes += cells.nbytes
         return torch.from_numpy(cells)[None]
@@ -67,7 +67,7 @@ class Disk:
             path = self.folder / name / chunk.file
             whole = np.empty((layout.shape[0], *layout.chunk), layout.dtype)
             if not chunk.is_whole(layout):  # what is not written stays as it is
-                with _numbers(path, layout) as numbers:
+                with _Numbers(path, layout) as numbers:
                     whole[...] = layout.fill if numbers.array is None else numbers.array
             whole[chunk.inside] = array[chunk.outside(ranges)]
             beside = f"{path}.{os.getpid()}.{threading.get_ident()}{_PART}"
@@ -141,7 +141,7 @@ class _Chunk:
         )
 
 
-class _numbers:  # noqa: N801
+class _Numbers:
     """The numbers of a chunk's file, as long as a ``with`` lasts; ``None`` if there is no file."""
 
     def __init__(self, path: Path, layout: _Layout) -> None:
@@ -154,7 +154,7 @@ class _numbers:  # noqa: N801
             return
         self.array = np.frombuffer(self._mapped, layout.dtype).reshape(layout.shape[0], *layout.chunk)
 
-    def __enter__(self) -> _numbers:
+    def __enter__(self) -> _Numbers:
         return self
 
     def __exit__(self, *error: object) -> None:
