@@ -40,7 +40,7 @@ def equal(found, expected):
 # -- equal to the map in memory ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(layers(strings=False), st.sampled_from(CHUNKS), st.sampled_from([torch.float64, torch.complex128]))
 def test_any_layer_in_any_chunks(layer, chunks, dtype):
     """Every direction, padding mode, stride, dilation and group."""

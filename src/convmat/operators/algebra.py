@@ -149,7 +149,7 @@ class LinearOperator(Operator):
                 10,000
             callback: called as ``callback(iteration, x)`` after each iteration.
             store: for a dask array: a folder for the vectors, x among them. Eleven of the size of x or y are checked to
-                fit for lsmr, ten for cg; at the end x alone is kept, as an array in the zarr format.
+                fit for lsmr, nine for cg; at the end x alone is kept, as an array in the zarr format.
             memory: for a dask array: bytes that all processes may take together, or a text as ``"2GiB"``. Default:
                 ``"2GiB"``
             overwrite: whether to delete what an earlier call has left in the store. Default: ``False``
