@@ -369,12 +369,12 @@ def _hash(op: Operator, method: str, parameters: dict[str, Any]) -> str:
 
 
 def _write(folder: Path, marker: Marker) -> None:
-    """Write the marker: wholly, or not at all."""
+    """Write the marker: wholly, or not at all, whoever is killed.
+
+    It is not forced onto the disk: that would wait for all numbers that the system still has to write, each time.
+    """
     beside = folder / f"{_MARKER}.new"
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(asdict(marker), file)
-        file.flush()
-        os.fsync(file.fileno())
+    beside.write_text(json.dumps(asdict(marker)), encoding="utf-8")
     os.replace(beside, folder / _MARKER)
 
 
