@@ -32,6 +32,9 @@ class Bench:
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
     quick: bool = False
+    volume: tuple[int, ...] = (512, 512, 1024)
+    memory: str = "256MiB"
+    parts: tuple[str, ...] = ("memory", "time")
     roofline: dict[str, float] = field(default_factory=dict)
     say: Callable[[str], None] = print
 

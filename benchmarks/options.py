@@ -18,6 +18,7 @@ MODES = {
     "models": "whole models, as they are and accelerated",
     "operators": "applying operators, norms, singular values, spectral norm in training",
     "deconvolution": "Richardson-Lucy against scikit-image",
+    "volumes": "volumes on a disk: memory, time beside that in memory, workers",
 }
 
 
@@ -36,12 +37,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the order of the peers; default: 0")
     add("--dtype", choices=["float32", "float64"], default="float32")
     add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--volume", type=_sizes, default=(512, 512, 1024), metavar="SIZES", help="volumes: default: 512x512x1024")
+    add("--cap", default="256MiB", metavar="SIZE", help="volumes: the memory to keep within; default: 256MiB")
+    add("--parts", nargs="+", choices=["memory", "time"], default=["memory", "time"], help="volumes: default: both")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     add("--plot", type=Path, metavar="FILE", help="draw the main table there (.png, .svg)")
     add("--docs", action="store_true", help="write the figures into the tables of docs/performance.md, both languages")
     add("--read", type=Path, metavar="FILE", help="measure nothing: show or plot what --json wrote")
     add("--quick", action="store_true", help="two rounds of short blocks, small models: to see that it runs")
     return parser.parse_args(arguments)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(_positive(size) for size in text.split("x"))
 
 
 def _positive(text: str) -> int:

@@ -75,6 +75,9 @@ def _bench(options: argparse.Namespace, threads: int, console: Console) -> Bench
         dtype=getattr(torch, options.dtype),
         device=options.device,
         quick=options.quick,
+        volume=options.volume,
+        memory=options.cap,
+        parts=tuple(options.parts),
         say=lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True),
     )
 

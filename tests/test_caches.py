@@ -14,6 +14,7 @@ import convmat
 from convmat.caches import CACHES
 from convmat.geometry.notes import Bounded, Notes
 from convmat.kernel import compiled
+from convmat.operators.boxes import Box
 
 # What never grows: facts of the machine and of the installation, found out once.
 FACTS = {
@@ -88,6 +89,8 @@ def test_all_of_them_fill_and_are_emptied():
             convmat.conv_transpose2d(torch.randn(2, 6, 5, 7), layer.weight, method="tiles")
             convmat.conv_transpose2d(large, weight, stride=2, method="tiles")
     geometry = convmat.Geometry.conv_transpose((5, 7), 3, in_channels=2, out_channels=3)
+    blur = convmat.blur_operator(torch.ones(5, 5), (40, 40))
+    blur.box(lambda ranges: torch.ones(1, 1, 44, 44), Box([(0, 40), (0, 40)]))
     convmat.plan(torch.nn.ConvTranspose2d(2, 3, 3), (2, 5, 7))
     geometry.notes.schedules.get_or_make("a key", list)
     caches = {place: getattr(importlib.import_module(place.split(":")[0]), place.split(":")[1]) for place in CACHES}

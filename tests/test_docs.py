@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 
 import convmat
@@ -85,6 +86,8 @@ def test_console_blocks(command, shown, language, tmp_path, monkeypatch, capsys)
     assert program == "convmat"
     photograph = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     (tmp_path / "photo.jpg").write_bytes(photograph.read_bytes())
+    np.save(tmp_path / "data.npy", np.ones((6, 9, 8)))
+    np.save(tmp_path / "psf.npy", np.ones((3, 2, 2)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["convmat", *arguments, "--lang", language])
     with pytest.raises(SystemExit) as end:

@@ -18,6 +18,7 @@ SAYS = {
         "auto, frozen",
         "Restored",
     ],
+    "microscopy.py": ["in 8 chunks", "restored on the disk", "convmat, on a disk", "scikit-image, tile by tile"],
     "segmentation.py": ["10 layers swapped", "state_dict is as before: True", "Dice loss", "Restored"],
     "super_resolution.py": ["1 swapped", "kernel 9, stride 3", "zero_insertion", "auto, frozen", "Restored"],
 }

@@ -20,6 +20,7 @@ from benchmarks.modes import (
     operators,
     overhead,
     varying,
+    volumes,
 )
 
 MODES: dict[str, ModuleType] = {
@@ -37,5 +38,6 @@ MODES: dict[str, ModuleType] = {
         models,
         operators,
         deconvolution,
+        volumes,
     )
 }

@@ -14,6 +14,10 @@ CACHES = {
     "convmat.geometry.notes:_all": ("forget", "per geometry that is alive: 32 plans, 32 schedules of 16 tasks each"),
     "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
+    "convmat.operators.boxes:_spectra": (
+        "_spectra.clear",
+        "2 spectra of a kernel, of the size of a block and its halo",
+    ),
     "convmat.kernel.weights:_kept": ("forget", "256 MB of packed weights, and 256 digests"),
     "convmat.kernel.weights:_digest_task": ("_digest_task.cache_clear", "tasks to digest weights of 256 sizes"),
     "convmat.kernel.pages:_used": ("forget", "256 MB of outputs of 32 MB and more"),

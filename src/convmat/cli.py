@@ -397,6 +397,41 @@ def gallery(
     draw_gallery(out, Console(), context.obj, stills=stills, font_size=font_size)
 
 
+def _file(key: str, name: str) -> Any:
+    return typer.Argument(metavar=name, help=f"option.{key}", rich_help_panel="panel.options", show_default=False)
+
+
+@_command("deconvolve")
+def deconvolve(
+    context: typer.Context,
+    source: Annotated[Path, _file("volume", "IN")],
+    psf: Annotated[Path, _file("volume_psf", "PSF")],
+    out: Annotated[Path, _file("volume_out", "OUT")],
+    method: Annotated[str, _option("volume_method", metavar="NAME")] = "rl",
+    iterations: Annotated[int, _option("volume_iterations", metavar="N", min=0)] = 20,
+    damp: Annotated[float, _option("volume_damp", metavar="X", min=0)] = 0.1,
+    memory: Annotated[str, _option("memory", metavar="SIZE")] = "2GiB",
+    crop: Annotated[str | None, _option("crop", metavar="SIZES")] = None,
+    resume: Annotated[bool, _option("resume", "--resume")] = False,
+    overwrite: Annotated[bool, _option("overwrite", "--overwrite")] = False,
+    scheduler: Annotated[str | None, _option("scheduler", metavar="ADDRESS")] = None,
+    lang: Language = None,
+) -> None:
+    """Restore a volume larger than memory."""
+    from convmat.terminal.deconvolving import Restoring, preview, restore_file
+
+    texts, console = context.obj, Console()
+    job = Restoring(source, psf, out, method, iterations, damp, memory, overwrite, resume, scheduler)
+    if crop is not None:
+        preview(job, _sizes(crop, "--crop"), console, texts)
+        if not sys.stdin.isatty():
+            console.print(texts("deconvolve.not_asked"), highlight=False, soft_wrap=True)
+            return
+        if not typer.confirm(texts("deconvolve.go_on")):
+            return
+    restore_file(job, console, texts)
+
+
 @_command("methods")
 def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""

@@ -52,7 +52,7 @@ def test_every_text_is_used_and_there():
     )
     short = {
         "help": r'(?:_command|_drawing)\("{}"',
-        "option": r'(?:_option|_of_layer)\("{}"',
+        "option": r'(?:_option|_of_layer|_file)\("{}"',
         "report": r'say\("{}"',
         "table": '"{}"',
     }

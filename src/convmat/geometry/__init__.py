@@ -15,8 +15,9 @@ from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWin
 from convmat.geometry.boards import INSERTED, PADDED, Board, Canvas, canvas, inserted_board, padded_board
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
+from convmat.geometry.parts import Piece, pieces, regular_pieces
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
-from convmat.geometry.product import Geometry, geometry_of
+from convmat.geometry.product import Geometry, Part, geometry_of
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "GeometryError",
     "IntArray",
     "Padding",
+    "Part",
     "PerAxis",
     "Phase",
     "PhaseWindow",
+    "Piece",
     "an_int",
     "canvas",
     "check_padding_mode",
@@ -49,6 +52,8 @@ __all__ = [
     "padded_board",
     "per_axis_ints",
     "per_axis_padding",
+    "pieces",
+    "regular_pieces",
     "shortened",
     "shown",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
@@ -87,6 +88,26 @@ class Border:
     def lowest(self) -> int:
         """The first of these cells on the axis."""
         return self.start if self.step >= 0 else self.start - self.count + 1
+
+    @property
+    def distinct(self) -> int:
+        """How many cells these are copies of."""
+        return self.count if self.step else min(self.count, 1)
+
+    def part(self, first: int, end: int) -> Border:
+        """The copies ``first`` to ``end``, end excluded."""
+        return Border(self.start + self.step * first, self.step, end - first)
+
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        """Which of the copies, end excluded, are of the cells ``start`` to ``stop``."""
+        if self.step == 0:
+            return (0, self.count) if start <= self.start < stop else (0, 0)
+        first, end = (
+            (start - self.start, stop - self.start)
+            if self.step > 0
+            else (self.start - stop + 1, self.start - start + 1)
+        )
+        return max(first, 0), min(end, self.count)
 
 
 @dataclass(frozen=True)
@@ -281,6 +302,94 @@ class Axis:
         else:
             cells = np.array([self.lo + input])
         return cells.astype(np.int64)
+
+    # -- ranges of cells -----------------------------------------------------------------------------------------------
+
+    def reads_range(self, start: int, stop: int) -> tuple[int, int]:
+        """The padded cells, end excluded, that the windows of the outputs ``start`` to ``stop`` lie on.
+
+        Of a dilated kernel they hold cells that no tap reads.
+
+        >>> Axis.conv(8, kernel=3, stride=2, padding=1).reads_range(1, 3)
+        (2, 7)
+        """
+        return start * self.stride, (stop - 1) * self.stride + self.extent
+
+    def feeds_range(self, start: int, stop: int) -> tuple[int, int]:
+        """The outputs, end excluded, whose windows reach the padded cells ``start`` to ``stop``; maybe none.
+
+        >>> Axis.conv(8, kernel=3, stride=2, padding=1).feeds_range(2, 5)
+        (0, 3)
+        """
+        first = max(-(-(start - self.extent + 1) // self.stride), 0)
+        return first, max(min((stop - 1) // self.stride + 1, self.outputs), first)
+
+    def copied(self, start: int, stop: int) -> tuple[Border, ...]:
+        """The inputs that the padded cells ``start`` to ``stop`` are copies of, run by run; zeros are none.
+
+        >>> Axis.conv(5, kernel=3, padding=2, padding_mode="circular").copied(0, 4)
+        (Border(start=3, step=1, count=2), Border(start=0, step=1, count=2))
+        """
+        clipped = ((run, max(start - at, 0), min(stop - at, run.count)) for at, run in self._runs())
+        return tuple(run.part(first, end) for run, first, end in clipped if first < end)
+
+    def copies(self, start: int, stop: int) -> tuple[tuple[int, tuple[Border, ...]], ...]:
+        """The padded cells that are copies of the inputs ``start`` to ``stop``: up to three ranges of them.
+
+        Returns:
+            Of each range its first cell, and the inputs that its cells are copies of, counted from ``start``.
+
+        >>> Axis.conv(5, kernel=3, padding=2, padding_mode="circular").copies(3, 5)
+        ((0, (Border(start=0, step=1, count=2),)), (5, (Border(start=0, step=1, count=2),)))
+        """
+        found: list[tuple[int, tuple[Border, ...]]] = []
+        for at, run in self._runs():
+            first, end = run.within(start, stop)
+            if first >= end:
+                continue
+            cells = run.part(first, end)
+            cells = Border(cells.start - start, cells.step, cells.count)
+            if found and found[-1][0] + sum(before.count for before in found[-1][1]) == at + first:
+                found[-1] = found[-1][0], (*found[-1][1], cells)
+            else:
+                found.append((at + first, (cells,)))
+        return tuple(found)
+
+    def _runs(self) -> list[tuple[int, Border]]:
+        """What the padded cells are copies of, from the padded cell on that each run begins at; zeros are none."""
+        inner = self.lo, Border(0, 1, self.inputs)
+        if self.padding_mode == "zeros":
+            return [inner]
+        before, after = self.borders()
+        return [(0, before), inner, (self.lo + self.inputs, after)]
+
+    def bounds(self, bounds: Sequence[int], transposed: bool = False) -> tuple[int, ...]:
+        """Where to cut what is written, if what is read is cut at ``bounds``: these over the stride, or times it.
+
+        >>> Axis.conv(8, kernel=3, stride=2, padding=1).bounds((0, 3, 8))
+        (0, 2, 4)
+        """
+        size = self.inputs if transposed else self.outputs
+        cuts = (bound * self.stride if transposed else -(-bound // self.stride) for bound in bounds[1:-1])
+        return 0, *sorted({cut for cut in cuts if 0 < cut < size}), size
+
+    def hits(self, transposed: bool = False) -> IntArray:
+        """How often each input is read through each tap, of shape (inputs, kernel): what is summed in Cᵀ1.
+
+        ``transposed``: whether each output reads a cell through each tap, of shape (outputs, kernel): as in C1.
+
+        >>> Axis.conv(3, kernel=3, padding=1).hits()
+        array([[1, 1, 0],
+               [1, 1, 1],
+               [0, 1, 1]])
+        """
+        sources = self.source()
+        if transposed:
+            return (sources >= 0).astype(np.int64)
+        outputs, taps = np.nonzero(sources >= 0)
+        hits = np.zeros((self.inputs, self.kernel), dtype=np.int64)
+        np.add.at(hits, (sources[outputs, taps], taps), 1)
+        return hits
 
     def overlap(self) -> IntArray:
         """How often each input is read, of shape (inputs,): how many terms each output of Cᵀ sums (checkerboards).

@@ -7,17 +7,32 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convmat.geometry.axis import Axis, IntArray
+from convmat.geometry.axis import Axis, Border, IntArray
 from convmat.geometry.errors import GeometryError, kind_of, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.notes import Notes
+from convmat.geometry.parts import parts_of
 from convmat.geometry.per_axis import LARGEST, Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.sizes import check_positive
+
+
+class Part(NamedTuple):
+    """Some of the cells that a map writes, as a map of its own; see :meth:`Geometry.part`.
+
+    Attributes:
+        geometry: padded by zeros, if at all; with the channels and groups of the whole.
+        read: for each axis, what it reads: runs of cells of the whole, joined one after the other.
+        written: for each axis, the cells of the wanted ranges that its results are added to, run by run.
+    """
+
+    geometry: Geometry
+    read: tuple[tuple[Border, ...], ...]
+    written: tuple[tuple[Border, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -291,6 +306,41 @@ class Geometry:
                 axis = Axis(cells, cells, 1)
             axes.append(axis)
         return self if len(axes) == self.ndim else replace(self, axes=tuple(axes))
+
+    def part(self, ranges: Sequence[tuple[int, int]]) -> tuple[Part, ...]:
+        """The cells in some ranges of what the map writes, as maps of their own, which read no more than they need.
+
+        Args:
+            ranges: for each axis the first cell that is wanted, and the one after the last.
+
+        Returns:
+            Parts whose results add up to these cells: one, or none where all of them are zeros. Of a transposed map
+            with a padding mode that reads cells, there may be up to three for each axis.
+
+        Raises:
+            GeometryError: if a range is empty, or leaves the axis.
+
+        >>> (part,) = Geometry.conv((100,), 5, padding=2).part([(0, 10)])
+        >>> part.geometry.axes[0].inputs, part.geometry.axes[0].lo, part.geometry.axes[0].hi
+        (12, 2, 0)
+        """
+        if len(ranges) != self.ndim:
+            raise GeometryError(f"ranges={shown(list(ranges))}: need one pair for each of {self.ndim} axes")
+        per_axis = []
+        for a, (axis, size, (start, stop)) in enumerate(zip(self.axes, self.written, ranges, strict=True)):
+            if not 0 <= an_int(start, "start") < an_int(stop, "stop") <= size:
+                raise GeometryError(
+                    f"range ({shown(start)}, {shown(stop)}) of spatial axis {a}: need 0 <= start < stop <= {size}"
+                )
+            per_axis.append(parts_of(axis, start, stop, self.transposed))
+        return tuple(
+            Part(
+                replace(self, axes=tuple(part.axis for part in parts)),
+                tuple(part.read for part in parts),
+                tuple(part.written for part in parts),
+            )
+            for parts in product(*per_axis)
+        )
 
     def circulant_refusal(self) -> str | None:
         """Why the map is not block-circulant: the first axis, and its first output, that breaks it; ``None`` if it is.

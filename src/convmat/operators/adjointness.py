@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from convmat.operators.base import Operator
+from convmat.geometry import PerAxis, per_axis_ints
+from convmat.operators.algebra import LinearOperator
+from convmat.operators.extras import needed
 
 
 class DotTest(NamedTuple):
@@ -29,7 +31,9 @@ class DotTest(NamedTuple):
         return self.error <= self.tolerance
 
 
-def dot_test(op: Operator, *, tolerance: float | None = None, seed: int = 0) -> DotTest:
+def dot_test(
+    op: LinearOperator, *, tolerance: float | None = None, seed: int = 0, chunks: PerAxis | None = None
+) -> DotTest:
     """Whether ``<C x, y> == <x, Cᴴ y>`` for random x and y: true, if ``op.H`` is the adjoint of ``op``.
 
     Args:
@@ -37,6 +41,7 @@ def dot_test(op: Operator, *, tolerance: float | None = None, seed: int = 0) -> 
         tolerance: the relative error that is rounding. Default: the square root of the dtype's precision, which a wrong
             adjoint misses by far
         seed: of the random tensors. Default: 0
+        chunks: the sizes of chunks along the spatial axes: x and y are then dask arrays. Default: they are tensors
 
     Returns:
         A :class:`DotTest`, which is true if the two sides agree.
@@ -49,7 +54,7 @@ def dot_test(op: Operator, *, tolerance: float | None = None, seed: int = 0) -> 
     generator = torch.Generator().manual_seed(seed)
     x, y = (_random(shape, op, generator) for shape in (op.in_shape, op.out_shape))
     with torch.no_grad():
-        image, coimage = op.map(x), op.H.map(y)
+        image, coimage = _image(op, x, chunks), _image(op.H, y, chunks)
     forward, adjoint = _inner(image, y), _inner(x, coimage)
     size = max(_norm(image) * _norm(y), _norm(x) * _norm(coimage))
     error = abs(forward - adjoint) / size if size else abs(forward - adjoint)
@@ -57,7 +62,16 @@ def dot_test(op: Operator, *, tolerance: float | None = None, seed: int = 0) -> 
     return DotTest(forward, adjoint, error, allowed)
 
 
-def _random(shape: tuple[int, ...], op: Operator, generator: torch.Generator) -> Tensor:
+def _image(op: LinearOperator, x: Tensor, chunks: PerAxis | None) -> Tensor:
+    if chunks is None:
+        return op.map(x)
+    da = needed("dask.array")
+    sizes = per_axis_ints(chunks, x.ndim - 1, "chunks")
+    lazy = op.map_lazily(da.from_array(x.cpu().numpy(), chunks=(-1, *sizes)))
+    return torch.from_numpy(lazy.compute()).to(op.device)
+
+
+def _random(shape: tuple[int, ...], op: LinearOperator, generator: torch.Generator) -> Tensor:
     wide = torch.complex128 if op.dtype.is_complex else torch.float64
     return torch.randn(shape, dtype=wide, generator=generator).to(op.device, op.dtype)
 

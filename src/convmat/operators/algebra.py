@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Number
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -13,10 +14,14 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError
 from convmat.operators.base import Operator, Scalar
+from convmat.operators.blocks import Chunks, is_dask
+from convmat.operators.boxes import Box, Cost, Read
 from convmat.operators.circulant import Blocks
 from convmat.tensors.memory import check_fits
 
 if TYPE_CHECKING:
+    import dask.array as da
+
     from convmat.operators.scipy_interface import SciPyOperator
     from convmat.operators.solvers.solution import Solution
     from convmat.operators.torus import NormBounds
@@ -27,6 +32,7 @@ class LinearOperator(Operator):
 
     ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices:
     see :meth:`ConvOperator.map`.
+    Of a dask array of shape (..., *in_shape) ``op @ x`` makes a lazy one: see :meth:`ConvOperator.chunks`.
     ``op2 @ op1`` composes, ``+``, ``-`` and multiples by numbers are again operators.
     """
 
@@ -51,6 +57,14 @@ class LinearOperator(Operator):
         """The operator made of other tensors, taken one by one."""
         return self
 
+    @abstractmethod
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks of ``op @ x`` for a dask array x with these chunks; see :meth:`ConvOperator.chunks`."""
+
+    @abstractmethod
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+
     @property
     def H(self) -> LinearOperator:  # noqa: N802
         """The adjoint: the transpose with complex conjugated entries."""
@@ -60,9 +74,13 @@ class LinearOperator(Operator):
     def __matmul__(self, x: Tensor) -> Tensor: ...
     @overload
     def __matmul__(self, x: LinearOperator) -> LinearOperator: ...
+    @overload
+    def __matmul__(self, x: da.Array) -> da.Array: ...
 
-    def __matmul__(self, x: Tensor | LinearOperator) -> Tensor | LinearOperator:
-        return Product.of(self, x) if isinstance(x, LinearOperator) else self.map(x)
+    def __matmul__(self, x: Any) -> Any:
+        if isinstance(x, LinearOperator):
+            return Product.of(self, x)
+        return self.map_lazily(x) if is_dask(x) else self.map(x)
 
     def __mul__(self, factor: Scalar) -> LinearOperator:
         if not _is_scalar(factor):
@@ -90,13 +108,18 @@ class LinearOperator(Operator):
 
     def solve(
         self,
-        y: Tensor,
+        y: Tensor | da.Array,
         method: str = "auto",
         damp: float | Tensor = 0,
         x0: Tensor | None = None,
         tol: float | None = None,
         maxiter: int | None = None,
         callback: Callable[[int, Tensor], object] | None = None,
+        *,
+        store: str | PathLike[str] | None = None,
+        memory: int | str = "2GiB",
+        overwrite: bool = False,
+        resume: bool = False,
     ) -> Solution:
         r"""Solve for the x that minimises ``|op @ x - y|² + damp² |x|²``, for every item of a batch by itself.
 
@@ -106,8 +129,12 @@ class LinearOperator(Operator):
         Gradients flow to y, to damp and to the weights by the implicit rule, with further solves instead of stored
         iterations; there are none of second order, and none to x0.
 
+        Of a dask array y the solver works on a disk, block by block; x is a dask array then, and there are no
+        gradients and no batches. Whatever computes, results are the same to the last bit.
+
         Args:
-            y: of shape (\*batch, \*out_shape), any batch or none, in single or double precision.
+            y: of shape (\*batch, \*out_shape), any batch or none, in single or double precision; or a dask array of
+                shape out_shape.
             method: ``"lsmr"`` (Fong and Saunders 2011), which suits every operator; ``"cg"``, conjugate gradients on
                 the normal equations, whose accuracy suffers from the square of the condition number; ``"fft"``,
                 exact, for block-circulant operators; ``"direct"``, by the singular values of the dense matrix. Default:
@@ -121,6 +148,13 @@ class LinearOperator(Operator):
             maxiter: the most iterations. Default: four times the smaller size of the matrix, at least 100, at most
                 10,000
             callback: called as ``callback(iteration, x)`` after each iteration.
+            store: for a dask array: a folder for the vectors, x among them. Eleven of the size of x or y are checked to
+                fit for lsmr, nine for cg; at the end x alone is kept, as an array in the zarr format.
+            memory: for a dask array: bytes that all processes may take together, or a text as ``"2GiB"``. Default:
+                ``"2GiB"``
+            overwrite: whether to delete what an earlier call has left in the store. Default: ``False``
+            resume: whether to go on with it, from the last iteration that is whole. Data, operator, method and damping
+                must be the same. Default: ``False``
 
         Returns:
             A :class:`~convmat.operators.Solution` with ``x``, ``iterations``, ``residual`` (the norm of
@@ -140,8 +174,9 @@ class LinearOperator(Operator):
         (True, 'solved by singular values')
         """
         from convmat.operators.solvers.solving import solve
+        from convmat.operators.volumes.job import Stored
 
-        return solve(self, y, method, damp, x0, tol, maxiter, callback)
+        return solve(self, y, method, damp, x0, tol, maxiter, callback, Stored(store, memory, overwrite, resume))
 
     # -- singular values -----------------------------------------------------------------------------------------------
 
@@ -287,6 +322,11 @@ class Pair(LinearOperator):
         """Whether gradients may be asked of the entries of either."""
         return self.left.requires_grad or self.right.requires_grad
 
+    @property
+    def rounds_globally(self) -> bool:
+        """Whether boxes of either are mapped by spectra."""
+        return self.left.rounds_globally or self.right.rounds_globally
+
     def dense_blocks(self) -> Blocks:
         """The matrix."""
         from convmat.operators.spectra import check_dense
@@ -326,6 +366,29 @@ class Product(Pair):
     def apply(self, x: Tensor) -> Tensor:
         """Map a batch."""
         return self.left.apply(self.right.apply(x))
+
+    def box(self, read: Read, box: Box) -> Tensor:
+        """The cells in a box: the left one's, of what the right one makes for it."""
+        return self.left.box(lambda ranges: self.right.box(read, box.of(ranges)), box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box takes: the left one's, and the right one's for what that reads."""
+        left = self.left.cost(sizes)
+        right = self.right.cost(left.read)
+        return Cost(right.read, left.cells + right.cells, left.kept + right.kept, left.work + right.work)
+
+    def sensitivity(self) -> Read:
+        """Of the left one, mapped by the right one's transpose."""
+        back, of_left = self.right.T, self.left.sensitivity()
+        return lambda ranges: back.box(of_left, Box(ranges))
+
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks after both."""
+        return self.left.chunks(self.right.chunks(chunks))
+
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+        return self.left.map_lazily(self.right.map_lazily(x))
 
     @property
     def T(self) -> Product:  # noqa: N802
@@ -370,6 +433,30 @@ class Sum(Pair):
     def apply(self, x: Tensor) -> Tensor:
         """Map a batch."""
         return self.left.apply(x) + self.right.apply(x)
+
+    def box(self, read: Read, box: Box) -> Tensor:
+        """The cells in a box: the sum of both."""
+        return self.left.box(read, box) + self.right.box(read, box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box takes: that of both, one after the other."""
+        left, right = self.left.cost(sizes), self.right.cost(sizes)
+        read = tuple(map(max, left.read, right.read))
+        return Cost(read, left.cells + right.cells, left.kept + right.kept, left.work + right.work)
+
+    def sensitivity(self) -> Read:
+        """The sum of both."""
+        left, right = self.left.sensitivity(), self.right.sensitivity()
+        return lambda ranges: left(ranges) + right(ranges)
+
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks of the left one: those of the right one are cut to them."""
+        return self.left.chunks(chunks)
+
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+        found = self.left.map_lazily(x)
+        return found + self.right.map_lazily(x).rechunk(found.chunks)
 
     @property
     def T(self) -> Sum:  # noqa: N802

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
+from convmat.operators.boxes import Box, Cost, Read
 from convmat.operators.circulant import Blocks, Circulant
 from convmat.operators.many_products import Products
 
@@ -109,6 +110,23 @@ class Operator(ABC):
     def with_weights(self, weights: Iterator[Tensor]) -> Operator:
         """The operator made of other tensors, taken one by one."""
         return self
+
+    @abstractmethod
+    def box(self, read: Read, box: Box) -> Tensor:
+        r"""The cells in a box of ``op @ x``, of shape (batch, channels, \*sizes); ``read`` gives cells of x."""
+
+    @abstractmethod
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box of these sizes takes, in the middle of the output."""
+
+    @property
+    @abstractmethod
+    def rounds_globally(self) -> bool:
+        """Whether boxes are mapped by spectra, which round relative to the largest value of all."""
+
+    @abstractmethod
+    def sensitivity(self) -> Read:
+        """Gives the cells in some ranges of ``op.T @ 1``, of shape (1, channels, *sizes)."""
 
     def products(self) -> Products:
         """The operator and its adjoint as functions, ready for many products."""

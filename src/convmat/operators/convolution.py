@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,15 @@ from torch import Tensor, nn
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.base import Scalar
+from convmat.operators.blocks import Chunks, chunks_after, multiply
+from convmat.operators.boxes import Box, Cost, Read, Sensitivity, compute
 from convmat.operators.circulant import Blocks, Circulant, check_memory
-from convmat.operators.many_products import Products, by_spectra
+from convmat.operators.many_products import Products, by_spectra, pays_by_spectra
 from convmat.planning import check_method, run, shortcuts
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry, layer_geometry
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 
 class ConvOperator(LinearOperator):
@@ -149,6 +154,50 @@ class ConvOperator(LinearOperator):
         if key is not None and (known := shortcuts.find(key)):
             return known(x, weight, None)
         return run(self.geometry, x, weight, None, self.method, key)
+
+    def box(self, read: Read, box: Box) -> Tensor:
+        """The cells in a box of ``op @ x``."""
+        return compute(self.geometry, self.weight, self.method, read, box)
+
+    def cost(self, sizes: tuple[int, ...]) -> Cost:
+        """What a box of these sizes takes, in the middle of the output."""
+        return Cost.of(self.geometry, self.method, sizes)
+
+    @property
+    def rounds_globally(self) -> bool:
+        """Whether boxes are mapped by spectra."""
+        direct = self.geometry.transpose() if self.geometry.transposed else self.geometry
+        return pays_by_spectra(direct, self.method)
+
+    def sensitivity(self) -> Read:
+        """Gives cells of ``op.T @ 1``, from a small table."""
+        return Sensitivity.of(self.geometry, self.weight)
+
+    def chunks(self, chunks: Sequence[Sequence[int]]) -> Chunks:
+        """The chunks of ``op @ x`` for a dask array x with these chunks.
+
+        Bounds between chunks are divided by the stride, or multiplied by it if the operator is transposed. ``op @ x``
+        is lazy, one task for each chunk of the result, and exact whatever the chunks: each task reads the cells that
+        it depends on, from as many chunks as hold some. Cells are few where chunks are small beside the kernel, so
+        that large chunks cost less.
+
+        Args:
+            chunks: ``x.chunks``, of an array of shape (..., *in_shape). Along channels they must not split a group.
+
+        Returns:
+            As many tuples of sizes.
+
+        Raises:
+            GeometryError: if they split a group of channels, or are not those of an input.
+
+        >>> ConvOperator(torch.ones(1, 1, 3), (100,), stride=2, padding=1).chunks(((1,), (60, 40)))
+        ((1,), (30, 20))
+        """
+        return chunks_after(self.geometry, chunks)
+
+    def map_lazily(self, x: da.Array) -> da.Array:
+        """``op @ x`` of a dask array."""
+        return multiply(self.geometry, self.weight, self.method, x)
 
     @property
     def T(self) -> ConvOperator:  # noqa: N802

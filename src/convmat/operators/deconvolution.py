@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,11 +14,26 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError, ints, middle_start
 from convmat.operators.algebra import LinearOperator
+from convmat.operators.blocks import is_dask
 from convmat.operators.convolution import ConvOperator
+from convmat.operators.counting import (
+    Stopping,
+    check_counts,
+    check_iterations,
+    check_sensitivity,
+    done_reason,
+    smallest_image,
+    unseen,
+)
 from convmat.operators.many_products import Products
 from convmat.operators.solvers.batches import Callback, Items, keep, norms
 from convmat.operators.solvers.implicit import warn_unless_converged
-from convmat.operators.solvers.solution import Reals, Solution
+from convmat.operators.solvers.solution import Solution
+from convmat.operators.solvers.solving import check_stored
+from convmat.operators.volumes.job import Stored
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 _FLAT = "y is zero, and so is x"
 
@@ -62,7 +79,7 @@ def blur_operator(psf: Tensor, data_size: Sequence[int]) -> ConvOperator:
             f"in the order of the data's; {way}"
         )
     psf = psf if psf.is_floating_point() else psf.to(torch.get_default_dtype())
-    _check_counts(psf, "psf")
+    check_counts(psf, "psf")
     total = psf.sum()
     if not total > 0:
         raise GeometryError("psf is zero everywhere: need a positive sum")
@@ -93,13 +110,17 @@ def crop_to_data(x: Tensor, data_size: Sequence[int]) -> Tensor:
 
 def richardson_lucy(
     op: LinearOperator | Tensor,
-    y: Tensor,
+    y: Tensor | da.Array,
     iterations: int = 50,
     stop: float | str | None = None,
     callback: Callback | None = None,
     *,
     noise: float | str = "poisson",
     x0: Tensor | None = None,
+    store: str | PathLike[str] | None = None,
+    memory: int | str = "2GiB",
+    overwrite: bool = False,
+    resume: bool = False,
 ) -> Solution:
     r"""Deconvolve by Richardson-Lucy: the likeliest non-negative scene behind data with Poisson noise.
 
@@ -107,11 +128,14 @@ def richardson_lucy(
     right for any operator without negative entries, of any scale and at every border: after each iteration the sum of
     ``op x`` is that of y, and x stays non-negative. Noise is amplified as iterations go on: stop early.
 
+    Of a dask array y the iterations are done on a disk, block by block, within a bounded memory, by threads or by a
+    cluster, as dask is told. Blocks are exact, so there are no seams.
+
     Args:
         op: an operator, or a PSF of shape (\*kernel). A PSF stands for :func:`blur_operator`, the right default: it
             assumes nothing of the scene beyond the data, where zero padding makes bright borders.
         y: the data, at least 0: of shape (\*batch, \*out_shape), or (\*batch, \*sizes) with a PSF. For other negative
-            values subtract the offset of the camera, or clamp them.
+            values subtract the offset of the camera, or clamp them. Or a dask array of shape out_shape, or sizes.
         iterations: how many at most. Default: 50
         stop: when to stop before: a number, once ``|x - x before| <= stop * |x before|``; ``"discrepancy"``, once
             ``op x`` is as near to y as the noise allows. Default: after all iterations
@@ -119,7 +143,15 @@ def richardson_lucy(
         noise: for ``"discrepancy"``: ``"poisson"``, for y in counts, where it is the deviance that falls to one per
             cell (Bertero et al. 2010), or the standard deviation of Gaussian noise, in the units of y. Default:
             ``"poisson"``
-        x0: where to start, positive, of the shape of x. Default: a flat scene with the sum of the data
+        x0: where to start, positive, of the shape of x; not for a dask array. Default: a flat scene with the sum of the
+            data
+        store: for a dask array: a folder for x and what is needed on the way, four times the data in all, which is
+            checked to fit; at the end x alone is kept, as an array in the zarr format.
+        memory: for a dask array: bytes that all processes may take together, or a text as ``"2GiB"``. Default:
+            ``"2GiB"``
+        overwrite: whether to delete what an earlier call has left in the store. Default: ``False``
+        resume: whether to go on with it, from the last iteration that is whole; data and operator must be the same.
+            Default: ``False``
 
     Returns:
         A :class:`~convmat.operators.Solution`; ``x`` has the shape (\*batch, \*in_shape), or, with a PSF,
@@ -139,21 +171,24 @@ def richardson_lucy(
     'all 200 iterations done'
     """
     is_psf = isinstance(op, Tensor)
+    stored = Stored(store, memory, overwrite, resume)
+    check_stored(y, stored)
+    if is_dask(y):
+        if x0 is not None:
+            raise GeometryError("x0 does not go with dask arrays: they start from a flat scene")
+        return restore_stored(op, y, iterations, stop, noise, callback, stored)
     if not isinstance(y, Tensor):
-        raise TypeError(f"y must be a torch.Tensor, not {type(y).__name__}")
+        raise TypeError(f"y must be a torch.Tensor or a dask array, not {type(y).__name__}")
     operator = _operator(op, y)
     y, batch = _data(operator, y.unsqueeze(-1 - op.ndim) if isinstance(op, Tensor) else y)
-    rule = _Stopping(stop, noise)
-    if isinstance(iterations, bool) or not isinstance(iterations, int):
-        raise TypeError(f"iterations={iterations!r} must be an integer, not {type(iterations).__name__}")
-    if iterations < 0:
-        raise GeometryError(f"iterations={iterations} must be at least 0")
+    rule = Stopping(stop, noise)
+    check_iterations(iterations)
     in_shape = operator.in_shape[1:] if is_psf else operator.in_shape
     shape = (*batch, *in_shape)
     if x0 is not None:
         if tuple(x0.shape) != shape:
             raise GeometryError(f"x0 of shape {tuple(x0.shape)}: need {shape}")
-        _check_counts(x0, "x0")
+        check_counts(x0, "x0")
         x0 = x0.detach().to(y).reshape(-1, *operator.in_shape)
     told = None if callback is None else lambda iteration, x: callback(iteration, x.reshape(shape))
     with torch.no_grad():
@@ -172,18 +207,42 @@ def richardson_lucy(
     )
 
 
-def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, rule: _Stopping, items: Items) -> None:
+def restore_stored(
+    op: LinearOperator | Tensor,
+    y: da.Array,
+    iterations: int,
+    stop: float | str | None,
+    noise: float | str,
+    callback: Callback | None,
+    stored: Stored,
+) -> Solution:
+    """:func:`richardson_lucy` of a dask array."""
+    from convmat.operators.volumes import lucy
+
+    check_iterations(iterations)
+    rule = Stopping(stop, noise)
+    if not isinstance(op, Tensor):
+        return lucy.richardson_lucy(_operator(op, y), y, iterations, rule, callback, stored)
+    if op.ndim != y.ndim:
+        raise GeometryError(f"psf of shape {_joined(op.shape)} and data of {_joined(y.shape)}: need equally many axes")
+    psf = op.to(getattr(torch, y.dtype.name, op.dtype))
+    told = None if callback is None else lambda iteration, x: callback(iteration, x[0])
+    found = lucy.richardson_lucy(blur_operator(psf, y.shape), y[None], iterations, rule, told, stored)
+    return replace(found, x=found.x[0])
+
+
+def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, rule: Stopping, items: Items) -> None:
     forward, adjoint = products.forward, products.adjoint
     sensitivity = adjoint(torch.ones_like(y[:1]))
-    _check_sensitivity(sensitivity)
-    unseen = sensitivity <= torch.finfo(y.dtype).eps * sensitivity.max()
-    kept = unseen.to(y.dtype)
-    weights = torch.where(unseen, torch.zeros_like(sensitivity), 1 / sensitivity)
+    check_sensitivity(sensitivity.max())
+    dark = unseen(sensitivity, sensitivity.max())
+    kept = dark.to(y.dtype)
+    weights = torch.where(dark, torch.zeros_like(sensitivity), 1 / sensitivity)
     if x is None:
         totals = y.flatten(1).sum(1) / sensitivity.sum()
         x = totals.reshape(-1, *(1,) * (y.ndim - 1)).expand(-1, *sensitivity.shape[1:]).contiguous()
     # What no data reaches keeps its value; what is darker than rounding is not divided by.
-    smallest = torch.finfo(y.dtype).eps if products.rounds_globally else torch.finfo(y.dtype).tiny ** 0.5
+    smallest = smallest_image(y.dtype, products.rounds_globally)
     floor = smallest * y.flatten(1).amax(1).reshape(-1, *(1,) * (y.ndim - 1))
     zero = norms(y) == 0
     stay = items.finish(zero, torch.zeros_like(x), 0, _FLAT)
@@ -204,42 +263,11 @@ def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, r
             small = norms(x - before) <= rule.change * norms(before)
             stay = items.finish(small, x, iteration + 1, rule.reason)
             x, y, floor = keep(stay, x), keep(stay, y), keep(stay, floor)
-    done = f"all {iterations} iterations done"
-    reason = done if rule.reason is None else f"{done} before the stopping rule held"
-    items.finish(np.ones(len(items), bool), x, iterations, reason, converged=rule.reason is None)
+    everyone = np.ones(len(items), bool)
+    items.finish(everyone, x, iterations, done_reason(iterations, rule), converged=rule.reason is None)
 
 
-class _Stopping:
-    """When to stop: ``change`` is the relative one, if that is asked."""
-
-    def __init__(self, stop: float | str | None, noise: float | str) -> None:
-        self.change: float | None = None
-        self.reason: Any = None
-        self.asks_discrepancy = stop == "discrepancy"
-        if noise != "poisson" and (isinstance(noise, str | bool) or not noise > 0):
-            raise GeometryError(f"noise={noise!r} is unknown: need 'poisson', or a standard deviation greater than 0")
-        self.deviation = None if noise == "poisson" else float(noise)
-        if self.asks_discrepancy:
-            kind = "Poisson noise" if self.deviation is None else f"Gaussian noise of {self.deviation:g}"
-            self.reason = f"discrepancy: op @ x is as near to y as {kind} allows"
-        elif isinstance(stop, str | bool) or (stop is not None and not stop >= 0):
-            raise GeometryError(f"stop={stop!r} is unknown: need a relative change, 'discrepancy' or None")
-        elif stop is not None:
-            self.change = float(stop)
-            self.reason = f"relative change at most {self.change:g}"
-
-    def discrepancy(self, y: Tensor, image: Tensor) -> Reals:
-        """The misfit of each item, in units of what is expected of the noise."""
-        cells = y[0].numel()
-        if self.deviation is not None:
-            return norms(y - image) ** 2 / (cells * self.deviation**2)
-        image = image.clamp_min(torch.finfo(image.dtype).tiny)
-        deviance = 2 * (torch.xlogy(y, y / image) - y + image)
-        found: Reals = deviance.flatten(1).mean(1).double().cpu().numpy()
-        return found
-
-
-def _operator(op: LinearOperator | Tensor, y: Tensor) -> LinearOperator:
+def _operator(op: LinearOperator | Tensor, y: Any) -> LinearOperator:
     if isinstance(op, Tensor):
         if y.ndim < op.ndim:
             raise GeometryError(
@@ -249,7 +277,7 @@ def _operator(op: LinearOperator | Tensor, y: Tensor) -> LinearOperator:
     if not isinstance(op, LinearOperator):
         raise TypeError(f"op must be a ConvOperator or a PSF as a torch.Tensor, not {type(op).__name__}")
     for weight in op.weights():
-        _check_counts(weight, "the operator's weight")
+        check_counts(weight, "the operator's weight")
     return op
 
 
@@ -263,26 +291,8 @@ def _data(op: LinearOperator, y: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         raise GeometryError(f"y of shape {found} does not go with an operator from {op.in_shape} to {shape}")
     if y.dtype != op.dtype or y.device != op.device:
         raise GeometryError(f"y is {y.dtype} on {y.device}, but the operator {op.dtype} on {op.device}")
-    _check_counts(y, "y")
+    check_counts(y, "y")
     return y.detach().reshape(-1, *shape), found[: len(found) - len(shape)]
-
-
-def _check_counts(tensor: Tensor, name: str) -> None:
-    tensor = tensor.detach()
-    if tensor.is_complex():
-        raise TypeError(f"{name} must be real, not {tensor.dtype}")
-    if not bool(torch.isfinite(tensor).all()):
-        raise GeometryError(f"{name} has values that are NaN or infinite: need finite ones")
-    if bool((tensor < 0).any()):
-        raise GeometryError(
-            f"{name} has {int((tensor < 0).sum())} negative values, down to {tensor.min().item():g}: need values of at "
-            f"least 0; subtract the offset, or {name.split()[-1]}.clamp(min=0)"
-        )
-
-
-def _check_sensitivity(sensitivity: Tensor) -> None:
-    if not bool((sensitivity > 0).any()):
-        raise GeometryError("the operator's weight is zero everywhere: no scene reaches the data")
 
 
 def _fits(kernel: Sequence[int], sizes: Sequence[int]) -> bool:

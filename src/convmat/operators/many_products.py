@@ -31,13 +31,18 @@ class Products:
 
 def by_spectra(geometry: Geometry, weight: Tensor, method: str) -> Products | None:
     """Products by spectra, where they serve and pay; a convolution with another method of its own keeps it."""
-    if not _is_plain(geometry) or method not in ("auto", "fft"):
-        return None
-    is_large = prod(geometry.inputs) >= _LARGE_INPUT and prod(geometry.kernel_size) > _LARGE_KERNEL
-    if method != "fft" and not is_large:
+    if not pays_by_spectra(geometry, method):
         return None
     spectra = _Spectra(geometry, weight)
     return Products(spectra.forward, spectra.adjoint, True)
+
+
+def pays_by_spectra(geometry: Geometry, method: str) -> bool:
+    """Whether spectra serve a direct geometry, and pay."""
+    if not _is_plain(geometry) or method not in ("auto", "fft"):
+        return False
+    is_large = prod(geometry.inputs) >= _LARGE_INPUT and prod(geometry.kernel_size) > _LARGE_KERNEL
+    return method == "fft" or is_large
 
 
 def _is_plain(geometry: Geometry) -> bool:

@@ -27,7 +27,7 @@ def pad(input: Tensor, geometry: Geometry) -> Tensor:
         The tensor of shape (..., *padded) that ``geometry.unpadded()`` reads.
     """
     for dim, axis in _bordered(geometry):
-        before, after = (_copy(input, dim, border) for border in axis.borders())
+        before, after = (copy_cells(input, dim, border) for border in axis.borders())
         input = torch.cat([before, input, after], dim)
     return input
 
@@ -62,7 +62,7 @@ def _bordered(geometry: Geometry) -> list[tuple[int, Axis]]:
     ]
 
 
-def _copy(input: Tensor, dim: int, border: Border) -> Tensor:
+def copy_cells(input: Tensor, dim: int, border: Border) -> Tensor:
     """The cells of a border."""
     if border.step == 0:
         cell = input.narrow(dim, border.start, 1)

@@ -64,6 +64,12 @@ WORDS = {
     "help.draw.gallery": """画出卷积算术的 15 个经典情形，以及它们缺少的那些。
 
 后者是输出填充、带空洞和带分组的转置卷积、与步长一样大的卷积核，以及非正方形的尺寸。全部图片都在 `index.html` 里。""",
+    "help.deconvolve": (
+        "复原比内存还大的体数据：没有接缝，中断之后也不必从头再来。\n\n"
+        "`convmat deconvolve data.zarr psf.npy restored.zarr --iterations 20 --memory 2GiB`\n\n"
+        "数据和 PSF 可以是 zarr、.npy 或 TIFF。加上 `--crop 64x256x256`，先复原中间的一小块并写成图片。"
+        "计算期间，OUT 旁边的文件夹存放所需的数组：rl 约为数据的四倍，lsmr 约为十一倍。"
+    ),
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -98,6 +104,17 @@ WORDS = {
     "option.iterations": "迭代次数的上限。默认 rl 为 30，lsmr 为 100。",
     "option.damp": "lsmr 的阻尼。默认由噪声决定。",
     "option.three_pictures": "要写出的图片：三张并排。",
+    "option.volume": "数据：.zarr、.npy 或 .tif，一到三个轴。",
+    "option.volume_psf": "PSF：轴的顺序和网格都与数据相同。",
+    "option.volume_out": "要写的文件：.zarr、.npy 或 .tif。",
+    "option.volume_method": "rl（Richardson-Lucy）、lsmr 或 cg（最小二乘）。",
+    "option.volume_iterations": "最多迭代次数。",
+    "option.volume_damp": "lsmr 和 cg 的阻尼。",
+    "option.memory": "所有进程合计可用的内存，如 2GiB。",
+    "option.crop": "先复原这样大小的一块给人看。",
+    "option.resume": "中断之后接着算。",
+    "option.overwrite": "已有文件时重新开始。",
+    "option.scheduler": "dask 调度器的地址：由集群计算。",
     "option.photo": "一张图片：灰度、RGB 或 RGBA。",
     "option.scale": "放大倍数：2、3……",
     "option.picture_file": "要写出的图片；格式由扩展名决定。",
@@ -134,12 +151,22 @@ WORDS = {
     "wrong.format": "{path}：不认识扩展名 {ending!r} 的图片格式；可以用 .png",
     "wrong.channels": "{path}：{format} 存不了这张图片（{error}）；可以用 .png",
     "wrong.same_file": "{path} 就是要读的图片：请写到另一个文件",
+    "wrong.volume_ending": "{path}：扩展名必须是 {endings} 之一",
+    "wrong.volume": "{path} 不是一到三个轴的实数体数据：{error}",
+    "wrong.psf_axes": "{path} 的形状是 {shape}：PSF 必须和数据一样有 {axes} 个轴",
+    "wrong.volume_method": "--method {method!r} 未知：必须是 {known} 之一",
+    "wrong.exists": "{path} 已存在：--overwrite 会重写它",
+    "wrong.crop": "--crop {crop} 与数据 {sizes} 不符：每个轴写一个不超过它的尺寸",
+    "wrong.scheduler": "{address} 没有调度器应答：{error}",
     # -- progress --
     "busy.matrix": "正在构造矩阵",
     "busy.comparing": "正在与 PyTorch 比较",
     "busy.upsampling": "正在放大",
     "busy.deblurring": "正在去模糊",
     "busy.drawing": "正在画图",
+    "busy.copying": "正在复制数据",
+    "busy.preview": "正在复原一小块",
+    "busy.writing": "正在写结果",
     # -- norms and deblurring --
     "norms.layer": "层",
     "norms.sizes": "尺寸",
@@ -154,6 +181,15 @@ WORDS = {
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
     "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
+    # -- volumes --
+    "deconvolve.state": "还需 {left}，残差 {residual}\n{rate} Mvoxel/s，读 {read}，写 {written}",
+    "deconvolve.done": "迭代 {iterations} 次：{reason}",
+    "deconvolve.residual": "残差 {residual}",
+    "deconvolve.written": "{out}：{sizes} 体素",
+    "deconvolve.preview": "{picture}：复原前后，中间的 {sizes} 体素",
+    "deconvolve.estimate": "复原全部大约需要 {duration}",
+    "deconvolve.go_on": "复原全部吗？",
+    "deconvolve.not_asked": "没有人可问：不加 --crop 就复原全部",
     # -- matrices --
     "layer": "{name}：{shapes}，卷积核 {kernel}",
     "matrix.size": "{rows} x {columns} 的矩阵，{entries} 个非零元素",

@@ -7,7 +7,7 @@ names of the numbers are the paper's. Each item has damping, tests and an end of
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +42,8 @@ def lsmr(maps: Maps, b: Tensor, size: Reals, damp: Reals, tol: float, maxiter: i
     alpha = norms(v)
     v = times(divide(np.ones_like(alpha), alpha), v)
     x = torch.zeros_like(v)
-    state = _State(u, v, v.clone(), torch.zeros_like(v), x, **_first_numbers(alpha, beta, size, damp))
-    for reason, done in (
-        (ZERO, size == 0),
-        (CONSISTENT, (beta <= tol * size) & (size > 0)),
-        (ORTHOGONAL, (alpha == 0) & (beta > tol * size)),
-    ):
+    state = _State(u, v, v.clone(), torch.zeros_like(v), x, np.arange(len(b)), Recurrence.of(alpha, beta, size, damp))
+    for reason, done in at_once(alpha, beta, size, tol):
         stay = items.finish(done[state.index], state.x, 0, reason)
         state.keep(stay)
     limit = max(tol, float(torch.finfo(b.dtype).eps))
@@ -56,37 +52,19 @@ def lsmr(maps: Maps, b: Tensor, size: Reals, damp: Reals, tol: float, maxiter: i
             return
         state.step(maps)
         items.report(iteration, state.x)
-        state.keep(items.finish(state.is_consistent(limit), state.x, iteration, CONSISTENT))
-        state.keep(items.finish(state.is_least_squares(limit), state.x, iteration, LEAST_SQUARES))
+        state.keep(items.finish(state.numbers.is_consistent(limit), state.x, iteration, CONSISTENT))
+        state.keep(items.finish(state.numbers.is_least_squares(limit), state.x, iteration, LEAST_SQUARES))
     everyone = np.ones(len(items), bool)
     items.finish(everyone, state.x, maxiter, OUT_OF_ITERATIONS.format(maxiter), converged=False)
 
 
-def _first_numbers(alpha: Reals, beta: Reals, size: Reals, damp: Reals) -> dict[str, Any]:
-    one, zero = np.ones_like(alpha), np.zeros_like(alpha)
-    return {
-        "index": np.arange(len(alpha)),
-        "size": size,
-        "damp": damp,
-        "alpha": alpha,
-        "alphabar": alpha.copy(),
-        "zetabar": alpha * beta,
-        "zeta": zero,
-        "rho": one,
-        "rhobar": one,
-        "cbar": one,
-        "sbar": zero,
-        "betadd": beta.copy(),
-        "betad": zero,
-        "rhodold": one,
-        "tautildeold": zero,
-        "thetatilde": zero,
-        "d": zero,
-        "norm_a_squared": alpha**2,
-        "norm_r": beta.copy(),
-        "norm_a": alpha.copy(),
-        "norm_x": zero,
-    }
+def at_once(alpha: Reals, beta: Reals, size: Reals, tol: float) -> tuple[tuple[str, npt.NDArray[np.bool_]], ...]:
+    """Of which items x = 0 is the solution, by the reason why."""
+    return (
+        (ZERO, size == 0),
+        (CONSISTENT, (beta <= tol * size) & (size > 0)),
+        (ORTHOGONAL, (alpha == 0) & (beta > tol * size)),
+    )
 
 
 @dataclass
@@ -99,6 +77,46 @@ class _State:
     hbar: Tensor
     x: Tensor
     index: npt.NDArray[np.int64]
+    numbers: Recurrence
+
+    def keep(self, stay: npt.NDArray[np.bool_]) -> None:
+        """Go on with some items only."""
+        if stay.all():
+            return
+        for name in ("u", "v", "h", "hbar", "x"):
+            setattr(self, name, keep(stay, getattr(self, name)))
+        self.index = self.index[stay]
+        self.numbers.keep(stay)
+
+    def step(self, maps: Maps) -> None:
+        """One iteration of all items."""
+        numbers = self.numbers
+        one = np.ones_like(numbers.alpha)
+        u = add_times(maps.forward(self.v), -numbers.alpha, self.u)
+        beta = norms(u)
+        self.u = times(divide(one, beta), u)
+        v = add_times(maps.adjoint(self.u), -beta, self.v)
+        alpha = norms(v)
+        self.v = times(divide(one, alpha), v)
+        factors = numbers.advance(beta, alpha)
+        self.hbar = add_times(self.h, factors.hbar, self.hbar)
+        self.x = add_times(self.x, factors.x, self.hbar)
+        self.h = add_times(self.v, factors.h, self.h)
+        numbers.norm_x = norms(self.x)
+
+
+class Factors(NamedTuple):
+    """How the vectors go on: ``hbar <- h + hbar*`` itself, ``x <- x + x*`` the new hbar, ``h <- v + h*`` itself."""
+
+    hbar: Reals
+    x: Reals
+    h: Reals
+
+
+@dataclass
+class Recurrence:
+    """The numbers of a recurrence, of shape (items,)."""
+
     size: Reals
     damp: Reals
     alpha: Reals
@@ -120,17 +138,41 @@ class _State:
     norm_a: Reals
     norm_x: Reals
 
+    @classmethod
+    def of(cls, alpha: Reals, beta: Reals, size: Reals, damp: Reals) -> Recurrence:
+        """Before the first iteration."""
+        one, zero = np.ones_like(alpha), np.zeros_like(alpha)
+        return cls(
+            size=size,
+            damp=damp,
+            alpha=alpha,
+            alphabar=alpha.copy(),
+            zetabar=alpha * beta,
+            zeta=zero,
+            rho=one,
+            rhobar=one,
+            cbar=one,
+            sbar=zero,
+            betadd=beta.copy(),
+            betad=zero,
+            rhodold=one,
+            tautildeold=zero,
+            thetatilde=zero,
+            d=zero,
+            norm_a_squared=alpha**2,
+            norm_r=beta.copy(),
+            norm_a=alpha.copy(),
+            norm_x=zero,
+        )
+
     def keep(self, stay: npt.NDArray[np.bool_]) -> None:
         """Go on with some items only."""
-        if stay.all():
-            return
         for field in fields(self):
-            value = getattr(self, field.name)
-            setattr(self, field.name, keep(stay, value) if isinstance(value, Tensor) else value[stay])
+            setattr(self, field.name, getattr(self, field.name)[stay])
 
-    def step(self, maps: Maps) -> None:
-        """One iteration of all items."""
-        beta = self._bidiagonalize(maps)
+    def advance(self, beta: Reals, alpha: Reals) -> Factors:
+        """One iteration, from the norms of the new u and v; ``norm_x`` is left to who knows x."""
+        self.alpha = alpha
         chat, shat, alphahat = _rotation(self.alphabar, self.damp)  # takes the damping away
         rhoold, rhobarold, zetaold = self.rho, self.rhobar, self.zeta
         c, s, self.rho = _rotation(alphahat, beta)
@@ -138,26 +180,14 @@ class _State:
         thetabar, rhotemp = self.sbar * self.rho, self.cbar * self.rho
         self.cbar, self.sbar, self.rhobar = _rotation(rhotemp, thetanew)
         self.zeta, self.zetabar = self.cbar * self.zetabar, -self.sbar * self.zetabar
-
-        self.hbar = add_times(self.h, -divide(thetabar * self.rho, rhoold * rhobarold), self.hbar)
-        self.x = add_times(self.x, divide(self.zeta, self.rho * self.rhobar), self.hbar)
-        self.h = add_times(self.v, -divide(thetanew, self.rho), self.h)
-
         self._estimate_residual(chat, shat, c, s, thetabar, zetaold)
         self.norm_a = np.sqrt(self.norm_a_squared + beta**2)
         self.norm_a_squared = self.norm_a_squared + beta**2 + self.alpha**2
-        self.norm_x = norms(self.x)
-
-    def _bidiagonalize(self, maps: Maps) -> Reals:
-        """The next u, alpha and v; beta."""
-        one = np.ones_like(self.alpha)
-        u = add_times(maps.forward(self.v), -self.alpha, self.u)
-        beta = norms(u)
-        self.u = times(divide(one, beta), u)
-        v = add_times(maps.adjoint(self.u), -beta, self.v)
-        self.alpha = norms(v)
-        self.v = times(divide(one, self.alpha), v)
-        return beta
+        return Factors(
+            hbar=-divide(thetabar * self.rho, rhoold * rhobarold),
+            x=divide(self.zeta, self.rho * self.rhobar),
+            h=-divide(thetanew, self.rho),
+        )
 
     def _estimate_residual(self, chat: Reals, shat: Reals, c: Reals, s: Reals, thetabar: Reals, zetaold: Reals) -> None:
         """The norm of the residual, damping included, by recurrence."""

@@ -17,14 +17,14 @@ class Solution:
     """What :meth:`ConvOperator.solve` or :func:`richardson_lucy` found, for each item of the batch.
 
     Attributes:
-        x: the solution, of shape (*batch, *in_shape).
+        x: the solution, of shape (*batch, *in_shape): a tensor, or a dask array if y was one.
         iterations: how many were taken, of shape (*batch,), integers; 0 by a method that does not iterate.
         residual: the norm of ``y - op @ x``, of shape (*batch,), real.
         reason: why the solver stopped there: a string; with a batch, a list of them, nested as the batch is.
         converged: whether that is a solution within the tolerance, of shape (*batch,), booleans.
     """
 
-    x: Tensor
+    x: Any
     iterations: Tensor
     residual: Tensor
     reason: Any

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, kind_of, shown
 from convmat.operators.base import Operator
+from convmat.operators.blocks import is_dask
 from convmat.operators.solvers import implicit
 from convmat.operators.solvers.batches import Callback, Maps
 from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
 from convmat.operators.solvers.solution import Found, Solution
+from convmat.operators.volumes.job import Stored
 
 METHODS = ("auto", "lsmr", "cg", "fft", "direct")
 _SMALL = 2**16  # entries of a matrix whose singular values take no longer than some iterations
@@ -23,27 +25,28 @@ _MOST_ITERATIONS = 10_000
 
 def solve(
     op: Operator,
-    y: Tensor,
+    y: Any,
     method: str,
     damp: float | Tensor,
     x0: Tensor | None,
     tol: float | None,
     maxiter: int | None,
     callback: Callback | None,
+    stored: Stored,
 ) -> Solution:
     """See :meth:`ConvOperator.solve`."""
+    check_stored(y, stored)
+    if is_dask(y):
+        return _solve_stored(op, y, method, damp, x0, tol, maxiter, callback, stored)
     y, batch = _flat(y, op, op.out_shape, "y")
     if x0 is not None:
         x0 = _flat(x0, op, op.in_shape, "x0", batch)[0].detach()
     for weight in op.weights():
         _check_finite(weight, "weight")
     damping = _damping(damp, op, batch)
-    tol = (1e-6 if torch.finfo(op.dtype).bits == 32 else 1e-10) if tol is None else _not_negative(tol, "tol")
-    maxiter = min(max(4 * min(op.shape), 100), _MOST_ITERATIONS) if maxiter is None else maxiter
-    if isinstance(maxiter, bool) or not isinstance(maxiter, int):
-        raise TypeError(f"maxiter={maxiter!r} must be an integer, not {type(maxiter).__name__}")
+    tol, maxiter = _limits(op, tol, maxiter)
     with torch.no_grad():
-        inverse = _inverse(op, method, x0, tol, int(_not_negative(maxiter, "maxiter")))
+        inverse = _inverse(op, method, x0, tol, maxiter)
     structured = None
     if callback is not None:
         shape = (*batch, *op.in_shape)
@@ -53,6 +56,50 @@ def solve(
     assert problem.found is not None
     implicit.warn_unless_converged(problem.found)
     return _solution(op, y, x, batch, problem.found)
+
+
+def _limits(op: Operator, tol: float | None, maxiter: int | None) -> tuple[float, int]:
+    """When to stop."""
+    tol = (1e-6 if torch.finfo(op.dtype).bits == 32 else 1e-10) if tol is None else _not_negative(tol, "tol")
+    maxiter = min(max(4 * min(op.shape), 100), _MOST_ITERATIONS) if maxiter is None else maxiter
+    if isinstance(maxiter, bool) or not isinstance(maxiter, int):
+        raise TypeError(f"maxiter={maxiter!r} must be an integer, not {type(maxiter).__name__}")
+    return tol, int(_not_negative(maxiter, "maxiter"))
+
+
+def _solve_stored(
+    op: Operator,
+    y: Any,
+    method: str,
+    damp: float | Tensor,
+    x0: Tensor | None,
+    tol: float | None,
+    maxiter: int | None,
+    callback: Callback | None,
+    stored: Stored,
+) -> Solution:
+    """Of a dask array."""
+    from convmat.operators.volumes import krylov
+
+    if method not in ("auto", "lsmr", "cg"):
+        raise GeometryError(f"method={shown(method)} does not go with dask arrays: need 'lsmr' or 'cg'")
+    if x0 is not None:
+        raise GeometryError("x0 does not go with dask arrays: solve for y - op @ x0, and add x0")
+    if not isinstance(damp, int | float):
+        raise GeometryError(f"damp={shown(damp)} must be one number, for there is one item")
+    for weight in op.weights():
+        _check_finite(weight, "weight")
+    tol, maxiter = _limits(op, tol, maxiter)
+    chosen = "cg" if method == "cg" else "lsmr"
+    return krylov.solve(op, y, chosen, _not_negative(damp, "damp"), tol, maxiter, callback, stored)
+
+
+def check_stored(y: Any, stored: Stored) -> None:
+    """Check that what is said of the disk goes with the data."""
+    if not is_dask(y) and (stored.store is not None or stored.resume or stored.overwrite):
+        raise GeometryError(
+            f"store, overwrite and resume go with dask arrays, and y is a {kind_of(y)}: dask.array.from_array makes one"
+        )
 
 
 def _inverse(op: Operator, method: str, x0: Tensor | None, tol: float, maxiter: int) -> Inverse:

@@ -1,0 +1,394 @@
+"""One volume being solved for: its folder, its marker, and the passes over its blocks."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from convmat.geometry import GeometryError, shown
+from convmat.operators.base import Operator
+from convmat.operators.blocks import numpy_dtype
+from convmat.operators.extras import needed
+from convmat.operators.solvers.solution import Solution
+from convmat.operators.volumes.copying import Survey, copy
+from convmat.operators.volumes.crew import Crew, Done, Task
+from convmat.operators.volumes.cutting import Cut, Plan, fit, plan
+from convmat.operators.volumes.disk import Disk, check_room, create, is_full, tidy
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+Side = Literal["data", "scene"]
+_MARKER = "convmat.json"
+_RESULT = "x"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is, after a block.
+
+    Attributes:
+        iteration: the one at work, from 1 on; 0 while the data are copied, and the last one + 1 when it is checked.
+        iterations: how many at most.
+        part: how much of it is done, 0 to 1.
+        read: bytes read so far.
+        written: bytes written so far.
+        residual: the norm of ``y - op @ x`` as last known, or ``None``.
+    """
+
+    iteration: int
+    iterations: int
+    part: float
+    read: int
+    written: int
+    residual: float | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where and within what a volume is solved for.
+
+    Args:
+        store: the folder for what is kept on the disk.
+        memory: bytes, or a text as ``"2GiB"``: of all processes together.
+        overwrite: whether to delete what an earlier call left there.
+        resume: whether to go on with it.
+        watch: called after each block.
+    """
+
+    store: str | os.PathLike[str] | None
+    memory: int | str = "2GiB"
+    overwrite: bool = False
+    resume: bool = False
+    watch: Callable[[Progress], object] | None = None
+
+    def bytes(self) -> int:
+        """The memory as a number."""
+        try:
+            found = needed("dask.utils").parse_bytes(self.memory)
+        except (ValueError, AttributeError):
+            found = 0
+        if isinstance(self.memory, bool) or not found > 0:
+            raise GeometryError(f"memory={shown(self.memory)} must be a number of bytes, or a text as '2GiB'")
+        return int(found)
+
+
+@dataclass
+class Marker:
+    """What is known to be whole; written when an iteration is.
+
+    Attributes:
+        problem: a hash of the operator and of what decides about the numbers: method, damping.
+        blocks: channels, sizes of chunks and blocks of both sides, which decide about rounding.
+        data: of the data, when they are copied.
+        iteration: the last that is whole. ``None``: not even the data are.
+        whole: which of the two arrays of a name holds it: ``"even"`` or ``"odd"``.
+        numbers: of a recurrence, after it.
+        reason: why it ended, if it did.
+        converged: whether a rule ended it.
+    """
+
+    problem: str
+    blocks: dict[str, dict[str, list[int]]]
+    data: dict[str, Any] | None = None
+    iteration: int | None = None
+    whole: str = "even"
+    numbers: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    converged: bool = False
+
+
+class Job:
+    """A volume that is being solved for.
+
+    Args:
+        op: from the scene to the data, or the other way round if it is a transposed one.
+        y: of shape op.out_shape.
+        method: its name.
+        parameters: what else decides about the numbers.
+        arrays: the names of the arrays to work with, and on which side they are. A name that ends in ``*`` is of two
+            arrays, of even and of odd iterations.
+        stored: where.
+        counts: whether data must not be negative.
+        iterations: the most.
+
+    Attributes:
+        iteration: the last that is whole.
+        survey: of the data.
+    """
+
+    def __init__(
+        self,
+        op: Operator,
+        y: da.Array,
+        method: str,
+        parameters: dict[str, Any],
+        arrays: dict[str, Side],
+        stored: Stored,
+        counts: bool,
+        iterations: int,
+    ) -> None:
+        if stored.store is None:
+            raise GeometryError("store is missing: of a dask array, x is kept in a folder, as in store='x.zarr'")
+        if stored.overwrite and stored.resume:
+            raise GeometryError("overwrite and resume exclude each other: start anew, or go on")
+        if y.shape != op.out_shape:
+            raise GeometryError(
+                f"y of shape {y.shape} does not go with an operator from {op.in_shape} to {op.out_shape}: need y of "
+                "the latter; a batch is solved item by item, each with a store of its own"
+            )
+        if y.dtype != (dtype := numpy_dtype(op.dtype)):
+            raise GeometryError(f"y is {y.dtype} and the operator {dtype}: they should be the same; y.astype would do")
+        self.op, self._y, self._stored, self._counts = op, y, stored, counts
+        self.iterations = iterations
+        self.folder, self._memory = Path(stored.store), stored.bytes()
+        self.residual: float | None = None
+        self._arrays = _pairs(arrays)
+        self._crew = Crew()
+        self._read = self._written = 0
+        self.marker, self._plan = self._open(_hash(op, method, parameters))
+        if self.marker.reason is None and (self.folder / _RESULT).exists():  # killed while it ended
+            os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
+        self.survey = self._data()
+
+    # -- opening -------------------------------------------------------------------------------------------------------
+
+    def _open(self, problem: str) -> tuple[Marker, Plan]:
+        workers = self._crew.workers()
+        known = self._find(problem)
+        if known is not None:
+            data, scene = (Cut(**{k: tuple(v) for k, v in known.blocks[side].items()}) for side in ("data", "scene"))
+            going_on = fit(self.op, data, scene, self._memory, *workers)
+            if going_on is None:
+                raise GeometryError(
+                    f"memory={shown(self._stored.memory)} is too little for the blocks that {str(self.folder)!r} was "
+                    "begun with: as much as then would do"
+                )
+            return known, going_on
+        found = plan(self.op, self._memory, *workers)
+        if not self.folder.resolve().parent.is_dir():
+            raise GeometryError(f"store={str(self.folder)!r}: there is no folder {str(self.folder.resolve().parent)!r}")
+        cells = {"data": found.data.stored, "scene": found.scene.stored}
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        check_room(self.folder, {name: (cells[side], self.op.dtype.itemsize) for name, side in self._arrays.items()})
+        self.folder.mkdir()
+        cuts = {side: {k: list(v) for k, v in asdict(getattr(found, side)).items()} for side in ("data", "scene")}
+        marker = Marker(problem, cuts)
+        _write(self.folder, marker)
+        return marker, found
+
+    def _find(self, problem: str) -> Marker | None:
+        """The marker of what is to go on, checked; ``None`` if it is to begin."""
+        if not self.folder.exists():
+            return None
+        try:
+            marker = Marker(**json.loads((self.folder / _MARKER).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            raise GeometryError(
+                f"store={str(self.folder)!r} exists and is none that convmat made: name another, or remove it yourself"
+            ) from None
+        if self._stored.resume:
+            if marker.problem != problem:
+                raise GeometryError(
+                    f"store={str(self.folder)!r} was begun with another operator, PSF, method or damping: resume goes "
+                    "on with the same only; overwrite starts anew"
+                )
+            return None if marker.iteration is None else marker
+        if not self._stored.overwrite:
+            at = "its data are not whole" if marker.iteration is None else f"iteration {marker.iteration} is whole"
+            raise GeometryError(
+                f"store={str(self.folder)!r} exists, {at}: resume=True goes on with it, overwrite=True starts anew"
+            )
+        return None
+
+    def _data(self) -> Survey:
+        """Copy the data, or look whether they are the same."""
+        disk, marker = Disk(self.folder), self.marker
+        if marker.iteration is None:
+            self._create(*self._arrays)
+        copied = "y" if marker.iteration is None else None
+        with self._room_on_disk():
+            survey = copy(self._y, disk, copied, self._memory, self._counts)
+        self._written += disk.written_bytes
+        if marker.data is None:
+            marker.data = asdict(survey)
+        elif marker.data["fingerprint"] != survey.fingerprint:
+            raise GeometryError(
+                f"store={str(self.folder)!r} was begun with other data: resume goes on with the same only; overwrite "
+                "starts anew"
+            )
+        return Survey(**marker.data)
+
+    def _create(self, *names: str) -> None:
+        dtype = numpy_dtype(self.op.dtype)
+        for name in names:
+            cut = self.cut(self._arrays[name])
+            create(self.folder, name, cut.shape, (cut.shape[0], *cut.chunks), dtype)
+
+    # -- passes --------------------------------------------------------------------------------------------------------
+
+    def cut(self, side: Side) -> Cut:
+        """The blocks of a side."""
+        return self._plan.data if side == "data" else self._plan.scene
+
+    def fill(self, name: str, value: float) -> None:
+        """Let an array hold one number everywhere."""
+        cut = self.cut(self._arrays[name])
+        create(self.folder, name, cut.shape, (cut.shape[0], *cut.chunks), numpy_dtype(self.op.dtype), value)
+
+    def run(self, task: Task, side: Side, start: float = 0.0, share: float = 1.0) -> list[tuple[float, ...]]:
+        """A pass over the blocks of a side; the sums of its tasks, in the order of the blocks.
+
+        Args:
+            task: for each block.
+            side: whose blocks.
+            start: how much of the iteration was done before this pass.
+            share: how much of the iteration this pass is.
+        """
+        blocks, count = self.cut(side).blocks(), 0
+
+        def told(done: Done) -> None:
+            nonlocal count
+            count += 1
+            self._read += done.read
+            self._written += done.written
+            self._tell(start + share * count / len(blocks))
+
+        with self._room_on_disk():
+            found = self._crew.run(task, blocks, self._plan, told)
+        return [done.sums for done in found]
+
+    def _tell(self, part: float) -> None:
+        if self._stored.watch is not None:
+            following = 0 if self.marker.iteration is None else self.marker.iteration + 1
+            self._stored.watch(Progress(following, self.iterations, part, self._read, self._written, self.residual))
+
+    def _room_on_disk(self) -> _Room:
+        return _Room(self.folder, self.marker)
+
+    @property
+    def iteration(self) -> int:
+        """The last iteration that is whole."""
+        return self.marker.iteration or 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is whole yet."""
+        return self.marker.iteration is None
+
+    def commit(self, iteration: int, numbers: dict[str, Any] | None = None) -> None:
+        """Say that an iteration is whole: from now on the other arrays may be written over."""
+        self.marker.iteration, self.marker.whole = iteration, parity(iteration)
+        self.marker.numbers = numbers or {}
+        _write(self.folder, self.marker)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def x(self) -> da.Array:
+        """The volume as it stands."""
+        ended = self.folder / _RESULT
+        path = ended if ended.exists() else self.folder / named("x", self.iteration)
+        cut = self.cut("scene")
+        return needed("dask.array").from_zarr(str(path), chunks=(cut.shape[0], *cut.block))
+
+    def reopen(self) -> None:
+        """Go on with what has ended, with more iterations; of all vectors x and the data are to be had again."""
+        shutil.rmtree(self.folder / named("x", self.iteration), ignore_errors=True)
+        self._create(*(name for name in self._arrays if name != named("x", self.iteration)))
+        with self._room_on_disk():
+            copy(self._y, Disk(self.folder), "y", self._memory, self._counts)
+        os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
+        self.marker.reason = None
+        _write(self.folder, self.marker)
+
+    def finish(self, reason: str, converged: bool, residual: float) -> Solution:
+        """Keep x, under that name, and nothing else."""
+        if not (self.folder / _RESULT).exists():
+            os.replace(self.folder / named("x", self.iteration), self.folder / _RESULT)
+        tidy(self.folder / _RESULT)
+        self.marker.reason, self.marker.converged = reason, converged
+        self.marker.numbers["residual"] = residual
+        _write(self.folder, self.marker)
+        for name in self._arrays:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        return self.solution()
+
+    def solution(self) -> Solution:
+        """What was found, when it has ended."""
+        reason, converged = str(self.marker.reason), self.marker.converged
+        if not converged:
+            warnings.warn(f"the solution did not converge: {reason}", RuntimeWarning, stacklevel=5)
+        return Solution(
+            x=self.x(),
+            iterations=torch.tensor(self.iteration),
+            residual=torch.tensor(self.marker.numbers["residual"], dtype=torch.float64),
+            reason=reason,
+            converged=torch.tensor(converged),
+        )
+
+
+def added(sums: list[tuple[float, ...]]) -> list[float]:
+    """The sums of all blocks, added in their order: rounded in one way, whoever was first."""
+    return [sum(column) for column in zip(*sums, strict=True)]
+
+
+def parity(iteration: int) -> str:
+    """Which of two arrays an iteration is kept in."""
+    return "odd" if iteration % 2 else "even"
+
+
+def named(name: str, iteration: int) -> str:
+    """The array that an iteration's values of a name are kept in."""
+    return f"{name}.{parity(iteration)}"
+
+
+def _pairs(arrays: dict[str, Side]) -> dict[str, Side]:
+    found: dict[str, Side] = {}
+    for name, side in arrays.items():
+        names = [name[:-1] + which for which in (".even", ".odd")] if name.endswith("*") else [name]
+        found.update(dict.fromkeys(names, side))
+    return found
+
+
+def _hash(op: Operator, method: str, parameters: dict[str, Any]) -> str:
+    made = hashlib.blake2b(repr((repr(op), method, sorted(parameters.items()))).encode(), digest_size=16)
+    for weight in op.weights():
+        made.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return made.hexdigest()
+
+
+def _write(folder: Path, marker: Marker) -> None:
+    """Write the marker: wholly, or not at all, whoever is killed.
+
+    It is not forced onto the disk: that would wait for all numbers that the system still has to write, each time.
+    """
+    beside = folder / f"{_MARKER}.new"
+    beside.write_text(json.dumps(asdict(marker)), encoding="utf-8")
+    os.replace(beside, folder / _MARKER)
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Says of a full disk what is kept."""
+
+    folder: Path
+    marker: Marker
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and is_full(error):
+            kept = self.marker.iteration
+            left = "nothing is kept yet" if kept is None else f"iteration {kept} is kept: free some, then resume"
+            raise OSError(errno.ENOSPC, f"the disk is full; {left}", str(self.folder)) from error
