@@ -27,10 +27,11 @@ ROOMS = {
     "nn": "geometry tensors planning functional operators",
     "models": "geometry tensors planning operators nn",
     "draw": "geometry matrices",
+    "explorer": "geometry tensors",
     "terminal": "geometry tensors matrices methods checking nn models operators upsampling draw",
-    "demo": "geometry tensors matrices methods planning checking functional upsampling draw terminal",
+    "demo": "geometry tensors matrices methods planning checking functional upsampling draw explorer terminal",
     "caches": "",  # it names modules, and imports none
-    "cli": "geometry planning terminal demo",
+    "cli": "geometry planning explorer terminal demo",
 }
 FACES = {"__init__", "__main__"}  # they show what is public, and may import everything
 MOST_ROOMS = 22

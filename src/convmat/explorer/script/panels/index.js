@@ -1,0 +1,3 @@
+// What hides behind the tabs of the page: one class each, with render() and, where it lights up, light(lit).
+
+const PANEL_CLASSES = {};
