@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 # In this order: a file uses what the files before it define.
 SCRIPTS = (
-    *("geometry", "model", "numbers", "state", "dom", "grid", "matrix", "selection", "stage", "sum", "timeline"),
-    *("parameters", "texts/say", "texts/english", "texts/chinese", "zero_insertion", "panels/index", "mount", "start"),
+    *("geometry", "model", "numbers", "zero_insertion", "texts/stage", "texts/panels", "texts/say", "state", "dom"),
+    *("grid", "matrix", "selection", "stage", "sum", "timeline", "parameters", "panels/common", "panels/parameters"),
+    *("panels/ways", "panels/sizes", "panels/checkerboard", "panels/questions", "panels/practice", "panels/story"),
+    *("panels/kernel", "panels/scene", "panels/code", "panels/index", "mount", "start"),
 )
-STYLES = ("base", "stage")
+STYLES = ("base", "stage", "panels")
 # What the script shows to those who write their own page, and to the tests.
 EXPORTS = ("mount", "start", "cleanState", "fromHash", "toHash", "modelOf", "whatIsWrong", "gathered", "Axis")
 
@@ -21,14 +24,22 @@ def read(name: str) -> str:
 
 def script() -> str:
     """The whole script, in a scope of its own: it defines ``convmat``, with ``mount(root, options)`` in it."""
-    parts = "\n".join(read(f"script/{name}.js") for name in SCRIPTS)
+    parts = "".join(_lines(read(f"script/{name}.js")) for name in SCRIPTS)
     limits = "".join(line.strip() for line in read("limits.json").splitlines())
     return (
-        f'const convmat = (() => {{\n"use strict";\n\nconst LIMITS = {limits};\n\n{parts}\n'
+        f'const convmat = (() => {{\n"use strict";\nconst LIMITS = {limits};\n{parts}'
         f"return {{ {', '.join(EXPORTS)} }};\n}})();\n"
     )
 
 
 def style() -> str:
     """The whole style sheet; every rule of it is inside ``.convmat``."""
-    return "\n".join(read(f"style/{name}.css") for name in STYLES)
+    return "".join(_lines(read(f"style/{name}.css")) for name in STYLES)
+
+
+def _lines(text: str) -> str:
+    """The lines of a script or style without indentation and without those that are comments, which double a page."""
+    return _COMMENTS.sub("", re.sub(r"^[ \t]+", "", text, flags=re.MULTILINE)).replace("\n\n", "\n")
+
+
+_COMMENTS = re.compile(r"^(?://.*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)\n", re.MULTILINE)

@@ -42,10 +42,7 @@ class MatrixView {
     const name = this.turned ? "C" : "Cᵀ";
     this.title.replaceChildren(h("b", {}, name), ` ${rows}×${columns}`);
     this.turn.textContent = app.t("matrix.turn", { name: this.turned ? "Cᵀ" : "C" });
-    const rowIs = this.turned ? "coarse" : "fine", columnIs = this.turned ? "fine" : "coarse";
-    this.caption.textContent = app.t("matrix.caption", {
-      row: app.t(app.roleOf(rowIs)), column: app.t(app.roleOf(columnIs)),
-    });
+    this.caption.textContent = app.t(model.transposed ? "matrix.caption" : "matrix.caption_direct");
     this.grid.setAttribute("aria-label", app.t("matrix.label", { name, rows, columns, entries: model.entries.count }));
     this.grid.setAttribute("aria-rowcount", rows);
     this.grid.setAttribute("aria-colcount", columns);

@@ -45,6 +45,12 @@ class App {
     return this._colours;
   }
 
+  /** The soft colours of marks, by their number. */
+  softColours() {
+    const style = getComputedStyle(this.root);
+    return range(8).map((k) => style.getPropertyValue(`--soft${k}`).trim());
+  }
+
   /** The symbols of the map's input and output. */
   names() {
     const { transposed } = this.state.geometry;
@@ -265,6 +271,7 @@ class App {
     this.root.dataset.theme = this.theme();
     this.root.classList.toggle("direct", !model.transposed);
     this.root.classList.toggle("coloured", this.state.show === "colours");
+    this.root.classList.toggle("predicting", Boolean(this.state.predict && this.state.predict.kind === "size"));
     this.root.classList.toggle("symbolic", this.state.show === "symbols");
     const kind = model.transposed ? "transposed" : "direct";
     this.title.textContent = t(`title.${kind}`);

@@ -103,7 +103,7 @@ class Stage {
     });
     caption.replaceChildren(
       h("span", { class: "key frame-key" }), app.t(model.transposed ? "stage.frame_is_output" : "stage.frame_is_input"), " ",
-      same ? text(across) : `${app.t("axis.0")}: ${text(vertical)}; ${app.t("axis.1")}: ${text(across)}`);
+      same ? text(across) : `${app.t("axis.0")}: ${text(vertical)}; ${app.t("axis.1")}: ${text(across)}`, ".");
   }
 
   _pickers() {
@@ -127,8 +127,9 @@ class Stage {
       return Math.max(side, 24);
     };
     const canvas = size("canvas", model.canvas, 58);
-    size("coarse", model.coarse, Math.max(Math.min(canvas, 52), 24));
-    size("kernel", model.taps, Math.max(Math.min(canvas, 52), 24));
+    const most = this.app.width < NARROW ? 36 : 52;
+    size("coarse", model.coarse, Math.max(Math.min(canvas, most), 24));
+    size("kernel", model.taps, Math.max(Math.min(canvas, most), 24));
     this.frame.side = canvas;
   }
 

@@ -61,14 +61,14 @@ class SumView {
     const pieces = terms.flatMap((term, index) => [index ? "+" : "", this._term(term)]);
     if (lit.terms.length > terms.length) pieces.push(h("span", { class: "more" }, app.t("sum.more", { count: lit.terms.length - terms.length })));
     const hidden = app.state.predict && app.state.predict.cell === app.placeOfSelection(lit.selection);
-    pieces.push("=", h("b", { class: "total" }, hidden ? "?" : shortNumber(total)));
+    pieces.push(h("span", { class: "equals" }, "= ", h("b", { class: "total" }, hidden ? "?" : shortNumber(total))));
     const note = kind !== "place" ? null : model.geometry.padding_mode === "zeros" ? app.t("sum.cropped")
       : app.t("sum.folded", { name: app.cell("fine", lit.terms[0].fine) });
     return [this._title(name), h("p", { class: "sum-line" }, pieces, note ? h("span", { class: "more" }, note) : null)];
   }
 
   _title(name) {
-    return h("h2", {}, this.app.t("sum.title", { name }));
+    return h("h2", {}, this.app.t(this.app.model.transposed ? "sum.title" : "sum.title_direct", { name }));
   }
 
   /** A term as a product over the names of its factors. */

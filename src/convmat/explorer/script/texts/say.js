@@ -1,8 +1,10 @@
-// What the page says, in the language of whoever reads it. english.js and chinese.js have the same keys.
+// What the page says, in the language of whoever reads it.
 
-/** The text of a key, its {placeholders} filled in. */
+const WORDS = { ...STAGE_WORDS, ...PANEL_WORDS };
+const LANGUAGES = ["en", "zh"];
+
+/** The text of a key in a language, its {placeholders} filled in. */
 function say(language, key, values = {}) {
-  const words = language === "zh" ? CHINESE : ENGLISH;
-  const text = Object.hasOwn(words, key) ? words[key] : key;
+  const text = Object.hasOwn(WORDS, key) ? WORDS[key][LANGUAGES.indexOf(language)] : String(key).slice(0, 200);
   return text.replace(/\{(\w+)\}/g, (all, name) => (Object.hasOwn(values, name) ? String(values[name]).slice(0, 200) : all));
 }
