@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def find_browser() -> str | None:
     return next(iter([*found, *(place for place in PLACES if Path(place).exists())]), None)
 
 
-def start_browser(playwright):
+def start_browser(playwright: Any) -> Any:
     """Launch it, or skip the tests that need it; where ``CI`` is set, its absence is a failure."""
     path = find_browser()
     if path is None:

@@ -14,7 +14,20 @@ SCRIPTS = (
 )
 STYLES = ("base", "stage", "panels")
 # What the script shows to those who write their own page, and to the tests.
-EXPORTS = ("mount", "start", "cleanState", "fromHash", "toHash", "modelOf", "whatIsWrong", "gathered", "Axis")
+EXPORTS = (
+    "mount",
+    "start",
+    "cleanState",
+    "fromHash",
+    "toHash",
+    "modelOf",
+    "whatIsWrong",
+    "gathered",
+    "codeOf",
+    "noticed",
+    "WORDS",
+    "Axis",
+)
 
 
 def read(name: str) -> str:

@@ -12,9 +12,12 @@ from html import escape
 from pathlib import Path
 from string import Template
 from tempfile import mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convmat.explorer.files import read, script, style
+
+if TYPE_CHECKING:
+    from convmat.explorer.widget import ExplorerWidget
 
 _FRAME = '<iframe srcdoc="{page}" title="convmat" style="width: 100%; height: {height}px; border: 0"></iframe>'
 
@@ -64,6 +67,16 @@ class Page:
         path = self.save(Path(mkdtemp(prefix="convmat-")) / "explore.html")
         webbrowser.open(path.as_uri())
         return path
+
+    def widget(self) -> ExplorerWidget:
+        """The page as a notebook widget, whose ``geometry``, ``weight`` and ``selected`` are in sync both ways.
+
+        Raises:
+            ModuleNotFoundError: without anywidget, which ``pip install "convmat[notebook]"`` installs.
+        """
+        from convmat.explorer.widget import ExplorerWidget
+
+        return ExplorerWidget(dict(self.state))
 
     def _repr_html_(self) -> str:
         return _FRAME.format(page=escape(self.html()), height=760)

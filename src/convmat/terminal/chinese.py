@@ -27,6 +27,11 @@ WORDS = {
         "16 位的灰度图，只要输出格式放得下，就保持 16 位；其余图片每个通道 8 位。动图只取第一帧。"
     ),
     "help.deblur": ("把照片模糊、加噪声、再复原；三张并排写出。\n\n`convmat deblur --psf motion:15:30 --method lsmr`"),
+    "help.explore": """写出交互页面：C 与 Cᵀ，与输入、卷积核、输出联动。
+
+`convmat explore --open` 在浏览器里打开它。页面是单个文件，不加载任何东西。
+
+`convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -49,6 +54,8 @@ WORDS = {
     "option.output_padding": "与 --transposed 合用：末尾追加的格数。",
     "option.output_size": "与 --transposed 合用：输出的尺寸。",
     "option.weight": "权重文件。默认各抽头依次为 1、2、3……",
+    "option.page_file": "页面的 HTML 文件。",
+    "option.open": "在浏览器里打开。",
     "option.matrix_file": "保存数值（.npz，SciPy 的格式）或图片（.png、.svg、.pdf）。",
     "option.batch": "一次计算的样本数。",
     "option.model": "package.module:name（模型，或生成模型的函数），或 .pt 文件（其中的代码会被运行）。",
@@ -73,6 +80,7 @@ WORDS = {
         "--padding {text!r} 必须是用 x 连接的整数（如 1x2）、成对的 LO:HI（如 1:0x2:2），或者 same、valid"
     ),
     "wrong.direction": "--output-padding 和 --output-size 只能与 --transposed 合用",
+    "wrong.input_and_kernel": "--input 与 --kernel 要一起给出；都不给就从一个小层开始",
     "wrong.model_or_layer": "请给出 MODEL，或用 --input 和 --kernel 给出一层：两者必取其一",
     "wrong.memory": "内存不够计算这一层；请减小尺寸、通道数或样本数",
     "wrong.ending": "--out {out}：扩展名必须是 {endings} 之一",
@@ -103,6 +111,7 @@ WORDS = {
     ),
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
+    "explore.written": "已写出 {out}，请用浏览器打开",
     "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
     # -- matrices --
     "layer": "{name}：{shapes}，卷积核 {kernel}",

@@ -29,6 +29,11 @@ animation the first frame is taken.""",
     "help.deblur": """Blur a photograph, add noise, restore it; write the three side by side.
 
 `convmat deblur --psf motion:15:30 --method lsmr`""",
+    "help.explore": """Write the interactive page: C and Cᵀ, linked to the input, the kernel and the output.
+
+`convmat explore --open` shows it in the browser. The page is one file that loads nothing.
+
+`convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -51,6 +56,8 @@ animation the first frame is taken.""",
     "option.output_padding": "With --transposed: cells to append.",
     "option.output_size": "With --transposed: the output's sizes.",
     "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ..",
+    "option.page_file": "HTML file for the page.",
+    "option.open": "Show it in the browser.",
     "option.matrix_file": "Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).",
     "option.batch": "Inputs at a time.",
     "option.model": "package.module:name (a model, or what makes one), or a .pt file, whose code is run.",
@@ -75,6 +82,7 @@ animation the first frame is taken.""",
         "--padding {text!r} must be integers joined by x, as in 1x2, LO:HI pairs, as in 1:0x2:2, or same or valid"
     ),
     "wrong.direction": "--output-padding and --output-size go with --transposed only",
+    "wrong.input_and_kernel": "--input and --kernel go together: give both, or neither for a small layer to begin with",
     "wrong.model_or_layer": "name a MODEL, or give a layer by --input and --kernel: one of the two is needed",
     "wrong.memory": (
         "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
@@ -107,6 +115,7 @@ animation the first frame is taken.""",
     ),
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
+    "explore.written": "wrote {out}: open it in a browser",
     "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- matrices --
     "layer": "{name}: {shapes}, kernel {kernel}",

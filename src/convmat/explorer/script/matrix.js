@@ -1,7 +1,7 @@
 // The matrix, drawn on a canvas: two layers, so that lighting a row does not draw the numbers again. Over it lies one real
 // cell, which is the grid's tab stop and moves with the arrows.
 
-const LEAST_CELL = 3; // pixels; larger matrices scroll
+const LEAST_CELL = 2; // pixels; larger matrices scroll
 
 class MatrixView {
   constructor(app) {
@@ -63,8 +63,9 @@ class MatrixView {
     this.board.style.setProperty("width", `${width}px`);
     this.board.style.setProperty("height", `${height}px`);
     for (const canvas of [this.numbers, this.lights]) {
-      canvas.width = Math.ceil(width * this.ratio);
-      canvas.height = Math.ceil(height * this.ratio);
+      const pixels = [Math.ceil(width * this.ratio), Math.ceil(height * this.ratio)];
+      if (canvas.width === pixels[0] && canvas.height === pixels[1]) continue; // to set it would clear and allocate again
+      [canvas.width, canvas.height] = pixels;
       canvas.style.setProperty("width", `${width}px`);
       canvas.style.setProperty("height", `${height}px`);
     }

@@ -73,12 +73,12 @@ function clampGeometry(given) {
 function whatIsWrong(geometry) {
   try {
     checkLimits(geometry);
+    const axes = axesOf(geometry);
     for (const name of ["in_channels", "out_channels"]) {
       if (geometry[name] % geometry.groups) {
         throw new GeometryError("wrong.groups", { name, channels: geometry[name], groups: geometry.groups });
       }
     }
-    const axes = axesOf(geometry);
     for (const [a, axis] of axes.entries()) {
       const cells = Math.max(axis.canvas, axis.padded);
       if (cells > LIMITS.canvas) throw new GeometryError("wrong.large", { cells, most: LIMITS.canvas }, a);

@@ -120,27 +120,24 @@ class CodePanel {
     return [
       choice(t("code.label"), LENSES.map((lens) => [lens, t(`code.${lens}`)]), this.lens, (lens) => { this.lens = lens; app._renderPanel(); }),
       block(code, "copy-code"), paragraph(t("code.call")), block(exploreCall(state), "copy-call"),
-      h("div", { class: "row" }, button(t("export.svg"), () => this._save("convmat.svg", new Blob([sceneSvg(sceneOf(app))], { type: "image/svg+xml" })), { "data-key": "svg" }),
-        button(t("export.png"), () => this._png(), { "data-key": "png" }),
+      h("div", { class: "row" }, button(t("export.svg"), () => this._save("convmat.svg", new Blob([sceneOf(app)], { type: "image/svg+xml" })), { "data-key": "svg" }),
+        button(t("export.png"), async () => this._save("convmat.png", await pngOf(sceneOf(app))), { "data-key": "png" }),
         hasAddress() ? button(t("share.link"), (event) => this._copy(`${location.href.split("#")[0]}#${toHash(state)}`, event.currentTarget), { "data-key": "share" }) : null),
       this.status,
     ];
   }
 
   async _copy(text, control) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.status.textContent = this.app.t("code.copied");
-    } catch { // not allowed in this frame: select it, to be copied by hand
-      const selected = control.parentNode.querySelector("code");
-      if (selected) getSelection().selectAllChildren(selected);
-      this.status.textContent = selected ? this.app.t("code.selected") : text;
+    const shown = control.parentNode.querySelector("code");
+    if (hasAddress() && navigator.clipboard) await navigator.clipboard.writeText(text).catch(() => {});
+    else { // frames may not use the clipboard: select the text, and let the browser copy it if it will
+      getSelection().selectAllChildren(shown);
+      if (!document.execCommand("copy")) {
+        this.status.textContent = this.app.t("code.selected");
+        return;
+      }
     }
-  }
-
-  _png() {
-    const canvas = sceneCanvas(sceneOf(this.app));
-    canvas.toBlob((blob) => this._save("convmat.png", blob));
+    this.status.textContent = this.app.t("code.copied");
   }
 
   _save(name, blob) {

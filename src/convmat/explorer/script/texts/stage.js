@@ -55,7 +55,7 @@ const STAGE_WORDS = {
   "name.out_channels": ["out_channels", "输出通道"],
 
   "wrong.extent": ["kernel {kernel} with dilation {dilation} spans {extent} cells, more than the padded input's {size}+{lo}+{hi} = {padded}: need dilation·(kernel−1)+1 ≤ {padded}; kernel ≤ {most} would do.", "卷积核 {kernel}、空洞 {dilation} 跨越 {extent} 格，超过了填充后的输入 {size}+{lo}+{hi} = {padded} 格：需要 空洞·(卷积核−1)+1 ≤ {padded}；卷积核 ≤ {most} 就可以。"],
-  "wrong.output_padding": ["output_padding = {outputPadding}: need 0 ≤ output_padding < max(stride, dilation) = {limit}. With more, one more stamp would fit.", "输出填充 = {outputPadding}：需要 0 ≤ output_padding < max(步长, 空洞) = {limit}。再多就够再盖一次章了。"],
+  "wrong.output_padding": ["output_padding = {outputPadding}: need 0 ≤ output_padding < max(stride, dilation) = {limit}. With more, one more stamp would fit.", "输出填充 = {outputPadding}：需要 0 ≤ output_padding < max(步长、空洞) = {limit}。再多就够再盖一次章了。"],
   "wrong.cropped": ["padding ({lo}, {hi}) crops away all of the output: need lo + hi < {full}; {most} would leave one cell.", "填充 ({lo}, {hi}) 把输出全部裁掉了：需要 lo + hi < {full}；等于 {most} 时还剩一格。"],
   "wrong.reflect": ["padding ({lo}, {hi}) with reflect mirrors a side of {fine} cells: need padding < {fine}; at most {most}.", "反射填充 ({lo}, {hi}) 要镜像的一边只有 {fine} 格：需要填充 < {fine}，最多 {most}。"],
   "wrong.circular": ["padding ({lo}, {hi}) with circular wraps around a side of {fine} cells: need padding ≤ {fine}; at most {most}.", "循环填充 ({lo}, {hi}) 要绕过的一边只有 {fine} 格：需要填充 ≤ {fine}，最多 {most}。"],
@@ -101,9 +101,9 @@ const STAGE_WORDS = {
   "sum.copy": ["A copy of {name} = {value}, made by the padding.", "填充复制来的 {name} = {value}。"],
   "sum.untouched": [" + bias: computed like all others, but no tap reaches this cell.", " + 偏置：和别的格子一样算出来，只是没有抽头到达这里。"],
   "sum.more": ["and {count} more", "还有 {count} 项"],
-  "sum.spread": ["{name} = {value} times the kernel goes into {count} outputs", "{name} = {value} 乘以卷积核，进入 {count} 个输出"],
+  "sum.spread": ["Outputs that {name} = {value} goes into, times the kernel: {count}", "{name} = {value} 乘以卷积核，进入 {count} 个输出"],
   "sum.unread": ["{name} = {value} goes into no output: the stride never reads it, or all of its stamp is cropped", "{name} = {value} 不进入任何输出：步长跳过了它，或它的印记全被裁掉"],
-  "sum.weight": ["{name} = {value} stands in {count} entries of the matrix", "{name} = {value} 出现在矩阵的 {count} 个元素里"],
+  "sum.weight": ["Entries of the matrix that hold {name} = {value}: {count}", "{name} = {value} 出现在矩阵的 {count} 个元素里"],
 
   "size.title": ["Size of the output", "输出的大小"],
   "size.length": ["length", "长度"],
