@@ -40,7 +40,7 @@ def script() -> str:
     parts = "".join(_lines(read(f"script/{name}.js")) for name in SCRIPTS)
     limits = "".join(line.strip() for line in read("limits.json").splitlines())
     return (
-        f'const convmat = (() => {{\n"use strict";\nconst LIMITS = {limits};\n{parts}'
+        f'var convmat = (() => {{\n"use strict";\nconst LIMITS = {limits};\n{parts}'
         f"return {{ {', '.join(EXPORTS)} }};\n}})();\n"
     )
 

@@ -162,6 +162,7 @@ WORDS = {
     # -- its report --
     "report.title": "convmat：卷积就是一个矩阵",
     "report.heading": "卷积就是一个矩阵，\n转置卷积就是这个矩阵的转置",
+    "report.explore": "动手试试：交互页面，C 与 Cᵀ 同输入、卷积核、输出联动",
     "report.matrix": "矩阵",
     "report.matrix.small": (
         "4x4 的输入，3x3 的卷积核：C 的每一行给出一个输出，每一列对应一个输入格子，每种颜色是卷积核的一个抽头。"

@@ -166,6 +166,7 @@ animation the first frame is taken.""",
     # -- its report --
     "report.title": "convmat: a convolution is a matrix",
     "report.heading": "A convolution is a matrix,\nand a transposed convolution is that matrix transposed",
+    "report.explore": "Touch it: the interactive page, in which C and Cᵀ are linked to input, kernel and output",
     "report.matrix": "The matrix",
     "report.matrix.small": (
         "A 4x4 input and a 3x3 kernel: each row of C makes one output, each column belongs to one input cell, each "

@@ -103,7 +103,7 @@ class Stage {
     });
     caption.replaceChildren(
       h("span", { class: "key frame-key" }), app.t(model.transposed ? "stage.frame_is_output" : "stage.frame_is_input"), " ",
-      same ? text(across) : `${app.t("axis.0")}: ${text(vertical)}; ${app.t("axis.1")}: ${text(across)}`, ".");
+      same ? text(across) : `${app.t("axis.0")}: ${text(vertical)}; ${app.t("axis.1")}: ${text(across)}`, app.language() === "zh" ? "。" : ".");
   }
 
   _pickers() {
