@@ -67,7 +67,7 @@ def test_it_asks_for_nothing_and_says_nothing(where, served, browser):
     watched = Watched(context.new_page())
     watched.page.goto(url or f"{address}/{where}.html")
     frame = watched.page if url else watched.page.frames[1]
-    frame.wait_for_selector(".convmat .grid")
+    frame.wait_for_selector(".convmat .cells")
     for panel in PANELS[1:]:
         frame.locator(f"[data-key='tab:{panel}']").click()
     frame.locator("[data-key='copy-call']").click()
@@ -146,7 +146,9 @@ def test_axe_finds_nothing(theme, lang, opened, bare):
             page.evaluate("(state) => app.update(state)", {"panel": panel, "lang": lang, "theme": theme})
             if panel == "questions":
                 page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-            found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
+            # The first screen is looked at whole, and then what each panel adds to it.
+            where = '".panel"' if panel else "document"
+            found = page.evaluate(f"(options) => axe.run({where}, options)", options)["violations"]
             assert [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in found] == [], panel
 
 
@@ -295,7 +297,7 @@ def test_whatever_a_link_says_the_page_stands(opened, bare):
             assert wrong is None
             assert elements == 0
             assert took < 2000  # far above what it takes (`python -m tools.page` measures it), for busy machines
-        assert page.locator(".grid.canvas [role=gridcell]").count() > 0
+        assert page.locator(".cells.canvas [role=gridcell]").count() > 0
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -192,7 +192,7 @@ def test_a_widget_is_in_sync_both_ways(widget, opened):
         save_changes: () => { globalThis.saved += 1; },
       };
       globalThis.leave = widget.render({ model, el: document.body });
-      const taps = () => [...document.querySelectorAll(".grid.kernel [role=gridcell]")];
+      const taps = () => [...document.querySelectorAll(".cells.kernel [role=gridcell]")];
       globalThis.cells = () => taps().map((one) => one.textContent);
     }"""
     with opened("<!doctype html><html><body></body></html>", reduced_motion="reduce") as page:
@@ -201,16 +201,16 @@ def test_a_widget_is_in_sync_both_ways(widget, opened):
         page.evaluate("model.set('weight', [4, 5, 6])")
         assert page.evaluate("cells()") == ["4", "5", "6"]
         page.evaluate("model.set('selected', ['fine', 0, 0, 2])")
-        assert page.locator(".grid.canvas .chosen").text_content() == page.evaluate(
-            "document.querySelectorAll('.grid.canvas [role=gridcell]')[2].textContent"
+        assert page.locator(".cells.canvas .chosen").text_content() == page.evaluate(
+            "document.querySelectorAll('.cells.canvas [role=gridcell]')[2].textContent"
         )
         before = page.evaluate("saved")
         page.get_by_label("stride: one more").click()
         assert page.evaluate("[model.get('geometry').stride, saved]") == [[3], before + 1]
-        page.locator(".grid.canvas [role=gridcell]").nth(5).click()
+        page.locator(".cells.canvas [role=gridcell]").nth(5).click()
         assert page.evaluate("model.get('selected')") == ["fine", 0, 0, 5]
-        page.locator(".grid.kernel [role=gridcell]").nth(0).focus()
+        page.locator(".cells.kernel [role=gridcell]").nth(0).focus()
         page.keyboard.press("+")
         assert page.evaluate("model.get('weight')") == [5, 5, 6]
         page.evaluate("leave()")
-        assert page.locator(".grid").count() == 0
+        assert page.locator(".cells").count() == 0

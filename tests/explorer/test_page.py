@@ -74,7 +74,7 @@ LOOK = """() => ({
 def test_focus_shows_all_that_hovering_shows(grid, direct, page):
     if direct:
         page.evaluate("app.setDirection(false)")
-    cells = page.locator(f".grid.{grid} [role=gridcell]")
+    cells = page.locator(f".cells.{grid} [role=gridcell]")
     count = cells.count()
     page.evaluate(f"app.stage.{grid}.cells[0].focus()")
     seen = set()
@@ -127,9 +127,9 @@ def test_the_matrix_is_one_cell_that_moves(page):
 
 
 def test_a_click_pins_and_escape_lets_go(page):
-    page.locator(".grid.canvas [role=gridcell]").nth(9).click()
+    page.locator(".cells.canvas [role=gridcell]").nth(9).click()
     pinned = page.evaluate("app.state.pin")
-    page.locator(".grid.coarse [role=gridcell]").nth(2).hover()
+    page.locator(".cells.coarse [role=gridcell]").nth(2).hover()
     settle(page)
     assert page.evaluate("app.lit.selection") == pinned == ["fine", 0, 0, 1]
     page.keyboard.press("Escape")
@@ -235,7 +235,7 @@ def test_a_wrong_value_says_why_and_what_would_do(page):
     page.get_by_label("output_padding: one more").click()
     message = page.locator(".message")
     assert "need 0 ≤ output_padding < max(stride, dilation) = 2" in message.text_content()
-    assert page.locator(".grid.canvas [role=gridcell]").count() == 35  # the last picture that exists
+    assert page.locator(".cells.canvas [role=gridcell]").count() == 35  # the last picture that exists
     assert page.get_by_label("output_padding", exact=True).nth(1).get_attribute("aria-invalid") == "true"
     message.get_by_role("button", name="Use output_padding = 1").click()
     assert message.is_hidden()

@@ -6,7 +6,7 @@ class Grid {
    */
   constructor(name, handlers) {
     this.handlers = handlers;
-    this.element = h("div", { class: `grid ${name}`, role: "grid" });
+    this.element = h("div", { class: `cells ${name}`, role: "grid" });
     this.cells = [];
     this.shape = [0, 0];
     this.current = 0;
