@@ -15,7 +15,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PI
 CONVMAT := .venv/.installed
 WITH := .venv/.installed-
 
-.PHONY: help demo docs test lint types check versions bench format clean
+# A browser for the tests of the page, and a font for its Chinese.
+DEBIAN_PACKAGES := chromium fonts-wqy-microhei
+
+.PHONY: help demo docs test lint types check browser versions bench format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -46,8 +49,16 @@ lint: $(WITH)dev
 types: $(WITH)dev
 	$(BIN)/mypy
 
-check: $(WITH)dev
+check: $(WITH)dev browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# Where Debian's packages can be installed, root needs nothing by hand; elsewhere the tests look for Chrome or Chromium,
+# and skip what needs one. With CI set, its absence is a failure.
+browser:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(DEBIAN_PACKAGES) >/dev/null 2>&1; then \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES) \
+			|| [ -z "$$CI" ]; \
+	fi
 
 versions:  ## Test with every Python and PyTorch, and every way to install, for hours (VERSIONS="--help" lists more)
 	$(PYTHON) -m tools.versions --jobs $(JOBS) --pip-args="$(PIP_ARGS)" $(VERSIONS)

@@ -1,4 +1,4 @@
-"""What MkDocs does besides: draw the figures first, and give each of the two languages its own navigation and words."""
+"""What MkDocs does besides: make figures and the interactive page first, and give each language its own navigation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,22 @@ CHINESE = "zh/"
 
 
 def on_startup(**_: Any) -> None:
-    """Draw the figures, once per command and not per rebuild: they lie in the folder that `mkdocs serve` watches."""
+    """Make what is generated once per command, not per rebuild: it lies in the folder that `mkdocs serve` watches."""
     sys.path.insert(0, str(HERE))
     import figures
 
     figures.main(HERE / "assets" / "generated")
+    _write_explorer(HERE / "assets" / "generated")
+
+
+def _write_explorer(folder: Path) -> None:
+    """Write the interactive page, and its script and style for the pages that hold it."""
+    from convmat.explorer import Page
+    from convmat.explorer.files import script, style
+
+    Page().save(folder / "explore.html")
+    (folder / "explore.js").write_text(script(), encoding="utf-8")
+    (folder / "explore.css").write_text(style(), encoding="utf-8")
 
 
 def on_page_context(context: dict[str, Any], *, page: Any, config: Any, nav: Navigation) -> dict[str, Any]:

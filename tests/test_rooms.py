@@ -28,10 +28,11 @@ ROOMS = {
     "models": "geometry tensors planning operators nn",
     "progress": "",
     "draw": "geometry tensors matrices upsampling progress",
+    "explorer": "geometry tensors",
     "terminal": "geometry tensors matrices methods checking nn models operators upsampling progress draw",
-    "demo": "geometry tensors matrices methods planning checking functional upsampling progress draw terminal",
+    "demo": "geometry tensors matrices methods planning checking functional upsampling progress draw explorer terminal",
     "caches": "",  # it names modules, and imports none
-    "cli": "geometry planning terminal demo",
+    "cli": "geometry planning explorer terminal demo",
 }
 FACES = {"__init__", "__main__"}  # they show what is public, and may import everything
 MOST_ROOMS = 22

@@ -25,7 +25,8 @@ def wheel(tmp_path_factory) -> Wheel:
 
 def test_it_holds_every_module_and_nothing_else(wheel):
     held = {name for name in wheel.names if ".dist-info/" not in name}
-    expected = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py")}
+    kinds = ("*.py", "*.js", "*.css", "*.html", "*.json")
+    expected = {path.relative_to(SOURCE).as_posix() for kind in kinds for path in SOURCE.rglob(kind)}
     assert held == expected | {"convmat/py.typed"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.names)
 

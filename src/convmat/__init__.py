@@ -3,6 +3,7 @@
 from convmat import draw, nn
 from convmat.caches import empty_cache
 from convmat.checking.comparing import Comparison, compare_methods
+from convmat.explorer import explore
 from convmat.functional import (
     conv1d,
     conv2d,
@@ -52,6 +53,7 @@ __all__ = [
     "dot_test",
     "draw",
     "empty_cache",
+    "explore",
     "fold",
     "layer_norms",
     "matrix",

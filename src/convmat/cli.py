@@ -432,6 +432,53 @@ def deconvolve(
     restore_file(job, console, texts)
 
 
+@_command("explore")
+def explore(
+    context: typer.Context,
+    input: Annotated[str | None, _of_layer("input", "--input")] = None,
+    kernel: Annotated[str | None, _of_layer("kernel")] = None,
+    stride: Stride = "1",
+    padding: Padding = "0",
+    dilation: Dilation = "1",
+    groups: Groups = 1,
+    in_channels: InChannels = 1,
+    out_channels: OutChannels = 1,
+    padding_mode: PaddingMode = "zeros",
+    transposed: Transposed = False,
+    output_padding: OutputPadding = "0",
+    output_size: OutputSize = None,
+    out: Annotated[Path, _option("page_file", metavar="FILE")] = Path("explore.html"),
+    open: Annotated[bool, _option("open", "--open")] = False,
+    lang: Language = None,
+) -> None:
+    """Write the interactive page about a layer, or about a small one to begin with."""
+    from convmat.explorer import explore
+
+    if (input is None) != (kernel is None):
+        raise InputError("wrong.input_and_kernel")
+    geometry = None
+    if input is not None and kernel is not None:
+        geometry = _geometry(
+            input,
+            kernel,
+            stride,
+            padding,
+            dilation,
+            groups,
+            in_channels,
+            out_channels,
+            padding_mode,
+            transposed,
+            output_padding,
+            output_size,
+        )
+    texts: Texts = context.obj
+    written = explore(geometry, lang=texts.language).save(out)
+    Console().print(texts("explore.written", out=out), highlight=False, soft_wrap=True)
+    if open:
+        typer.launch(str(written))
+
+
 @_command("methods")
 def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""

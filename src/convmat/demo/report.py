@@ -10,6 +10,7 @@ from torch import Tensor
 
 from convmat import draw
 from convmat.demo.photograph import PhotographResults, Step
+from convmat.explorer import explore
 from convmat.functional import conv_transpose2d
 from convmat.geometry import Geometry
 from convmat.terminal.picture_files import write_picture
@@ -36,7 +37,7 @@ th:first-child, td:first-child { text-align: left; }
 
 
 def write_report(results: PhotographResults, out: Path, texts: Texts) -> Path:
-    """Write ``index.html`` and its pictures into a folder that exists.
+    """Write ``index.html``, its pictures and the interactive page ``explore.html`` into a folder that exists.
 
     The pictures hold numbers and symbols: what matplotlib's own font can write in every language.
 
@@ -62,6 +63,7 @@ def write_report(results: PhotographResults, out: Path, texts: Texts) -> Path:
         "checkerboard": _checkerboard(results.photo),
     }.items():
         write_picture(picture, out / f"{name}.png")
+    explore(lang=texts.language).save(out / "explore.html")
     index = out / "index.html"
     index.write_text(_page(results, texts), encoding="utf-8")
     return index
@@ -93,6 +95,7 @@ def _page(results: PhotographResults, texts: Texts) -> str:
 </head>
 <body>
 <h1>{say("heading")}</h1>
+<p><a href="explore.html">{say("explore")}</a></p>
 
 <h2>{say("matrix")}</h2>
 <p>{say("matrix.small")}</p>

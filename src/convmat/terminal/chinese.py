@@ -70,6 +70,11 @@ WORDS = {
         "数据和 PSF 可以是 zarr、.npy 或 TIFF。加上 `--crop 64x256x256`，先复原中间的一小块并写成图片。"
         "计算期间，OUT 旁边的文件夹存放所需的数组：rl 约为数据的四倍，lsmr 约为十一倍。"
     ),
+    "help.explore": """写出交互页面：C 与 Cᵀ，与输入、卷积核、输出联动。
+
+`convmat explore --open` 在浏览器里打开它。页面是单个文件，不加载任何东西。
+
+`convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -92,6 +97,8 @@ WORDS = {
     "option.output_padding": "与 --transposed 合用：末尾追加的格数。",
     "option.output_size": "与 --transposed 合用：输出的尺寸。",
     "option.weight": "权重文件。默认各抽头依次为 1、2、3……",
+    "option.page_file": "页面的 HTML 文件。",
+    "option.open": "在浏览器里打开。",
     "option.matrix_file": "保存数值（.npz，SciPy 的格式）或图片（.png、.svg、.pdf）。",
     "option.batch": "一次计算的样本数。",
     "option.model": "package.module:name（模型，或生成模型的函数），或 .pt 文件（其中的代码会被运行）。",
@@ -138,6 +145,7 @@ WORDS = {
         "--padding {text!r} 必须是用 x 连接的整数（如 1x2）、成对的 LO:HI（如 1:0x2:2），或者 same、valid"
     ),
     "wrong.direction": "--output-padding 和 --output-size 只能与 --transposed 合用",
+    "wrong.input_and_kernel": "--input 与 --kernel 要一起给出；都不给就从一个小层开始",
     "wrong.model_or_layer": "请给出 MODEL，或用 --input 和 --kernel 给出一层：两者必取其一",
     "wrong.memory": "内存不够计算这一层；请减小尺寸、通道数或样本数",
     "wrong.ending": "--out {out}：扩展名必须是 {endings} 之一",
@@ -180,6 +188,7 @@ WORDS = {
     ),
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
+    "explore.written": "已写出 {out}，请用浏览器打开",
     "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
     # -- volumes --
     "deconvolve.state": "还需 {left}，残差 {residual}\n{rate} Mvoxel/s，读 {read}，写 {written}",
@@ -241,6 +250,7 @@ WORDS = {
     # -- its report --
     "report.title": "convmat：卷积就是一个矩阵",
     "report.heading": "卷积就是一个矩阵，\n转置卷积就是这个矩阵的转置",
+    "report.explore": "动手试试：交互页面，C 与 Cᵀ 同输入、卷积核、输出联动",
     "report.matrix": "矩阵",
     "report.matrix.small": (
         "4x4 的输入，3x3 的卷积核：C 的每一行给出一个输出，每一列对应一个输入格子，每种颜色是卷积核的一个抽头。"

@@ -73,6 +73,11 @@ are not square. `index.html` shows all of them.""",
 
 Data and PSF are zarr, .npy or TIFF. With `--crop 64x256x256` a part in the middle is restored first, and written as a
 picture. On the way a folder beside OUT holds about four times the data (rl), or eleven times (lsmr).""",
+    "help.explore": """Write the interactive page: C and Cᵀ, linked to the input, the kernel and the output.
+
+`convmat explore --open` shows it in the browser. The page is one file that loads nothing.
+
+`convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -95,6 +100,8 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "option.output_padding": "With --transposed: cells to append.",
     "option.output_size": "With --transposed: the output's sizes.",
     "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ..",
+    "option.page_file": "HTML file for the page.",
+    "option.open": "Show it in the browser.",
     "option.matrix_file": "Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).",
     "option.batch": "Inputs at a time.",
     "option.model": "package.module:name (a model, or what makes one), or a .pt file, whose code is run.",
@@ -141,6 +148,7 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
         "--padding {text!r} must be integers joined by x, as in 1x2, LO:HI pairs, as in 1:0x2:2, or same or valid"
     ),
     "wrong.direction": "--output-padding and --output-size go with --transposed only",
+    "wrong.input_and_kernel": "--input and --kernel go together: give both, or neither for a small layer to begin with",
     "wrong.model_or_layer": "name a MODEL, or give a layer by --input and --kernel: one of the two is needed",
     "wrong.memory": (
         "there is not enough memory for this layer; smaller sizes, fewer channels or a smaller batch would do"
@@ -185,6 +193,7 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     ),
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
+    "explore.written": "wrote {out}: open it in a browser",
     "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- volumes --
     "deconvolve.state": "{left} left, residual {residual}\n{rate} Mvoxel/s, {read} read, {written} written",
@@ -246,6 +255,7 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     # -- its report --
     "report.title": "convmat: a convolution is a matrix",
     "report.heading": "A convolution is a matrix,\nand a transposed convolution is that matrix transposed",
+    "report.explore": "Touch it: the interactive page, in which C and Cᵀ are linked to input, kernel and output",
     "report.matrix": "The matrix",
     "report.matrix.small": (
         "A 4x4 input and a 3x3 kernel: each row of C makes one output, each column belongs to one input cell, each "
