@@ -15,6 +15,7 @@ from random import Random
 import pytest
 
 import convmat
+from convmat.explorer import exploring
 from convmat.explorer.files import read, script
 from convmat.explorer.page import Page
 
@@ -181,6 +182,11 @@ def words() -> dict[str, list[str]]:
 
 
 WORDS = words()
+
+
+def test_python_and_the_page_name_the_same_panels():
+    named = re.search(r"const PANELS = (\[.*?\]);", script())
+    assert json.loads(named[1]) == list(exploring._PANELS) == list(PANELS[1:])
 
 
 def test_both_languages_say_the_same():

@@ -25,8 +25,6 @@ EXPORTS = (
     "gathered",
     "codeOf",
     "noticed",
-    "WORDS",
-    "Axis",
 )
 
 
@@ -47,7 +45,8 @@ def script() -> str:
 
 def style() -> str:
     """The whole style sheet; every rule of it is inside ``.convmat``."""
-    return "".join(_lines(read(f"style/{name}.css")) for name in STYLES)
+    lines = "".join(_lines(read(f"style/{name}.css")) for name in STYLES)
+    return lines.replace(": ", ":").replace("; ", ";").replace(" {", "{").replace("{ ", "{").replace(";}", "}")
 
 
 def _lines(text: str) -> str:

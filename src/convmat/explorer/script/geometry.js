@@ -31,8 +31,7 @@ class Axis {
   static conv(size, kernel, stride, lo, hi, dilation, mode) {
     const extent = dilation * (kernel - 1) + 1, padded = size + lo + hi;
     if (extent > padded) {
-      const most = Math.floor((padded - 1) / dilation) + 1;
-      throw new GeometryError("wrong.extent", { kernel, dilation, extent, size, lo, hi, padded, most });
+      throw new GeometryError("wrong.extent", { kernel, dilation, extent, size, lo, hi, padded });
     }
     return new Axis(size, Math.floor((padded - extent) / stride) + 1, kernel, stride, dilation, lo, hi, mode);
   }
@@ -41,7 +40,7 @@ class Axis {
   static convTranspose(size, kernel, stride, lo, hi, outputPadding, dilation, mode) {
     const limit = Math.max(stride, dilation);
     if (outputPadding < 0 || outputPadding >= limit) {
-      throw new GeometryError("wrong.output_padding", { outputPadding, stride, dilation, limit, most: limit - 1 });
+      throw new GeometryError("wrong.output_padding", { outputPadding, limit });
     }
     const full = (size - 1) * stride + dilation * (kernel - 1) + 1 + outputPadding;
     if (lo + hi >= full) throw new GeometryError("wrong.cropped", { lo, hi, full, most: full - 1 });
@@ -138,7 +137,7 @@ class Axis {
 function checkMode(lo, hi, mode, fine) {
   if (mode !== "reflect" && mode !== "circular") return;
   const limit = mode === "reflect" ? fine - 1 : fine;
-  if (Math.max(lo, hi) > limit) throw new GeometryError(`wrong.${mode}`, { lo, hi, mode, fine, most: limit });
+  if (Math.max(lo, hi) > limit) throw new GeometryError(`wrong.${mode}`, { lo, hi, fine });
 }
 
 /** The axes of a geometry, as dictionaries write it (see state.js). Throws a GeometryError that names the axis. */

@@ -112,7 +112,7 @@ class MatrixView {
         if (value < 0 && side >= 6) stroke(context, x, y, side, colours.ink);
         continue;
       }
-      const name = state.show === "symbols" ? places.map((place) => tapName(model, place)).join("+") : shortNumber(value, 2);
+      const name = state.show === "symbols" ? places.map((place) => tapName(model, place)).join("+") : cellNumber(value);
       const fits = name.length * side * 0.34 < side;
       if (!fits) context.font = `${Math.max(Math.min(side * 0.58, (side * 1.5) / name.length), 5)}px ${colours.font}`;
       context.fillStyle = colours.ink;
@@ -137,7 +137,7 @@ class MatrixView {
         context.fillRect(x, y, side - 1, side - 1);
         if (side < 11) return;
         context.fillStyle = colours.ink;
-        context.fillText(shortNumber(value, 2), x + side / 2, y + side / 2 + 1, side - 2);
+        context.fillText(cellNumber(value), x + side / 2, y + side / 2 + 1, side - 2);
       });
     }
   }

@@ -81,6 +81,16 @@ function shortNumber(value, digits = 3) {
   return text.replace("-", "−");
 }
 
+/** A number for a small cell: two digits, and no zero before the point. */
+function cellNumber(value) {
+  return Number.isInteger(value) ? shortNumber(value) : shortNumber(value, 2).replace(/^(−?)0\./, "$1.");
+}
+
+/** A number as a factor: negative ones in brackets. */
+function factor(value) {
+  return value < 0 ? `(${shortNumber(value)})` : shortNumber(value);
+}
+
 function sizeText(sizes) {
   return sizes.join("×");
 }

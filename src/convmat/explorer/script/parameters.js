@@ -66,7 +66,8 @@ class Parameters {
     this.message = h("div", { class: "message", role: "status" });
     this.note = h("p", { class: "note" });
     this.close = button("×", () => app.toggleSheet(false), { class: "close" });
-    this.row = h("div", { class: "parameters", role: "group" }, this.direction, this.first.map((one) => one.element), this.close);
+    this.whose = h("p", { class: "note whose" });
+    this.row = h("div", { class: "parameters", role: "group" }, this.direction, this.first.map((one) => one.element), this.whose, this.close);
     this.element = [this.row, this.message, this.note];
   }
 
@@ -80,7 +81,7 @@ class Parameters {
     const stepper = new Stepper(app, {
       name,
       label: () => app.t(app.draft.input_size.length === 1 && name === "width" ? "parameter.length" : `parameter.${name}`),
-      title: () => app.t(`parameter.${name}.help`),
+      title: () => (`parameter.${name}.help` in WORDS ? app.t(`parameter.${name}.help`) : ""),
       get: () => paths().map((path) => read(app.draft, path)),
       set: (numbers) => app.tryNumbers(paths(), numbers),
     });
@@ -92,13 +93,15 @@ class Parameters {
   render() {
     const { app } = this, { t } = app, { wrong } = app;
     this.row.setAttribute("aria-label", t("parameter.label"));
-    refill(this.direction, choice(t("direction.label"), [["transposed", t("direction.transposed"), t("direction.transposed.help")], ["direct", t("direction.direct"), t("direction.direct.help")]],
+    refill(this.direction, choice(t("direction.label"), [["transposed", t("direction.transposed")], ["direct", t("direction.direct")]],
       app.draft.transposed ? "transposed" : "direct", (value) => app.setDirection(value === "transposed")));
     for (const stepper of this.first) {
       const hidden = (stepper.name === "height" && app.draft.input_size.length === 1) || (stepper.name === "output_padding" && !app.draft.transposed);
       stepper.element.hidden = hidden;
       if (!hidden) stepper.render(Boolean(wrong) && stepper.paths().some((path) => path[0] === wrong.path[0]));
     }
+    const { model } = app, sizes = (which) => sizeText(app.stage._sizes(model[which]));
+    this.whose.textContent = t(model.transposed ? "whose.transposed" : "whose.direct", { fine: sizes("fine"), coarse: sizes("coarse") });
     this.close.setAttribute("aria-label", t("close"));
     this._message(wrong);
     const { note } = app.state;

@@ -6,11 +6,11 @@
 class Stage {
   constructor(app) {
     this.app = app;
-    const handlers = (select, describe, adjust) => ({
+    const handlers = (select, adjust) => ({
       over: (index, spoken) => app.hover(select(index), spoken),
       out: () => app.leave(),
       pin: (index) => app.pin(select(index)),
-      describe,
+      describe: (index) => app.describe(select(index)),
       adjust,
     });
     const coarseAt = (index) => {
@@ -22,11 +22,11 @@ class Stage {
       return selectionAt(app.model, app.channels, Math.floor(index / width), index % width);
     };
     const weightAt = (index) => ["weight", app.model.weightPlace(app.channels.coarse, app.channels.fine, index)];
-    this.coarse = new Grid("coarse", handlers(coarseAt, (index) => this._say("coarse", coarseAt(index)),
+    this.coarse = new Grid("coarse", handlers(coarseAt,
       (index, by) => app.model.transposed && app.adjustInput(app.channels.coarse * area(app.model.coarse) + index, by)));
-    this.kernel = new Grid("kernel", handlers(weightAt, (index) => this._sayWeight(index),
+    this.kernel = new Grid("kernel", handlers(weightAt,
       (index, by) => app.adjustWeight(weightAt(index)[1], by)));
-    this.canvas = new Grid("canvas", handlers(placeAt, (index) => this._say("canvas", placeAt(index))));
+    this.canvas = new Grid("canvas", handlers(placeAt));
     this.frame = new Frame(app);
     this.stamps = h("div", { class: "stamps", "aria-hidden": "true" });
     this.heads = { coarse: h("h2"), kernel: h("h2"), canvas: h("h2") };
@@ -47,15 +47,6 @@ class Stage {
     const room = h("div", { class: "scroller" }, body);
     return h("section", { class: `pane ${name}` },
       h("div", { class: "pane-head" }, this.heads[name], picker), room, this.captions[name]);
-  }
-
-  _say(kind, selection) {
-    return this.app.describe(selection);
-  }
-
-  _sayWeight(index) {
-    const { app } = this, place = app.model.weightPlace(app.channels.coarse, app.channels.fine, index);
-    return `${tapName(app.model, place)}: ${shortNumber(app.model.weight[place])}`;
   }
 
   render() {
@@ -146,7 +137,7 @@ class Stage {
       const u = Math.floor(place / width), v = place % width, inside = model.inFrame(u, v);
       let value = values[place];
       if (folded && inside) value = model.output[channels.fine * area(model.fine) + model.fineAt(u, v)];
-      let text = counts[place] || (inside && app.isDone()) ? shortNumber(value) : "";
+      let text = counts[place] || (inside && app.isDone()) ? cellNumber(value) : "";
       if (!model.transposed && !counts[place]) text = "0";
       if (state.show === "symbols" && text) text = this._placeName(u, v, inside, names);
       if (hidden === place) text = "?";
@@ -160,7 +151,7 @@ class Stage {
     for (let tap = 0; tap < area(model.taps); tap++) {
       const place = model.weightPlace(channels.coarse, channels.fine, tap);
       const there = model.meets(channels.coarse, channels.fine);
-      const text = state.show === "symbols" ? tapName(model, place) : shortNumber(model.weight[place]);
+      const text = state.show === "symbols" ? tapName(model, place) : cellNumber(model.weight[place]);
       this.kernel.set(tap, there ? text : "", there ? "" : "nothing");
       this._tint(this.kernel.cells[tap], shade, model.weight[place]);
     }
@@ -185,7 +176,7 @@ class Stage {
     for (let o = 0; o < area(model.coarse); o++) {
       const index = channels.coarse * area(model.coarse) + o;
       const name = model.transposed ? names.input : names.output;
-      let text = state.show === "symbols" ? cellName(model, name, index, model.coarse, model.coarseChannels) : shortNumber(numbers[index]);
+      let text = state.show === "symbols" ? cellName(model, name, index, model.coarse, model.coarseChannels) : cellNumber(numbers[index]);
       if (!model.transposed && o >= done) text = "";
       this.coarse.set(o, text, o < done ? "done" : "waiting");
       this._tint(this.coarse.cells[o], state.show === "colours", numbers[index], model.transposed ? "input" : "output");

@@ -74,9 +74,8 @@ class SumView {
   /** A term as a product over the names of its factors. */
   _term(term) {
     const { app } = this, { model, state } = app;
-    const read = app.cell(model.transposed ? "coarse" : "fine", model.transposed ? term.coarse : term.fine);
-    const numbers = `${shortNumber(model.read(term))}·${shortNumber(model.weight[term.weight])}`;
-    const names = `${read} ${tapName(model, term.weight)}`;
+    const numbers = `${shortNumber(model.read(term))}·${factor(model.weight[term.weight])}`;
+    const names = `${this._read(term)} ${tapName(model, term.weight)}`;
     const symbols = state.show === "symbols";
     return h("span", { class: `piece lit c${term.colour}` }, h("b", {}, symbols ? names : numbers), h("small", {}, symbols ? numbers : names));
   }
@@ -84,24 +83,35 @@ class SumView {
   /** An input: which outputs it goes into, and through which taps. */
   _spread(lit) {
     const { app } = this, { model } = app;
-    const written = (term) => app.cell(model.transposed ? "fine" : "coarse", model.transposed ? term.fine : term.coarse);
-    const terms = lit.terms.slice(0, MOST_TERMS);
-    const pieces = terms.map((term) => h("span", { class: `piece lit c${term.colour}` },
-      h("b", {}, `·${shortNumber(model.weight[term.weight])}`), h("small", {}, `→ ${written(term)}`)));
-    const rest = lit.terms.length - terms.length;
-    const value = lit.terms.length ? model.read(lit.terms[0]) : app.valueOf(lit.selection);
-    return [h("h2", {}, app.t(lit.terms.length ? "sum.spread" : "sum.unread", { name: app.nameOf(lit.selection), value: shortNumber(value), count: lit.terms.length })),
-      h("p", { class: "sum-line" }, pieces, rest > 0 ? h("span", { class: "more" }, app.t("sum.more", { count: rest })) : null)];
+    return this._list(lit, app.t(lit.terms.length ? "sum.spread" : "sum.unread", {
+      name: app.nameOf(lit.selection), value: shortNumber(app.valueOf(lit.selection)), count: lit.terms.length,
+    }), (term) => [`·${factor(model.weight[term.weight])}`, `→ ${this._written(term)}`]);
   }
 
   _weight(lit) {
-    const { app } = this, { model } = app, place = lit.selection[1];
-    const terms = lit.terms.slice(0, MOST_TERMS), rest = lit.terms.length - terms.length;
-    const pieces = terms.map((term) => h("span", { class: "piece lit c1" },
-      h("b", {}, `${shortNumber(model.read(term))}·${shortNumber(model.weight[place])}`),
-      h("small", {}, `${app.cell(model.transposed ? "coarse" : "fine", model.transposed ? term.coarse : term.fine)} → ${app.cell(model.transposed ? "fine" : "coarse", model.transposed ? term.fine : term.coarse)}`)));
-    return [h("h2", {}, app.t("sum.weight", { name: tapName(model, place), value: shortNumber(model.weight[place]), count: lit.terms.length })),
-      h("p", { class: "sum-line" }, pieces, rest > 0 ? h("span", { class: "more" }, app.t("sum.more", { count: rest })) : null)];
+    const { app } = this, { model } = app, place = lit.selection[1], value = shortNumber(model.weight[place]);
+    return this._list(lit, app.t("sum.weight", { name: tapName(model, place), value, count: lit.terms.length }),
+      (term) => [`${shortNumber(model.read(term))}·${factor(model.weight[place])}`, `${this._read(term)} → ${this._written(term)}`]);
+  }
+
+  _read(term) {
+    const side = this.app.model.transposed ? "coarse" : "fine";
+    return this.app.cell(side, term[side]);
+  }
+
+  _written(term) {
+    const side = this.app.model.transposed ? "fine" : "coarse";
+    return this.app.cell(side, term[side]);
+  }
+
+  /** A title, and the first terms as a number over words each. */
+  _list(lit, title, wordsOf) {
+    const rest = lit.terms.length - MOST_TERMS;
+    const pieces = lit.terms.slice(0, MOST_TERMS).map((term) => {
+      const [above, below] = wordsOf(term);
+      return h("span", { class: `piece lit c${term.colour}` }, h("b", {}, above), h("small", {}, below));
+    });
+    return [h("h2", {}, title), h("p", { class: "sum-line" }, pieces, rest > 0 ? h("span", { class: "more" }, this.app.t("sum.more", { count: rest })) : null)];
   }
 }
 
@@ -120,7 +130,7 @@ function sentence(app, selection, lit) {
   }
   if (selection[0] === "place" && !model.transposed) return t("sum.padding");
   if (!terms.length) return `${name}: 0. ${t("sum.untouched")}`;
-  const products = terms.slice(0, MOST_TERMS).map((term) => `${shortNumber(model.read(term))}·${shortNumber(model.weight[term.weight])}`);
+  const products = terms.slice(0, MOST_TERMS).map((term) => `${shortNumber(model.read(term))}·${factor(model.weight[term.weight])}`);
   const rest = terms.length - products.length;
   const total = terms.reduce((sum, term) => sum + model.weight[term.weight] * model.read(term), 0);
   const more = rest > 0 ? ` ${t("sum.more", { count: rest })}` : "";

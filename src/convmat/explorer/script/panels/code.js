@@ -15,6 +15,13 @@ function codeOf(lens, geometry, axes) {
   return written(g, { d, lo, hi, even, slack, axes, reach: axes.map((axis) => axis.extent - 1) });
 }
 
+/** The arguments that most layers leave out. */
+function rareOptions(g) {
+  const options = g.dilation.some((step) => step > 1) ? [`dilation=${tuple(g.dilation)}`] : [];
+  if (g.groups > 1) options.push(`groups=${g.groups}`);
+  return options;
+}
+
 function torchCode(g, { d, lo, hi, even, slack }) {
   const sizes = [1, g.in_channels, ...g.input_size].join(", ");
   const name = g.transposed ? `ConvTranspose${d}d` : `Conv${d}d`;
@@ -23,9 +30,7 @@ function torchCode(g, { d, lo, hi, even, slack }) {
   const appended = slack.map((more, a) => Math.max(more - rest[a], 0));
   const common = [g.in_channels, g.out_channels, `kernel_size=${tuple(g.kernel_size)}`, `stride=${tuple(g.stride)}`, `padding=${tuple(even ? lo : both)}`];
   if (g.transposed && (even ? slack : appended).some(Boolean)) common.push(`output_padding=${tuple(even ? slack : appended)}`);
-  if (g.dilation.some((step) => step > 1)) common.push(`dilation=${tuple(g.dilation)}`);
-  if (g.groups > 1) common.push(`groups=${g.groups}`);
-  common.push("bias=False");
+  common.push(...rareOptions(g), "bias=False");
   if (g.padding_mode !== "zeros" && !g.transposed && even) common.push(`padding_mode="${g.padding_mode}"`);
   const lines = ["import torch", "", `layer = torch.nn.${name}(${common.join(", ")})`, `x = torch.randn(${sizes})`];
   if (g.padding_mode !== "zeros" && (g.transposed || !even)) return `# PyTorch has no padding_mode="${g.padding_mode}" here; convmat has.`;
@@ -45,8 +50,7 @@ function convmatCode(g, { d, lo, hi, even }) {
   const weight = g.transposed ? [g.in_channels, g.out_channels / g.groups] : [g.out_channels, g.in_channels / g.groups];
   const options = [`stride=${tuple(g.stride)}`, `padding=${even ? tuple(lo) : tuple(lo.map((low, a) => `(${low}, ${hi[a]})`))}`];
   if (g.transposed && g.output_padding.some(Boolean)) options.push(`output_padding=${tuple(g.output_padding)}`);
-  if (g.dilation.some((step) => step > 1)) options.push(`dilation=${tuple(g.dilation)}`);
-  if (g.groups > 1) options.push(`groups=${g.groups}`);
+  options.push(...rareOptions(g));
   if (g.padding_mode !== "zeros") options.push(`padding_mode="${g.padding_mode}"`);
   const name = g.transposed ? "conv_transpose" : "conv", list = options.join(", ");
   return ["import torch, convmat", "", `weight = torch.randn(${[...weight, ...g.kernel_size].join(", ")})`, `x = torch.randn(${[1, g.in_channels, ...g.input_size].join(", ")})`,
@@ -83,9 +87,8 @@ function jaxCode(g, { d, lo, hi, axes }) {
   const start = ["import jax.numpy as jnp", "from jax import lax", ""];
   if (!g.transposed) return [...start, `y = lax.conv_general_dilated(x, w, ${tuple(g.stride)}, ${options.join(", ")})`].join("\n");
   const spatial = range(d).map((a) => a + 2);
-  const swap = g.groups === 1 ? "w.swapaxes(0, 1)"
-    : `w.reshape(${g.groups}, ${g.in_channels / g.groups}, ${g.out_channels / g.groups}, ${g.kernel_size.join(", ")}).swapaxes(1, 2).reshape(${g.out_channels}, ${g.in_channels / g.groups}, ${g.kernel_size.join(", ")})`;
-  return [...start, "# Zero insertion: the parameters of the equivalent convolution.", `flipped = jnp.flip(${swap}, ${tuple(spatial)})`,
+  if (g.groups > 1) return "# JAX: swap the channel axes of each group by itself, then as for one group; convmat does it.";
+  return [...start, "# Zero insertion: the parameters of the equivalent convolution.", `flipped = jnp.flip(w.swapaxes(0, 1), ${tuple(spatial)})`,
     `y = lax.conv_general_dilated(x, flipped, ${tuple(spatial.map(() => 1))}, lhs_dilation=${tuple(g.stride)}, ${options.join(", ")})`].join("\n");
 }
 
@@ -94,13 +97,12 @@ function exploreCall(state) {
   const g = state.geometry, pads = g.padding.map(([lo, hi]) => `(${lo}, ${hi})`);
   const options = [`${tuple(g.input_size)}`, `kernel_size=${tuple(g.kernel_size)}`, `stride=${tuple(g.stride)}`, `padding=${tuple(pads)}`];
   if (g.transposed && g.output_padding.some(Boolean)) options.push(`output_padding=${tuple(g.output_padding)}`);
-  if (g.dilation.some((step) => step > 1)) options.push(`dilation=${tuple(g.dilation)}`);
+  options.push(...rareOptions(g));
   if (g.padding_mode !== "zeros") options.push(`padding_mode="${g.padding_mode}"`);
   const channels = g.in_channels * g.out_channels > 1;
   if (channels) {
     const [first, second] = g.transposed ? [g.in_channels, g.out_channels] : [g.out_channels, g.in_channels];
     options[1] = `weight=torch.ones(${[first, second / g.groups, ...g.kernel_size].join(", ")})`;
-    if (g.groups > 1) options.push(`groups=${g.groups}`);
   }
   if (!g.transposed) options.push("transposed=False");
   return `convmat.explore(input_size=${options.join(", ")})`;

@@ -31,11 +31,11 @@ class WaysPanel {
     if (model.geometry.padding_mode !== "zeros") return paragraph(t("ways.modes"));
     this.grid = zeroInserted(model, channels.coarse);
     this.kernel = flippedKernel(model, channels.coarse, channels.fine);
-    this._fill(this.inserted, this.grid, t("ways.inserted"), ({ value, kind }) => [shortNumber(value), kind]);
-    this._fill(this.flipped, this.kernel, t("ways.flipped"), ({ value, tap }) => [tap < 0 ? "0" : shortNumber(value), tap < 0 ? "dilated" : "tap"]);
+    this._fill(this.inserted, this.grid, t("ways.inserted"), ({ value, kind }) => [cellNumber(value), kind]);
+    this._fill(this.flipped, this.kernel, t("ways.flipped"), ({ value, tap }) => [tap < 0 ? "0" : cellNumber(value), tap < 0 ? "dilated" : "tap"]);
     const scattered = model.output.subarray(channels.fine * area(model.fine), (channels.fine + 1) * area(model.fine));
     for (const [k, numbers] of [scattered, gathered(model, channels.fine)].entries()) {
-      this._fill(this.outputs[k], { height: model.fine[0], width: model.fine[1], cells: [...numbers] }, t("stage.output"), (value) => [shortNumber(value), ""]);
+      this._fill(this.outputs[k], { height: model.fine[0], width: model.fine[1], cells: [...numbers] }, t("stage.output"), (value) => [cellNumber(value), ""]);
     }
     const same = scattered.every((value, index) => Math.abs(value - gathered(model, channels.fine)[index]) < 1e-9);
     return [
