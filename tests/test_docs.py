@@ -214,6 +214,10 @@ def test_the_site_builds_without_warnings(tmp_path):
         language = "zh" if page.is_relative_to(CHINESE) else "en"
         assert f'<html lang="{language}"' in html
         assert not re.findall(r'(?:src|<link[^>]*href)="?(?:https?:)?//', html)
+    generated = {path.name for path in (tmp_path / "assets" / "generated").iterdir()}
+    assert {"explore.html", "explore.js", "explore.css"} <= generated
+    for page in ("explore.html", "zh/explore.html"):
+        assert "data-convmat=" in (tmp_path / page).read_text(encoding="utf-8")
     # Opened as a file, a page can neither fetch the search index nor start the worker that searches it.
     assert (tmp_path / "search" / "search_index.js").read_text(encoding="utf-8").startswith("var __index = {")
     home = (tmp_path / "index.html").read_text(encoding="utf-8")

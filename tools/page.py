@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import sys
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -52,6 +53,11 @@ LIGHT = """() => Array.from({ length: 200 }, (_, k) => {
   app._light(false);
   return performance.now() - start;
 })"""
+FUZZ = """(links) => links.map((link) => {
+  const start = performance.now();
+  app.update(convmat.fromHash(link));
+  return performance.now() - start;
+})"""
 CHANGE = """async () => {
   const took = [];
   for (let k = 0; k < 30; k++) {
@@ -89,6 +95,8 @@ def hover(page: Any, where: str) -> dict[str, list[float]]:
 
 def measure(page: Any, url: str) -> None:
     """Print one line for each promise about time."""
+    from tests.explorer.links import fuzzed
+
     page.set_content("<main style='height: 600px'></main>")
     page.evaluate(WATCH)
     empty = hover(page, "main")
@@ -108,6 +116,10 @@ def measure(page: Any, url: str) -> None:
         line(f"{name}: frame to frame under the pointer, p95", p95(found["intervals"]), 20, "ms")
         print(f"{'  (from the event until that frame is drawn, p95)':58} {p95(found['frames']):8.1f} ms")
         line(f"{name}: handler, p95 of 300", p95(found["handlers"]), 4, "ms")
+    page.evaluate("app.update({})")
+    slowest = max(page.evaluate(FUZZ, [fuzzed(Random(k)) for k in range(200)]))
+    line("200 hostile links, the slowest", slowest, 200, "ms")
+    page.evaluate("(geometry) => app.update({ geometry })", LARGE)
     line("16x16, 3x3: lighting all views, p95 of 200", p95(page.evaluate(LIGHT)), 20, "ms")
     line("16x16, 3x3: parameter change to next frame, p95 of 30", p95(page.evaluate(CHANGE)), 100, "ms")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 from random import Random
 
@@ -34,7 +35,7 @@ class Case:
             "input": self.input.flatten().tolist(),
         }
 
-    @property
+    @cached_property
     def direct(self) -> np.ndarray:
         """C, whichever direction the map is."""
         direct = self.geometry.transpose() if self.geometry.transposed else self.geometry

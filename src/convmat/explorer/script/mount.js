@@ -284,9 +284,10 @@ class App {
     this.sheetButton.textContent = t("sheet");
     this.matrixButton.textContent = t("matrix.show");
     this.parameters.render();
-    this.stage.render();
-    this.matrix.render();
+    // Whoever asks for the room there is comes before what fills it: else the browser would lay it out twice.
     this.sum.render();
+    this.matrix.render();
+    this.stage.render();
     this.timeline.render();
     this._renderPanel();
     this._light(false);
