@@ -12,7 +12,7 @@ SAYS = {
     "lipschitz.py": ["reshaped weight", "the layer's own norm", "(wrong: it may lengthen by"],
     "vocoder.py": [
         "10240 samples",
-        "4 swapped",
+        "78 swapped",
         "upsampler.0",
         "The plan for 64 channels, 40 columns:",
         "auto, frozen",
@@ -20,7 +20,7 @@ SAYS = {
     ],
     "microscopy.py": ["in 8 chunks", "restored on the disk", "convmat, on a disk", "scikit-image, tile by tile"],
     "segmentation.py": ["10 layers swapped", "state_dict is as before: True", "Dice loss", "Restored"],
-    "super_resolution.py": ["1 swapped", "kernel 9, stride 3", "zero_insertion", "auto, frozen", "Restored"],
+    "super_resolution.py": ["8 swapped", "kernel 9, stride 3", "zero_insertion", "auto, frozen", "Restored"],
 }
 
 

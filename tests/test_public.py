@@ -29,7 +29,7 @@ PUBLIC = [
 def test_public_names():
     assert set(PUBLIC) <= set(convmat.__all__)
     assert len(set(convmat.__all__)) == len(convmat.__all__)
-    visible = {
+    visible = {*convmat._LATER} | {
         name
         for name, value in vars(convmat).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)

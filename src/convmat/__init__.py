@@ -1,9 +1,10 @@
 """A convolution is a matrix, and a transposed convolution is that matrix transposed."""
 
-from convmat import draw, nn
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from convmat import nn
 from convmat.caches import empty_cache
-from convmat.checking.comparing import Comparison, compare_methods
-from convmat.explorer import explore
 from convmat.functional import (
     conv1d,
     conv2d,
@@ -24,6 +25,11 @@ from convmat.models.reports import LayerReport, ModelReport
 from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
+
+if _TYPE_CHECKING:
+    from convmat import draw
+    from convmat.checking.comparing import Comparison, compare_methods
+    from convmat.explorer import explore
 
 __version__ = "0.1.0"
 
@@ -66,6 +72,23 @@ __all__ = [
     "unfold",
     "upsample",
 ]
+
+
+# Loaded when first used, as most programs do without: pictures, the page, comparisons.
+_LATER = {
+    "explore": "convmat.explorer",
+    "Comparison": "convmat.checking.comparing",
+    "compare_methods": "convmat.checking.comparing",
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name that has not been used before."""
+    if name == "draw":
+        return _import_module("convmat.draw")
+    if name in _LATER:
+        return getattr(_import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'convmat' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -30,10 +30,11 @@ from convmat.operators.solvers.batches import Callback, Items, keep, norms
 from convmat.operators.solvers.implicit import warn_unless_converged
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.solvers.solving import check_stored
-from convmat.operators.volumes.job import Stored
 
 if TYPE_CHECKING:
     import dask.array as da
+
+    from convmat.operators.volumes.job import Stored
 
 _FLAT = "y is zero, and so is x"
 
@@ -171,6 +172,8 @@ def richardson_lucy(
     'all 200 iterations done'
     """
     is_psf = isinstance(op, Tensor)
+    from convmat.operators.volumes.job import Stored
+
     stored = Stored(store, memory, overwrite, resume)
     check_stored(y, stored)
     if is_dask(y):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from convmat.operators.solvers import implicit
 from convmat.operators.solvers.batches import Callback, Maps
 from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
 from convmat.operators.solvers.solution import Found, Solution
-from convmat.operators.volumes.job import Stored
+
+if TYPE_CHECKING:
+    from convmat.operators.volumes.job import Stored
 
 METHODS = ("auto", "lsmr", "cg", "fft", "direct")
 _SMALL = 2**16  # entries of a matrix whose singular values take no longer than some iterations
