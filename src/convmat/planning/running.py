@@ -16,7 +16,7 @@ from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, call_of
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
-from convmat.tensors.strides import Layout, with_usual_strides
+from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
 from convmat.tensors.watching import has_autocast, is_compiling
 
 
@@ -78,8 +78,10 @@ def _decide(
     computation = chosen.prepare(unpadded, call)
     if unpadded is not geometry:
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
-    if not (call.is_plain and call.layout is Layout.CONTIGUOUS):
+    if not call.is_plain:
         computation = partial(_in_layout_of_input, computation)
+    elif call.layout is Layout.CHANNELS_LAST:
+        computation = partial(_in_format, memory_format_of(input), computation)
     return partial(_if_it_fits, size, geometry.out_shape, computation) if size > WORTH_ASKING else computation
 
 
@@ -119,6 +121,16 @@ def _pad_after(
     geometry: Geometry, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     return add_bias(pad_transpose(computation(input, weight, None), geometry), bias)
+
+
+def _in_format(
+    memory_format: torch.memory_format,
+    computation: Computation,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    return computation(input, weight, bias).contiguous(memory_format=memory_format)
 
 
 def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
