@@ -18,7 +18,7 @@ from convmat.operators.boxes import Box
 
 # What never grows: facts of the machine and of the installation, found out once.
 FACTS = {
-    "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_units", "_window_bytes", "processor"},
+    "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_window_bytes", "processor"},
     "convmat.kernel.pages": {"_advise"},
     "convmat.kernel.threads": {"_openmp_parallel", "_state"},
 }

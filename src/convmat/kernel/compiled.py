@@ -134,7 +134,7 @@ def processor(dtype: torch.dtype, threads: int) -> Processor:
     """What tilings must know of the processor at hand."""
     vector_bytes, registers = _registers()
     size = dtype.itemsize
-    return Processor(vector_bytes // size, _WIDEST[registers], threads, _window_bytes(), size, _units(vector_bytes))
+    return Processor(vector_bytes // size, _WIDEST[registers], threads, _window_bytes(), size)
 
 
 @cache
@@ -145,14 +145,6 @@ def _registers() -> tuple[int, int]:
     if _features().get("avx2"):
         return 32, 16
     return (16, 32) if _is_arm() else (16, 16)
-
-
-@cache
-def _units(vector_bytes: int) -> int:
-    """Vectors that are multiplied per cycle: on Zen 4, which halves those of 64 bytes, one."""
-    from llvmlite import binding
-
-    return 1 if vector_bytes == 64 and binding.get_host_cpu_name() == "znver4" else 2
 
 
 @cache

@@ -26,7 +26,8 @@ class Processor:
         threads: how many compute.
         window: the most bytes of a window that the second cache should hold.
         itemsize: bytes of a number.
-        units: how many vectors it multiplies, and how many it loads, per cycle.
+        units: how many vectors it multiplies, and how many it loads, per cycle; windows are cut for two, also where a
+            processor has one, or they would seem to cost nothing beside the arithmetic.
     """
 
     lanes: int
