@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -131,9 +131,18 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
 
 
 def _summary(results: dict[str, Any], language: str) -> Lines:
+    return _contests(_rows(results, "fixed"), CONTESTS, language)
+
+
+def _direct_summary(results: dict[str, Any], language: str) -> Lines:
+    return _contests(_rows(results, "direct"), DIRECT, language)
+
+
+def _contests(measured: Sequence[Row], contests: Mapping[str, tuple[str, tuple[str, ...]]], language: str) -> Lines:
+    """Of each contest the geometric mean of the speedups, and the worst."""
     rows = []
-    for title, (fast, slow) in CONTESTS.items():
-        found = {layer: median(values) for layer, values in against(_rows(results, "fixed"), fast, *slow).items()}
+    for title, (fast, slow) in contests.items():
+        found = {layer: median(values) for layer, values in against(measured, fast, *slow).items()}
         if found:
             worst = min(found, key=lambda layer: found[layer])
             mean = geometric_mean(list(found.values()))
@@ -168,7 +177,7 @@ def _channels_last(results: dict[str, Any], language: str) -> Lines:
 
 def _direct(results: dict[str, Any], language: str) -> Lines:
     direct, cells = _rows(results, "direct"), []
-    contests = [(slow, fast, against(direct, fast, slow)) for fast, slow in DIRECT.values()]
+    contests = [(slow, fast, against(direct, fast, slow)) for fast, (slow,) in DIRECT.values()]
     for row in direct:
         of_contests = [
             cell for slow, fast, found in contests for cell in (_ms(row, slow), _ms(row, fast), _ratio(found, row))
@@ -177,18 +186,6 @@ def _direct(results: dict[str, Any], language: str) -> Lines:
     titles = ["PyTorch", "convmat", "speedup over PyTorch"]
     last = ["PyTorch, channels last", "convmat, channels last", "speedup over PyTorch"]
     return _table(language, ["layer", *titles, *last, "method"], cells)
-
-
-def _direct_summary(results: dict[str, Any], language: str) -> Lines:
-    rows = []
-    for title, (fast, slow) in DIRECT.items():
-        found = {layer: median(values) for layer, values in against(_rows(results, "direct"), fast, slow).items()}
-        if found:
-            worst = min(found, key=lambda layer: found[layer])
-            rows.append(
-                [title, f"{geometric_mean(list(found.values())):.2f}", str(len(found)), f"{found[worst]:.2f}", worst]
-            )
-    return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
 
 
 def _varying(results: dict[str, Any], language: str) -> Lines:

@@ -26,8 +26,8 @@ _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}  # of the largest output
 # Who is compared with whom.
 CONTESTS = {
-    "convmat against torch": ("convmat", "torch"),
-    "both with channels last": ("convmat-channels-last", "torch-channels-last"),
+    "convmat against torch": ("convmat", ("torch",)),
+    "both with channels last": ("convmat-channels-last", ("torch-channels-last",)),
 }
 
 
@@ -135,7 +135,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     table = new_table("Direct convolutions, contiguous and with the channels last", *titles)
     for row in rows:
         cells = []
-        for fast, slow in CONTESTS.values():
+        for fast, (slow,) in CONTESTS.values():
             found = against(rows, fast, slow)
             cells += [number(row["peers"].get(name, {}).get("ms")) for name in (slow, fast)]
             cells.append(speedup(found.get(row["layer"], [])))

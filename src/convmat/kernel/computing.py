@@ -20,7 +20,7 @@ from convmat.kernel import compiled, pages, weights
 from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.threads import is_forked, thread_count
-from convmat.kernel.tiling.processor import AXES
+from convmat.kernel.tiling.processor import AXES, UNITS
 from convmat.kernel.weights import freeze
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def is_ready(dtype: torch.dtype) -> bool:
 
 def products_per_cycle(dtype: torch.dtype) -> int:
     """How many numbers a thread multiplies and adds per cycle, at best."""
-    processor = compiled.processor(dtype, 1)
-    return processor.lanes * processor.units
+    return compiled.processor(dtype, 1).lanes * UNITS
 
 
 def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int) -> Schedule:

@@ -33,7 +33,7 @@ def convolve(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | N
 
 def _direct(
     input: Tensor, weight: Tensor, stride: Any, padding: Any, output_size: Any, dilation: Any, groups: int
-) -> Any:
+) -> Geometry:
     pairs = tuple(zip(padding[::2], padding[1::2], strict=True))
     geometry = conv_geometry(weight, input.shape[2:], stride, pairs, dilation, groups, in_channels=input.shape[1])
     if geometry.outputs == tuple(output_size):

@@ -97,7 +97,7 @@ def accelerate(model: nn.Module, *, conv: bool = True, method: str = "auto", fre
 
 def _freeze(layer: nn.Module, freeze: bool) -> None:
     vars(layer).pop(FROZEN, None)
-    if freeze and isinstance(layer, tuple(OURS.values())):
+    if freeze:
         vars(layer)[FROZEN] = FrozenWeight()
 
 

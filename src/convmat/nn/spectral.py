@@ -34,8 +34,8 @@ def spectral_norm(layer: Layer, *, in_shape: Sequence[int], steps: int = 1) -> L
         layer: a convolution or transposed convolution of PyTorch or of :mod:`convmat.nn`; it is changed in place.
         in_shape: channels and spatial sizes of its inputs, without the batch. On smaller inputs padded with zeros the
             norm is no larger, on larger ones it may be.
-        steps: in each forward pass of training. Each takes two products with one input,
-            and the pass one more and a gradient. Default: 1
+        steps: in each forward pass of training. Each takes two products with one input, and
+            the pass one more and a gradient. Default: 1
 
     Returns:
         The layer. :func:`torch.nn.utils.parametrize.remove_parametrizations` makes the weight a plain one again.

@@ -118,7 +118,7 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
     arithmetic = _arithmetic(products, call.dtype, threads, _USED_DIRECT)
     inputs, outputs, weights = (
         count * size
-        for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), _weights(geometry))
+        for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), prod(geometry.weight_shape))
     )
     if call.layout is Layout.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
@@ -141,10 +141,6 @@ def _products(geometry: Geometry, batch: int, block: int, out_block: int) -> flo
     channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
     blocks = -(-channels // block) * block * -(-out_channels // out_block) * out_block
     return batch * geometry.groups * blocks * prod(axis.kernel * axis.outputs for axis in geometry.axes)
-
-
-def _weights(geometry: Geometry) -> int:
-    return prod(geometry.weight_shape)
 
 
 def _arithmetic(products: float, dtype: torch.dtype, threads: int, used: float) -> float:

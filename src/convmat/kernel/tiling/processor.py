@@ -8,7 +8,10 @@ AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes o
 RUN = 128  # factors are summed in registers before the sum is added to the one in memory
 MOST_TAKEN = 8  # steps along the width up to which a window is packed by whole vectors
 
-# Cycles, measured on processors that do two multiply-adds and two loads of vectors per cycle; only ratios matter.
+# Vectors that are multiplied, and loaded, per cycle. Also where a processor does one, or far caches would seem to cost
+# nothing beside the arithmetic.
+UNITS = 2
+# Cycles, measured on such processors; only their ratios matter.
 _START = 40.0  # to start a tile
 _STORE = 2.0  # to store a vector of results
 _SUM = 2.0  # to add a vector of sums to the sums in memory
@@ -26,8 +29,6 @@ class Processor:
         threads: how many compute.
         window: the most bytes of a window that the second cache should hold.
         itemsize: bytes of a number.
-        units: how many vectors it multiplies, and how many it loads, per cycle; windows are cut for two, also where a
-            processor has one, or they would seem to cost nothing beside the arithmetic.
     """
 
     lanes: int
@@ -35,12 +36,11 @@ class Processor:
     threads: int
     window: int
     itemsize: int
-    units: int = 2
 
     def factor_cycles(self, rows: int, columns: int, traffic: float = NEAR) -> float:
         """Cycles for one factor of a tile: the longest of its arithmetic, its loads, and the traffic from the cache."""
-        arithmetic = max(rows * columns / self.units, 4)
-        loads = (2 * columns + rows + 1) / self.units
+        arithmetic = max(rows * columns / UNITS, 4)
+        loads = (2 * columns + rows + 1) / UNITS
         return _FACTOR + max(arithmetic, loads, (self.lanes * columns + rows) * self.itemsize / traffic)
 
     def run_cycles(self, rows: int, vectors: int, factors: int, fits: bool) -> float:
