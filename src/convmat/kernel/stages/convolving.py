@@ -22,6 +22,7 @@ from convmat.kernel.task import (
     CELLS,
     CHANNELS,
     COUNTERS,
+    FACTORS,
     GROUPS,
     KEPT,
     LINE_COUNT,
@@ -40,7 +41,6 @@ from convmat.kernel.task import (
     STRIPE_COUNT,
     STRIPES,
     TABLE_BYTES,
-    TAPS,
     TILE_COUNT,
     TILES,
     UNDIVIDED,
@@ -178,7 +178,7 @@ def _build_multiply(pieces: Pieces) -> Any:
     def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last):  # type: ignore[no-untyped-def]
         """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
-        weights = t[PACKED] + t[CHANNELS] * (group * t[TAPS] + tiles[7 * tile + 4]) * size
+        weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         weights += first * deltas * rows * size
         offsets = t[OFFSETS] + (begins[product] + first * deltas) * 4
         into = results + tiles[7 * tile + 3] * t[RESULTS] * size

@@ -10,6 +10,7 @@ from numba import carray
 from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, taking
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.stages.transformed import build_transformed_reading
 from convmat.kernel.task import (
     BATCH_INNER,
     CHANNELS,
@@ -22,6 +23,7 @@ from convmat.kernel.task import (
     PLANES,
     READ,
     STEP_IN,
+    TRANSFORMED,
     USED,
     WINDOW,
 )
@@ -43,11 +45,14 @@ def build_reading(pieces: Pieces) -> Any:
     part_inside = _build_part_inside(pieces)
     pack_channels_last, pack_batch_inner = _build_transposing(pieces, part_inside)
     pack_rows = _build_rows(pieces, part_inside)
+    pack_transformed = build_transformed_reading(pieces)
 
     @pieces.inlined
     def pack_window(t, window, row_starts, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 4  # the axis of neighbours in the window
-        if t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
+        if t[TRANSFORMED]:
+            pack_transformed(t, window, batch, depth, height, width, group)
+        elif t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
             clear_bytes(window, t[CHANNELS] * t[PLANES] * t[PLANE] * size)
             pack_channels_last(t, window, table, batch, depth, height, width, group)
         elif t[BATCH_INNER] != 0 and t[INPUT_STRIDE + 4] == 1 and t[INPUT_STRIDE] != 1:

@@ -23,6 +23,8 @@ _ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 4.0, 2.
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
+# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
+_TRANSFORM, _WEAVE_TRANSFORMED = 4.0, 0.25
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
@@ -183,7 +185,7 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     sizes = (cells, inputs, lows, highs, starts, widths)
     problem = _Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in)
     ways = [_Way(False, False)]
-    if not starts[AXES]:  # otherwise, a line also reads results of cells beyond the box
+    if not (starts[AXES] or rows.transformed):  # otherwise, a line also reads results of cells beyond the box
         if highs[AXES] > lows[AXES]:
             ways.append(_Way(False, True))
         if batch > 1 and rows.axes[-1].step_in == 1:
@@ -285,7 +287,8 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
     packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * _packing_cycles(problem, layout)
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * len(problem.rows.axes[-1].phases))
-    cycles = run.cycles + (outputs * _WEAVE_TRANSPOSED if way.inner else outputs * _WEAVE + lines * _LINE)
+    weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
+    cycles = run.cycles + (outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE)
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
     rounds = -(
@@ -320,6 +323,8 @@ def _packing_cycles(problem: _Problem, layout: _Layout) -> float:
     *outer, width = layout.window
     rows = prod(outer) * layout.numbers // layout.used
     step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
+    if problem.rows.transformed:
+        return rows / step * _ROW + rows * -(-width // lanes) * _TRANSFORM
     if step > MOST_TAKEN:
         return rows * (_ROW + width * _ROW_NUMBER)
     return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
