@@ -37,6 +37,8 @@ class Guarded:
 
     def empty(self, count: int, dtype: torch.dtype):
         """A tensor of so many numbers."""
+        if not count:
+            return torch.empty(0, dtype=dtype)
         pages = -(-count * dtype.itemsize // PAGE)
         size = (pages + 2) * PAGE
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -57,10 +59,8 @@ class Guarded:
     @contextmanager
     def instead_of_torchs(self):
         """The kernel's own tensors lie here, too."""
-        original = torch.empty
-
         def output(shape, like, memory_format=torch.contiguous_format):
-            plain = original(shape, dtype=like.dtype, memory_format=memory_format)
+            plain = torch.empty(shape, dtype=like.dtype, memory_format=memory_format)
             return self.empty(plain.numel(), like.dtype).as_strided(plain.shape, plain.stride())
 
         def scratch(count):
