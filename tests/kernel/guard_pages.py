@@ -59,6 +59,7 @@ class Guarded:
     @contextmanager
     def instead_of_torchs(self):
         """The kernel's own tensors lie here, too."""
+
         def output(shape, like, memory_format=torch.contiguous_format):
             plain = torch.empty(shape, dtype=like.dtype, memory_format=memory_format)
             return self.empty(plain.numel(), like.dtype).as_strided(plain.shape, plain.stride())

@@ -119,7 +119,8 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
         """``count`` outputs along the width, in so many rows."""
         axes, apart = t[TRANSFORMED], t[OUTPUT_STRIDE + 3] * size
         whole = count // both if rows == axes else 0
-        if t[STREAM] != 0 and (to | apart) % (lanes * size) == 0:
+        is_aligned = (to | apart) % (lanes * size) == 0 and count % both == 0  # else other stores meet these halfway
+        if t[STREAM] != 0 and is_aligned:
             for n in range(whole):
                 finish_past(axes, to + n * both * size, apart, source + n * lanes * size, places, bias)
         else:

@@ -24,9 +24,10 @@ _ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 4.0, 2.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
 # In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
-_TRANSFORM, _WEAVE_TRANSFORMED = 4.0, 0.25
+_TRANSFORM, _WEAVE_TRANSFORMED = 6.0, 0.3
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
 _BOTH = 0.95
+_FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
@@ -197,35 +198,52 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
 
 def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
-    whole, processor = list(problem.cells), problem.processor
+    processor = problem.processor
     most = processor.window // (problem.channels * processor.itemsize)
-
-    def fits(box: tuple[int, ...]) -> bool:
-        return _lay_out(problem, box, way).numbers <= most
-
     # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form,
     # whose windows and sums are twice and four times as large.
-    if not (fits(problem.cells) or problem.rows.transformed):
+    if not (_lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed):
         yield _tiling(problem, problem.cells, way)
-    for a in way.order:
-        cells, is_last = problem.cells[a], a == way.order[-1]
-        if cells == 1 and not is_last:
-            continue
-        before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
-        largest = _largest(problem, (before, after), way, most)
-        fewest = -(-cells // largest)
-        even = -(-fewest // processor.threads) * processor.threads
-        counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
-        sizes = {-(-cells // min(count, cells)) for count in counts}
-        if is_last:
-            sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
-        for size in sorted(sizes, reverse=True):
-            box = (*before, size, *after)
-            if is_last or fits(box):
-                yield _tiling(problem, box, way)
-        if fits((*before, largest, *after)):
-            return
-        whole[a] = 1
+    yield from _cut_along(problem, way, most, way.order, problem.cells)
+
+
+def _cut_along(
+    problem: _Problem, way: _Way, most: int, axes: tuple[int, ...], box: tuple[int, ...]
+) -> Iterator[BoxTiling]:
+    """Cut boxes along the first of some axes; where the window of one cell is still too large, along the next as well.
+
+    Args:
+        problem: what is to be cut.
+        way: how windows are laid out.
+        most: the most numbers of a channel in a window.
+        axes: along which boxes may be cut, from the outermost.
+        box: the cells along all axes, where it is not cut.
+    """
+    (a, *inner), processor, is_last = axes, problem.processor, len(axes) == 1
+    cells, before, after = problem.cells[a], box[:a], box[a + 1 :]
+    if cells == 1 and not is_last:
+        yield from _cut_along(problem, way, most, tuple(inner), box)
+        return
+    largest = _largest(problem, (before, after), way, most)
+    fewest = -(-cells // largest)
+    even = -(-fewest // processor.threads) * processor.threads
+    counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
+    sizes = {-(-cells // min(count, cells)) for count in counts}
+    if is_last:
+        sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
+    for size in sorted(sizes, reverse=True):
+        if is_last or _fits(problem, (*before, size, *after), way, most):
+            yield _tiling(problem, (*before, size, *after), way)
+    if is_last or _fits(problem, (*before, largest, *after), way, most):
+        return
+    # Of several cells along an axis, each input is read into fewer windows.
+    for few in _FEW if problem.widths[a] and len(inner) > 1 else (1,):
+        if few <= cells:
+            yield from _cut_along(problem, way, most, tuple(inner), (*before, few, *after))
+
+
+def _fits(problem: _Problem, box: tuple[int, ...], way: _Way, most: int) -> bool:
+    return _lay_out(problem, box, way).numbers <= most
 
 
 def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
