@@ -66,10 +66,13 @@ def transformed_layers(draw) -> tuple[Layer, int]:
     inner = []
     for a in range(transformed):
         kernel = draw(st.integers(3, 11)) if transformed == 1 else 3
-        size = draw(st.sampled_from([size for size in SIZES if 2 <= size <= (50 if a < transformed - 1 else 129)]))
-        most = min(kernel, (size + kernel - 3) // 2)  # of the padding, so that two cells are left
+        dilation = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
+        largest = 50 if a < transformed - 1 else 129
+        size = draw(st.sampled_from([size for size in SIZES if dilation < size <= largest]))
+        # Of the padding, so that the two outputs of a cell are left.
+        most = min(dilation * kernel, (size - 1 + (kernel - 2) * dilation) // 2)
         lo, hi = draw(st.integers(0, most)), draw(st.integers(0, most))
-        inner.append((size, kernel, 1, 1, (lo, hi), 0))
+        inner.append((size, kernel, 1, dilation, (lo, hi), 0))
     transposed = draw(st.booleans())
     groups = draw(st.sampled_from([1, 1, 2]))
     channels = st.sampled_from([8, 9, 13, 16, 17, 24])

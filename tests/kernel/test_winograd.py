@@ -39,7 +39,7 @@ def small_integers(layer, batch):
 )
 def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps):
     layer, transformed = case
-    assume(transformed in winograd.forms(geometry_of(layer)))
+    assume(transformed in winograd.forms(geometry_of(layer), 16))
     input, weight, bias = small_integers(layer, batch)
     if has_gaps:  # between images, channels and rows; what is there is not to be read
         larger = input.new_full([size + 3 for size in input.shape], torch.nan)
@@ -108,14 +108,17 @@ FORMS = [
     (geometry_with(kernel_size=(2, 3), stride=(2, 1)), (1,)),
     (geometry_with(kernel_size=(3, 2)), ()),
     (geometry_with(stride=(1, 2)), ()),
-    (geometry_with(dilation=2), ()),
+    (geometry_with(dilation=(3, 2)), (1, 2)),
+    (geometry_with(dilation=(1, 4), padding=2), (1, 2)),
+    (geometry_with(dilation=(6, 1), padding=(6, 1)), (1, 2)),
+    (geometry_with(dilation=(1, 6), padding=6), ()),
     (geometry_with(groups=4), ()),  # too few channels in a group
 ]
 
 
 @pytest.mark.parametrize(("geometry", "forms"), FORMS)
 def test_which_forms_there_are(geometry, forms):
-    assert winograd.forms(geometry) == winograd.forms(geometry.transpose()) == forms
+    assert winograd.forms(geometry, 8) == winograd.forms(geometry.transpose(), 8) == forms
 
 
 def test_what_is_not_contiguous_or_not_in_single_precision_has_no_such_form():

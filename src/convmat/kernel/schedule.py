@@ -137,6 +137,7 @@ class Schedule:
             "PITCH": cells.pitches,
             "STEP_IN": tuple(axis.step_in for axis in rows.axes),
             "TRANSFORMED": rows.transformed,
+            "TOGETHER": tuple(axis.together for axis in rows.axes),
             "ORIGIN": tuple(axis.origin for axis in rows.axes),
             "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
             "WRITTEN": written,

@@ -36,8 +36,10 @@ PHASES_IN, PLANES, CHANNEL_STEP, STEP_IN = range(87, 91)
 TRANSFORMED, ORIGIN = range(93, 95)
 # Factors that are packed for an input channel of a group: its taps, or what stands in their place.
 FACTORS = 97
-COUNTS = 98
-FIELDS = 100
+# Of depth, height and width: how many neighbouring cells have neighbouring outputs.
+TOGETHER = 98
+COUNTS = 101
+FIELDS = 103
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 

@@ -180,7 +180,7 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
         processor: what it runs on.
     """
     ones = (1,) * (AXES - geometry.ndim)
-    cells = (batch, *(-(-m // a.step_out) for m, a in zip(ones + geometry.written, rows.axes, strict=True)))
+    cells = (batch, *(axis.cells(m) for m, axis in zip(ones + geometry.written, rows.axes, strict=True)))
     inputs = (batch, *(-(-m // a.step_in) for m, a in zip(ones + geometry.read, rows.axes, strict=True)))
     lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
     channels = geometry.in_channels // geometry.groups
@@ -230,7 +230,9 @@ def _cut_along(
     counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
     sizes = {-(-cells // min(count, cells)) for count in counts}
     if is_last:
+        together = problem.rows.axes[-1].together  # cells that no box separates
         sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
+        sizes = {-(-size // together) * together for size in sizes}
     for size in sorted(sizes, reverse=True):
         if is_last or _fits(problem, (*before, size, *after), way, most):
             yield _tiling(problem, (*before, size, *after), way)

@@ -28,6 +28,8 @@ class AxisPhases(NamedTuple):
         kernel: taps, or factors in their place.
         phases: the phases out.
         origin: the first input of cell 0. Default: 0
+        together: how many cells follow one another before their outputs are ``step_out`` times as many further; that
+            many neighbours have neighbouring outputs. Default: 1
     """
 
     step_out: int
@@ -35,6 +37,11 @@ class AxisPhases(NamedTuple):
     kernel: int
     phases: tuple[PhaseOut, ...]
     origin: int = 0
+    together: int = 1
+
+    def cells(self, written: int) -> int:
+        """How many cells make so many outputs."""
+        return -(-written // (self.step_out * self.together)) * self.together
 
 
 def axis_phases(axis: Axis, transposed: bool) -> AxisPhases:

@@ -191,7 +191,7 @@ def row_tilings(geometry: Geometry, processor: Processor, transforms: bool = Tru
         processor: what it runs on.
         transforms: whether Winograd's forms are wanted. Default: ``True``
     """
-    for transformed in (0, *(winograd.forms(geometry) if transforms else ())):
+    for transformed in (0, *(winograd.forms(geometry, processor.lanes) if transforms else ())):
         yield _tiling_of(geometry, processor, transformed)
 
 

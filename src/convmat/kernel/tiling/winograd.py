@@ -8,7 +8,8 @@ instead of six::
 
 So a cell is two inputs and two outputs, the sums of inputs are the planes of a window, and each m is a row of results.
 Over height and width at once, F(2×2, 3×3) makes four outputs from 16 products instead of 36. A longer kernel along the
-width is cut into runs of three taps, whose products are added.
+width is cut into runs of three taps, whose products are added. With a dilation d, the outputs of a cell and its inputs
+are d apart: cell a·d + r with r < d has the outputs 2·a·d + r and 2·a·d + d + r.
 
 The source is S. Winograd, Arithmetic Complexity of Computations (1980), applied to networks by A. Lavin and S. Gray,
 Fast Algorithms for Convolutional Neural Networks (2016).
@@ -26,6 +27,7 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.phases import AxisPhases, PhaseOut
 
 TAPS, PRODUCTS, OUTPUTS = 3, 4, 2  # of F(2, 3)
+DILATIONS = (1, 2, 3, 4, 5)  # along the width, that there is code for
 _FEWEST = 8  # channels in and out of a group, from which on it can pay
 _FACTORS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))  # made of the taps of a run
 # How many cells further, and from which plane of a window, each product reads, where a run of taps begins at an even
@@ -33,25 +35,29 @@ _FACTORS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
 _EVEN, _ODD = ((0, 0), (0, 1), (0, 2), (0, 3)), ((0, 3), (0, 4), (0, 5), (1, 0))
 
 
-def forms(geometry: Geometry) -> tuple[int, ...]:
-    """How many of the last axes can be transformed: along these, the stride and the dilation must be 1.
+def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
+    """How many of the last axes can be transformed: along these, the stride must be 1 and the dilation small.
 
-    >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, in_channels=16, out_channels=16))
+    Args:
+        geometry: the convolution.
+        lanes: numbers of a vector.
+
+    >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, in_channels=16, out_channels=16), lanes=8)
     (1, 2)
-    >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, stride=(1, 2), in_channels=16, out_channels=16))
+    >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, stride=(1, 2), in_channels=16, out_channels=16), lanes=8)
     ()
     """
     if min(geometry.in_channels, geometry.out_channels) < _FEWEST * geometry.groups:
         return ()
     *_, width = geometry.axes
-    if not _is_dense(width) or width.kernel < TAPS:
+    if not _has_pairs(width) or width.kernel < TAPS or width.dilation > min(DILATIONS[-1], lanes):
         return ()
     both = width.kernel == TAPS and geometry.ndim > 1 and geometry.axes[-2].kernel == TAPS
-    return (1, 2) if both and _is_dense(geometry.axes[-2]) else (1,)
+    return (1, 2) if both and _has_pairs(geometry.axes[-2]) else (1,)
 
 
-def _is_dense(axis: Axis) -> bool:
-    return axis.stride == 1 and axis.dilation == 1 and min(axis.inputs, axis.outputs) > 1
+def _has_pairs(axis: Axis) -> bool:
+    return axis.stride == 1 and min(axis.inputs, axis.outputs) > axis.dilation
 
 
 def transformed_phases(geometry: Geometry, axes: int) -> tuple[AxisPhases, ...]:
@@ -61,16 +67,18 @@ def transformed_phases(geometry: Geometry, axes: int) -> tuple[AxisPhases, ...]:
     >>> width.step_out, width.step_in, width.phases[1]
     (2, 4, PhaseOut(first=0, taps=(1,), shifts=(-1,)))
     """
-    origins = [-axis.lo if not geometry.transposed else axis.lo - axis.kernel + 1 for axis in geometry.axes[-axes:]]
+    transformed = geometry.axes[-axes:]
+    origins = [axis.lo - axis.extent + 1 if geometry.transposed else -axis.lo for axis in transformed]
+    dilations = [axis.dilation for axis in transformed]
     if axes == 1:
-        return (_phases_of_width(geometry.axes[-1].kernel, origins[0]),)
-    height = AxisPhases(OUTPUTS, OUTPUTS, 1, (PhaseOut(0, (0,), (0,)),), origins[0])
+        return (_phases_of_width(transformed[0].kernel, origins[0], dilations[0]),)
+    height = AxisPhases(OUTPUTS, OUTPUTS, 1, (PhaseOut(0, (0,), (0,)),), origins[0], dilations[0])
     products = tuple(PhaseOut(0, (product,), (-product,)) for product in range(PRODUCTS**2))
-    return height, AxisPhases(OUTPUTS, PRODUCTS**2, PRODUCTS**2, products, origins[1])
+    return height, AxisPhases(OUTPUTS, PRODUCTS**2, PRODUCTS**2, products, origins[1], dilations[1])
 
 
 @lru_cache(maxsize=64)
-def _phases_of_width(kernel: int, origin: int) -> AxisPhases:
+def _phases_of_width(kernel: int, origin: int, dilation: int) -> AxisPhases:
     runs = -(-kernel // TAPS)
     planes = PRODUCTS if runs == 1 else 1 + max(plane for _, plane in _ODD)
     phases = []
@@ -81,10 +89,10 @@ def _phases_of_width(kernel: int, origin: int) -> AxisPhases:
         for run in taken:
             cell, odd = divmod(run * TAPS, OUTPUTS)
             further, plane = (_ODD if odd else _EVEN)[product]
-            deltas.append((cell + further) * planes + plane)
+            deltas.append((cell + further) * dilation * planes + plane)
         taps = tuple(run * PRODUCTS + product for run in taken)
         phases.append(PhaseOut(0, taps, tuple(-delta for delta in deltas)))
-    return AxisPhases(OUTPUTS, planes, runs * PRODUCTS, tuple(phases), origin)
+    return AxisPhases(OUTPUTS, planes, runs * PRODUCTS, tuple(phases), origin, dilation)
 
 
 def transform_weight(weight: Tensor, axes: int, transposed: bool) -> Tensor:
