@@ -42,13 +42,15 @@ class Schedule:
 
     def __init__(self, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
-        self._transforms = contiguous and processor.itemsize == torch.float32.itemsize
+        self._contiguous = contiguous
         self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
     @cached_property
     def _tiling(self) -> tuple[RowTiling, BoxTiling]:
-        tilings = row_tilings(self.geometry, self.processor, self._transforms)
-        cut = ((rows, box_tiling(rows, self.geometry, self.batch, self.processor)) for rows in tilings)
+        transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
+        sizes = (self.geometry, self.batch, self.processor, self._contiguous)
+        tilings = row_tilings(self.geometry, self.processor, transforms)
+        cut = ((rows, box_tiling(rows, *sizes)) for rows in tilings)
         return min(cut, key=lambda tiling: tiling[1].cycles)
 
     @property
@@ -78,7 +80,7 @@ class Schedule:
         stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
         numbers = channels * self.cells.planes * self.cells.plane + self.cells.results * self.rows.tables.most_rows
         numbers += self._kept * (stripes_of_part - 1)
-        starts_of_rows = 16 * prod(self.cells.window[:-1])
+        starts_of_rows = 16 * prod(self.cells.window[:-1]) * self.cells.planes // self.cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
 
     def _make_tables(self) -> dict[str, Any]:
@@ -137,6 +139,7 @@ class Schedule:
             "PITCH": cells.pitches,
             "STEP_IN": tuple(axis.step_in for axis in rows.axes),
             "TRANSFORMED": rows.transformed,
+            "AT_ONCE": cells.at_once,
             "TOGETHER": tuple(axis.together for axis in rows.axes),
             "ORIGIN": tuple(axis.origin for axis in rows.axes),
             "STEP_OUT": tuple(axis.step_out for axis in rows.axes),

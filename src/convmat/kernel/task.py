@@ -38,8 +38,10 @@ TRANSFORMED, ORIGIN = range(93, 95)
 FACTORS = 97
 # Of depth, height and width: how many neighbouring cells have neighbouring outputs.
 TOGETHER = 98
-COUNTS = 101
-FIELDS = 103
+# Whether products are stored at once, row by row.
+AT_ONCE = 101
+COUNTS = 102
+FIELDS = 104
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 

@@ -16,7 +16,7 @@ from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling import winograd
 from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, axis_phases
-from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling.processor import AXES, RUN, Processor
 
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
@@ -138,6 +138,16 @@ class RowTiling:
             tuple(sorted({d % axis.step_in for d in deltas}))
             for deltas, axis in zip(self.deltas, self.axes, strict=True)
         )
+
+    def is_single(self, channels: int) -> bool:
+        """Whether each row is one product of few factors, and a line of the output: those of a depthwise convolution.
+
+        Args:
+            channels: input channels of a group.
+        """
+        if any(axis.step_out > 1 for axis in self.axes) or [rows for rows, _ in self.tables.kinds] != [1]:
+            return False
+        return channels * len(self.tables.deltas) <= RUN
 
     @cached_property
     def tables(self) -> RowTables:
