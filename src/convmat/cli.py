@@ -255,6 +255,7 @@ def accelerate(
     input: Annotated[str, _option("model_input_only", "--input", metavar="SIZES")] = "3x224x224",
     batch: Annotated[int, _option("batch", metavar="N", min=1)] = 1,
     freeze: Annotated[bool, _option("freeze", "--freeze")] = False,
+    fold: Annotated[bool, _option("fold", "--fold")] = False,
     lang: Language = None,
 ) -> None:
     """Measure what a model gains by convmat: each convolution on the inputs that it meets, and the whole."""
@@ -263,7 +264,7 @@ def accelerate(
 
     loaded = load(model)
     example = random_input(loaded, (batch, *_sizes(input, "--input")))
-    print_gains(loaded, example, freeze, Console(), context.obj)
+    print_gains(loaded, example, Console(), context.obj, freeze=freeze, fold=fold)
 
 
 @_command("upsample")

@@ -6,7 +6,7 @@ its place in the model. What it was is written down in that class, so that it su
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from convmat.geometry import Geometry
 from convmat.models.layer_classes import COMPUTES, own_class, put, set_class, state_of
 from convmat.models.reports import LayerReport, ModelReport
+from convmat.nn import folding
 from convmat.nn.accelerated import OURS, TRANSPOSED, accelerated_class, original_of, torch_class_of
 from convmat.nn.frozen import FROZEN, FrozenWeight
 from convmat.planning import available_methods, check_method, choose, kernel_obstacle, run, weight_of
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 
 
 def accelerate(
-    model: nn.Module, *, conv: bool = True, method: str = "auto", freeze: bool = False, example: Any = None
+    model: nn.Module,
+    *,
+    conv: bool = True,
+    method: str = "auto",
+    freeze: bool = False,
+    fold: bool = False,
+    example: Any = None,
 ) -> ModelReport:
     """Let the convolutions of a model, direct and transposed, compute with convmat, in place.
 
@@ -58,6 +65,13 @@ def accelerate(
             weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Without it,
             sorted weights are kept as well, by the same digest, but at most 256 MB of all layers, and weight norm is
             computed in every call. Default: ``False``
+        fold: for inference in eval mode: whether to fold each BatchNorm into the convolution before it, where the order
+            in a ``Sequential`` or a trace by ``torch.fx`` shows that nothing else reads what is between. Parameters and
+            ``state_dict`` stay; the folded weights are kept besides, which takes as much memory again. They are
+            made anew after any change that PyTorch counts, but not after writes through ``.data`` or NumPy: call this
+            again then. In train mode, where gradients of parameters are asked for, and where a layer has hooks or is
+            called by itself, the layers compute as they are. Calling again without it takes it back.
+            Default: ``False``
         example: inputs of the model, to measure what it gains: a tuple of positional arguments, a dict of arguments by
             name, or the only argument. The model runs on them without gradients, in train or eval mode as it is, about
             twenty times and some seconds more. Each layer is measured on the very inputs that it meets, PyTorch's own
@@ -71,7 +85,7 @@ def accelerate(
 
     Raises:
         GeometryError: if there is no such method, or the model fails on the example; it stays as it was then.
-        TypeError: if the model is no module, or ``conv`` or ``freeze`` no bool.
+        TypeError: if the model is no module, or ``conv``, ``freeze`` or ``fold`` no bool.
 
     >>> model = nn.Sequential(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2, padding=1), nn.ReLU())
     >>> report = accelerate(model, method="phases")
@@ -85,7 +99,7 @@ def accelerate(
     """
     _check_is_module(model)
     check_method(method)
-    for name, value in (("conv", conv), ("freeze", freeze)):
+    for name, value in (("conv", conv), ("freeze", freeze), ("fold", fold)):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     kinds = OURS if conv else TRANSPOSED
@@ -97,9 +111,10 @@ def accelerate(
     times: tuple[float | None, float | None] = None, None
     if example is None or not any(report.done != "left alone" for report in found.values()):
         _swap(found, method, freeze)  # after all have been looked at: an error has changed nothing
+        folded = _fold(model, found, fold)
     else:
-        found, times = _swap_what_gains(model, found, method, freeze, example)
-    reports = tuple(found.values())
+        found, times, folded = _swap_what_gains(model, found, method, freeze, fold, example)
+    reports = tuple(_with_folded(model, found, folded))
     nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
     return ModelReport(_title("accelerate", model), reports, nothing, _note(reports, example is None), *times)
 
@@ -115,18 +130,31 @@ def _swap(found: dict[nn.Module, LayerReport], method: str, freeze: bool) -> Non
             _freeze(layer, freeze)
 
 
+def _fold(model: nn.Module, layers: Iterable[nn.Module], fold: bool) -> dict[nn.Module, nn.Module]:
+    """Let accelerated layers fold the BatchNorms behind them, or no more; which do, and with which BatchNorm."""
+    if not fold:
+        for module in model.modules():
+            folding.remove(module)
+        return {}
+    from convmat.models import neighbours
+
+    return neighbours.fold(model, set(filter(_was_accelerated, layers)))
+
+
 def _swap_what_gains(
-    model: nn.Module, found: dict[nn.Module, LayerReport], method: str, freeze: bool, inputs: Any
-) -> tuple[dict[nn.Module, LayerReport], tuple[float, float]]:
-    """Swap the layers that are faster on an example; what was found of each, and seconds of the model."""
+    model: nn.Module, found: dict[nn.Module, LayerReport], method: str, freeze: bool, fold: bool, inputs: Any
+) -> tuple[dict[nn.Module, LayerReport], tuple[float, float], dict[nn.Module, nn.Module]]:
+    """Swap the layers that are faster on an example; what was found of each, seconds of the model, what is folded."""
     from convmat.models.examples import Example, Trial, calls_of
 
     example = Example(inputs)
     layers = [layer for layer, report in found.items() if report.done != "left alone"]
     calls = calls_of(model, layers, example)
     before = {layer: state_of(layer) for layer in layers}
+    folds = {module: folding.installed(module) for module in model.modules()}
     try:
         _swap(found, method, freeze)
+        _fold(model, layers, fold)
         ours = {layer: state_of(layer) for layer in layers}
         for layer, state in before.items():
             if found[layer].done == "swapped":
@@ -136,11 +164,15 @@ def _swap_what_gains(
         trial = Trial(calls, {layer: state_of(layer) for layer in layers}, ours)
         trial.measure_layers(model, example)
         times = trial.measure_model(model, example)
+        folded = _fold(model, layers, fold)  # without those that gain nothing
     except BaseException:
         for layer, state in before.items():
             put(layer, state)
+        for module, attributes in folds.items():
+            folding.remove(module)
+            vars(module).update(attributes)
         raise
-    return {layer: _tried(layer, report, trial) for layer, report in found.items()}, times
+    return {layer: _tried(layer, report, trial) for layer, report in found.items()}, times, folded
 
 
 def _tried(layer: nn.Module, report: LayerReport, trial: Trial) -> LayerReport:
@@ -188,6 +220,8 @@ def restore(model: nn.Module) -> ModelReport:
     restore(ConvTranspose1d): no accelerated layer in it, nothing to restore
     """
     _check_is_module(model)
+    for module in model.modules():
+        folding.remove(module)
     reports = [_restore(layer, names) for layer, names in _places(model) if _was_accelerated(layer)]
     return ModelReport(_title("restore", model), tuple(reports), "no accelerated layer in it, nothing to restore")
 
@@ -359,6 +393,14 @@ def _shape(layer: Any) -> str:
             number = values.pop() if len(values) == 1 else "x".join(map(str, value))
             shape += f", {name.removesuffix('_size').replace('_', ' ')} {number}"
     return shape
+
+
+def _with_folded(
+    model: nn.Module, found: dict[nn.Module, LayerReport], folded: dict[nn.Module, nn.Module]
+) -> Iterator[LayerReport]:
+    names = {module: name for name, module in model.named_modules()}
+    for layer, report in found.items():
+        yield replace(report, folded=names[folded[layer]]) if layer in folded else report
 
 
 def _title(call: str, model: nn.Module) -> str:

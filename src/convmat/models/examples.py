@@ -17,6 +17,7 @@ from convmat.checking.measure import medians_in_turns
 from convmat.geometry import GeometryError, shown
 from convmat.models.layer_classes import State, put
 from convmat.models.reports import InputFigures, gain_of
+from convmat.nn.folding import FOLD, Fold
 from convmat.planning import explain, weight_of
 from convmat.tensors.arguments import layer_geometry
 from convmat.tensors.calls import call_of
@@ -199,10 +200,12 @@ class Trial:
     def _measure(self, layer: nn.Module, kind: Any, input: Tensor, call: Callable[[], Any]) -> None:
         if kind in self.figures[layer] or layer in self.failed:
             return
+        fold: Fold | None = vars(layer).get(FOLD)
+        both = call if fold is None else partial(fold.run, call)  # with the BatchNorm that it may take along
 
         def compute(states: dict[nn.Module, State]) -> None:
             put(layer, states[layer])
-            call()
+            both()
             _wait(input.device)
 
         try:
@@ -224,7 +227,8 @@ class Trial:
             return False
         if not figures:
             return True
-        return gain_of(figures) >= _LEAST_GAIN and any(each.method != "native" for each in figures)
+        differs = FOLD in vars(layer) or any(each.method != "native" for each in figures)
+        return differs and gain_of(figures) >= _LEAST_GAIN
 
     def measure_model(self, model: nn.Module, example: Example) -> tuple[float, float]:
         """Seconds of the whole model as PyTorch's, and with ours where that gains something; so it stays."""

@@ -14,10 +14,19 @@ from convmat.progress import spinner
 from convmat.terminal.texts import Texts
 
 
-def print_gains(model: nn.Module, input: Tensor, freeze: bool, console: Console, texts: Texts) -> None:
-    """Accelerate a model, in eval mode, and print what each convolution and the whole gain on an input."""
+def print_gains(
+    model: nn.Module, input: Tensor, console: Console, texts: Texts, *, freeze: bool = False, fold: bool = False
+) -> None:
+    """Accelerate a model, in eval mode, and print what each convolution and the whole gain on an input.
+
+    Args:
+        model: it is accelerated.
+        input: its only argument.
+        console, texts: where to print, and in which language.
+        freeze, fold: as for :func:`convmat.accelerate`. Default: ``False``
+    """
     with spinner(texts("busy.measuring")):
-        report = accelerate(model.eval(), freeze=freeze, example=(input,))
+        report = accelerate(model.eval(), freeze=freeze, fold=fold, example=(input,))
     console.print(gains_table(report, texts) if len(report) else texts("gains.none"))
     if report.before is not None and report.after is not None:
         before, after = milliseconds(report.before), milliseconds(report.after)
@@ -41,7 +50,7 @@ def gains_table(report: ModelReport, texts: Texts) -> Table:
 
 
 def _rows(layer: LayerReport) -> Iterator[tuple[str, ...]]:
-    name = layer.name or layer.kind
+    name = " + ".join(filter(None, [layer.name or layer.kind, layer.folded]))
     if not layer.inputs:
         yield name, "", layer.method or "PyTorch", "", "", ""
     for each in layer.inputs:
