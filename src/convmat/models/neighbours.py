@@ -96,7 +96,7 @@ def _chain(
     known = list(takewhile(lambda layer: places[layer] == 1, followers))
     is_norm = bool(known) and NORMS.get(type(known[0])) == len(conv.kernel_size)
     norm = known.pop(0) if is_norm else None
-    activation = known[0] if known and isinstance(known[0], ACTIVATIONS) else None
+    activation = known[0] if known and type(known[0]) in ACTIVATIONS else None
     if norm is not None or activation is not None:
         yield Chain(owner, conv, norm, activation, arguments, looks)
 
