@@ -14,6 +14,7 @@ CACHES = {
     "convmat.geometry.notes:_all": ("forget", "per geometry that is alive: 32 plans, 32 schedules of 16 tasks each"),
     "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
+    "convmat.nn.passing:_known": ("forget", "per layer that is alive: 64 kinds of input"),
     "convmat.operators.boxes:_spectra": (
         "_spectra.clear",
         "2 spectra of a kernel, of the size of a block and its halo",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints, shown
+from convmat.nn import passing
 from convmat.nn.checks import (
     LayerPadding,
     check_channels,
@@ -182,9 +183,12 @@ class _Direct(_Convolution):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
         self._warn_of_fx(input)
+        kind = passing.kind_of_input(self, input)
+        if is_passed_on := passing.is_passed_on(self, kind):
+            return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
-        return _convolve(
+        output = _convolve(
             input,
             weight,
             bias,
@@ -195,6 +199,9 @@ class _Direct(_Convolution):
             self.padding_mode,
             self.method,
         )
+        if kind is not None and is_passed_on is None:
+            passing.learn(self, kind, input, weight, bias)
+        return output
 
 
 class _Transposed(_Convolution):
