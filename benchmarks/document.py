@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.modes.direct import CONTESTS as DIRECT
 from benchmarks.modes.fixed import CONTESTS
 from benchmarks.statistic import geometric_mean
 from benchmarks.tables import against, median, number
@@ -130,19 +130,11 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
     return [("Machine: " if language == "en" else "机器：") + ", ".join(parts)]
 
 
-def _summary(results: dict[str, Any], language: str) -> Lines:
-    return _contests(_rows(results, "fixed"), CONTESTS, language)
-
-
-def _direct_summary(results: dict[str, Any], language: str) -> Lines:
-    return _contests(_rows(results, "direct"), DIRECT, language)
-
-
-def _contests(measured: Sequence[Row], contests: Mapping[str, tuple[str, tuple[str, ...]]], language: str) -> Lines:
+def _summary(mode: str, results: dict[str, Any], language: str) -> Lines:
     """Of each contest the geometric mean of the speedups, and the worst."""
     rows = []
-    for title, (fast, slow) in contests.items():
-        found = {layer: median(values) for layer, values in against(measured, fast, *slow).items()}
+    for title, (fast, slow) in CONTESTS.items():
+        found = {layer: median(values) for layer, values in against(_rows(results, mode), fast, *slow).items()}
         if found:
             worst = min(found, key=lambda layer: found[layer])
             mean = geometric_mean(list(found.values()))
@@ -150,42 +142,35 @@ def _contests(measured: Sequence[Row], contests: Mapping[str, tuple[str, tuple[s
     return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
 
 
-def _fixed(results: dict[str, Any], language: str) -> Lines:
-    found = against(_rows(results, "fixed"), "convmat")
+def _layers(mode: str, results: dict[str, Any], language: str) -> Lines:
+    found = against(_rows(results, mode), "convmat")
     rows = [
         [
             row["layer"],
             *(_ms(row, peer) for peer in (*_PEERS, "convmat-unfrozen")),
             _ratio(found, row),
-            f"{row['bound_ms'] / row['peers']['convmat']['ms']:.0%}" if "convmat" in row["peers"] else "–",
+            _share(row),
             row["plan"].partition(":")[0],
         ]
-        for row in _rows(results, "fixed")
+        for row in _rows(results, mode)
     ]
     return _table(language, ["layer", *_PEERS.values(), "not frozen", "speedup over PyTorch", "share", "method"], rows)
 
 
-def _channels_last(results: dict[str, Any], language: str) -> Lines:
-    fixed = [row for row in _rows(results, "fixed") if "torch-channels-last" in row["peers"]]
-    found = against(fixed, "convmat-channels-last", "torch-channels-last")
+def _share(row: Row) -> str:
+    if "convmat" not in row["peers"] or "bound_ms" not in row:
+        return "–"
+    return f"{row['bound_ms'] / row['peers']['convmat']['ms']:.0%}"
+
+
+def _channels_last(mode: str, results: dict[str, Any], language: str) -> Lines:
+    measured = [row for row in _rows(results, mode) if "torch-channels-last" in row["peers"]]
+    found = against(measured, "convmat-channels-last", "torch-channels-last")
     rows = [
         [row["layer"], _ms(row, "torch-channels-last"), _ms(row, "convmat-channels-last"), _ratio(found, row)]
-        for row in fixed
+        for row in measured
     ]
     return _table(language, ["layer", "PyTorch", "convmat", "speedup over PyTorch"], rows)
-
-
-def _direct(results: dict[str, Any], language: str) -> Lines:
-    direct, cells = _rows(results, "direct"), []
-    contests = [(slow, fast, against(direct, fast, slow)) for fast, (slow,) in DIRECT.values()]
-    for row in direct:
-        of_contests = [
-            cell for slow, fast, found in contests for cell in (_ms(row, slow), _ms(row, fast), _ratio(found, row))
-        ]
-        cells.append([row["layer"], *of_contests, row["plan"].partition(":")[0]])
-    titles = ["PyTorch", "convmat", "speedup over PyTorch"]
-    last = ["PyTorch, channels last", "convmat, channels last", "speedup over PyTorch"]
-    return _table(language, ["layer", *titles, *last, "method"], cells)
 
 
 def _varying(results: dict[str, Any], language: str) -> Lines:
@@ -248,11 +233,12 @@ def _models(results: dict[str, Any], language: str) -> Lines:
 
 FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "machine": _machine,
-    "summary": _summary,
-    "fixed": _fixed,
-    "channels-last": _channels_last,
-    "direct-summary": _direct_summary,
-    "direct": _direct,
+    "summary": partial(_summary, "fixed"),
+    "fixed": partial(_layers, "fixed"),
+    "channels-last": partial(_channels_last, "fixed"),
+    "direct-summary": partial(_summary, "direct"),
+    "direct": partial(_layers, "direct"),
+    "direct-channels-last": partial(_channels_last, "direct"),
     "varying": _varying,
     "layouts": _layouts,
     "overhead": _overhead,

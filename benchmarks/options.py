@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 MODES = {
-    "fixed": "every layer at its own size, every peer (the main table)",
-    "direct": "direct convolutions of real networks, PyTorch and convmat",
+    "fixed": "every transposed layer at its own size, every peer (the main table)",
+    "direct": "every direct layer at its own size, every peer",
     "varying": "layers of sound over a stream of lengths, each seen for the first time",
     "layouts": "inputs as they lie in memory: slices, permutations, pictures with their channels last",
     "first": "the first call in a fresh process, and what importing costs",
@@ -28,7 +28,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description="Measure convmat and its peers.")
     add = parser.add_argument
     add("--mode", nargs="+", choices=[*MODES, "all"], default=["fixed"], metavar="MODE", help=f"{modes}; all")
-    add("--layers", nargs="+", default=["all"], metavar="NAME", help='names of layers, "all" or "aside"')
+    add("--layers", nargs="+", default=["all"], metavar="NAME", help="names, or all, transposed, direct, aside")
     add("--peers", nargs="+", metavar="NAME", help='of whom to measure; "convmat:phases" is one method of convmat')
     add("--methods", action="store_true", help="measure every method of convmat: what did auto miss?")
     add("--threads", type=_positive, help="for every peer; default: as many as PyTorch takes")

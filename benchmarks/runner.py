@@ -44,7 +44,7 @@ def _measure(options: argparse.Namespace, threads: int, console: Console) -> dic
     bench = _bench(options, threads, console)
     where = machine.describe(threads, options.device)
     console.print(machine.in_one_line(where), highlight=False)
-    if "fixed" in _modes(options):
+    if {"fixed", "direct"} & {*_modes(options)}:
         rates = roofline.measure(threads, bench.dtype, bench.device, bench.quick)
         bench.roofline.update(rates)
         console.print(roofline.in_one_line(rates), highlight=False)

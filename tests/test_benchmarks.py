@@ -35,6 +35,18 @@ def test_main_table(tmp_path, capsys):
     assert capsys.readouterr().out.strip() in printed
 
 
+def test_direct_layers_in_every_mode_of_layers(tmp_path):
+    results, peers = tmp_path / "results.json", ["torch", "torch-channels-last", "onnxruntime", "convmat"]
+    arguments = ["--mode", "fixed", "direct", "error", "memory", "--quick", "--pause", "0", "--peers", *peers]
+    run(parse([*arguments, "--layers", "mobilenet-dw-s2", "--json", str(results)]), torch.get_num_threads())
+    modes = json.loads(results.read_text())["modes"]
+    assert not modes["fixed"]
+    for mode in ("direct", "error", "memory"):
+        assert [row["layer"] for row in modes[mode]] == ["mobilenet-dw-s2"]
+    assert set(modes["direct"][0]["peers"]) == set(modes["error"][0]["peers"]) == set(peers)
+    assert all(peer["error"] < 1e-5 for peer in modes["error"][0]["peers"].values())
+
+
 def test_who_is_wrong_is_not_timed(monkeypatch):
     monkeypatch.setattr(Torch, "__call__", lambda self, prepared: 1.001 * self._compute(prepared))
     (layer,) = load_layers(["vae-k3op1"])
@@ -59,6 +71,7 @@ def test_readme_names_every_mode():
 
 def test_layers():
     layers = load_layers(["all", "aside"])
+    assert [layer for layer in layers if not layer.transposed] == load_layers(["direct"])
     assert len({layer.name for layer in layers}) == len(layers)
     assert all(min(layer.out_shape) > 0 and layer.flops > 0 for layer in layers)
     with pytest.raises(SystemExit, match="no such layer: nobody"):

@@ -1,4 +1,4 @@
-"""Every layer at its own size: the main table."""
+"""Every transposed layer at its own size: the main table."""
 
 from __future__ import annotations
 
@@ -28,9 +28,14 @@ CONTESTS = {
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Time all peers on all layers."""
+    """Time all peers on the transposed layers."""
+    return time_layers(bench, [layer for layer in bench.layers if layer.transposed])
+
+
+def time_layers(bench: Bench, layers: Sequence[Layer]) -> list[Row]:
+    """Time all peers on these layers."""
     rows = []
-    for layer in bench.layers:
+    for layer in layers:
         rows.append(_measure(bench, layer))
         bench.say(in_one_line(rows[-1]))
     return rows

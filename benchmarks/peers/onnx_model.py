@@ -9,15 +9,16 @@ from onnx import helper, numpy_helper
 
 from benchmarks.peers.base import Problem
 
-# Older than what is current, so that older runtimes read it too; ConvTranspose has not changed since.
+# Older than what is current, so that older runtimes read it too; neither Conv nor ConvTranspose has changed since.
 _OPSET, _IR_VERSION = 11, 8
 
 
 def onnx_model(problem: Problem) -> bytes:
-    """A model of one ConvTranspose, from ``x`` to ``y``, the weight a constant; varying sizes have no numbers."""
+    """A model of one convolution, from ``x`` to ``y``, the weight a constant; varying sizes have no numbers."""
     layer, weight = problem.layer, problem.weight.numpy()
     element = helper.np_dtype_to_tensor_dtype(weight.dtype)
-    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], **_attributes(problem))
+    operation = "ConvTranspose" if layer.transposed else "Conv"
+    node = helper.make_node(operation, ["x", "w"], ["y"], **_attributes(problem))
     shapes = {"x": layer.in_shape, "y": layer.out_shape}
     x, y = (
         helper.make_tensor_value_info(name, element, _maybe_dynamic(shape, problem.varying))
@@ -31,12 +32,12 @@ def onnx_model(problem: Problem) -> bytes:
 
 def _attributes(problem: Problem) -> dict[str, Any]:
     axes = problem.layer.geometry.axes
-    return {
+    slack = {"output_padding": [axis.slack for axis in axes]} if problem.layer.transposed else {}
+    return slack | {
         "kernel_shape": [axis.kernel for axis in axes],
         "strides": [axis.stride for axis in axes],
         "dilations": [axis.dilation for axis in axes],
         "pads": [axis.lo for axis in axes] + [axis.hi for axis in axes],
-        "output_padding": [axis.slack for axis in axes],
         "group": problem.layer.groups,
     }
 
