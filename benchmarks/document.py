@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.modes.fixed import CONTESTS
-from benchmarks.statistic import geometric_mean
-from benchmarks.tables import against, median, number
+from benchmarks.modes.models import CONTESTS as OF_MODELS
+from benchmarks.tables import Contests, against, contest_lines, median, number
 
 Row: TypeAlias = dict[str, Any]
 Lines: TypeAlias = list[str]
@@ -31,6 +31,15 @@ _PEERS = {
     "jax": "JAX",
     "convmat": "convmat",
 }
+_OF_MODELS = {
+    "torch": "PyTorch",
+    "torch-compile": "torch.compile",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "convmat": "accelerated",
+    "convmat-frozen": "frozen",
+    "convmat-compiled": "compiled",
+}
 _CHINESE = {
     "speedup": "加速比",
     "geometric mean": "几何平均",
@@ -43,8 +52,16 @@ _CHINESE = {
     "share": "占比",
     "method": "算法",
     "model": "模型",
+    "models": "模型数",
     "accelerated": "加速后",
     "frozen": "冻结后",
+    "compiled": "加速并编译后",
+    "frozen against PyTorch": "冻结后相对 PyTorch 的加速比",
+    "accelerated against torch": "加速后相对 PyTorch",
+    "frozen against torch": "冻结后相对 PyTorch",
+    "frozen against the better of ONNX Runtime and OpenVINO": "冻结后相对 ONNX Runtime 和 OpenVINO 中较快的",
+    "compiled, accelerated against not": "编译后：加速的相对未加速的",
+    "compiled and accelerated against the better of the two alone": "既加速又编译，相对只用其一中较快的",
     "call": "调用",
     "median": "中位数",
     "beyond PyTorch": "比 PyTorch 多",
@@ -130,16 +147,10 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
     return [("Machine: " if language == "en" else "机器：") + ", ".join(parts)]
 
 
-def _summary(mode: str, results: dict[str, Any], language: str) -> Lines:
+def _summary(mode: str, contests: Contests, what: str, results: dict[str, Any], language: str) -> Lines:
     """Of each contest the geometric mean of the speedups, and the worst."""
-    rows = []
-    for title, (fast, slow) in CONTESTS.items():
-        found = {layer: median(values) for layer, values in against(_rows(results, mode), fast, *slow).items()}
-        if found:
-            worst = min(found, key=lambda layer: found[layer])
-            mean = geometric_mean(list(found.values()))
-            rows.append([title, f"{mean:.2f}", str(len(found)), f"{found[worst]:.2f}", worst])
-    return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
+    lines = contest_lines(_rows(results, mode), contests)
+    return _table(language, ["speedup", "geometric mean", what, "worst", "on"], lines)
 
 
 def _layers(mode: str, results: dict[str, Any], language: str) -> Lines:
@@ -220,28 +231,25 @@ def _rounding(results: dict[str, Any], language: str) -> Lines:
 
 
 def _models(results: dict[str, Any], language: str) -> Lines:
-    models = _rows(results, "models")
-    speedups = {name: against(models, name) for name in ("convmat", "convmat frozen")}
+    found = against(_rows(results, "models"), "convmat-frozen")
     rows = [
-        [row["layer"], _ms(row, "torch")]
-        + [cell for name, found in speedups.items() for cell in (_ms(row, name), _ratio(found, row))]
-        for row in models
+        [row["layer"], *(_ms(row, peer) for peer in _OF_MODELS), _ratio(found, row)] for row in _rows(results, "models")
     ]
-    titles = ["model", "PyTorch", "accelerated", "speedup over PyTorch", "frozen", "speedup over PyTorch"]
-    return _table(language, titles, rows)
+    return _table(language, ["model", *_OF_MODELS.values(), "frozen against PyTorch"], rows)
 
 
 FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "machine": _machine,
-    "summary": partial(_summary, "fixed"),
+    "summary": partial(_summary, "fixed", CONTESTS, "layers"),
     "fixed": partial(_layers, "fixed"),
     "channels-last": partial(_channels_last, "fixed"),
-    "direct-summary": partial(_summary, "direct"),
+    "direct-summary": partial(_summary, "direct", CONTESTS, "layers"),
     "direct": partial(_layers, "direct"),
     "direct-channels-last": partial(_channels_last, "direct"),
     "varying": _varying,
     "layouts": _layouts,
     "overhead": _overhead,
     "rounding": _rounding,
+    "models-summary": partial(_summary, "models", OF_MODELS, "models"),
     "models": _models,
 }

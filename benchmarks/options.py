@@ -39,6 +39,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--device", choices=["cpu", "cuda"], default="cpu")
     add("--volume", type=_sizes, default=(512, 512, 1024), metavar="SIZES", help="volumes: default: 512x512x1024")
     add("--cap", default="256MiB", metavar="SIZE", help="volumes: the memory to keep within; default: 256MiB")
+    add("--models", nargs="+", default=[], metavar="NAME", help="models: such as resnet50; default: all")
     add("--parts", nargs="+", choices=["memory", "time"], default=["memory", "time"], help="volumes: default: both")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     add("--plot", type=Path, metavar="FILE", help="draw the main table there (.png, .svg)")

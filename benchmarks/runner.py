@@ -78,6 +78,7 @@ def _bench(options: argparse.Namespace, threads: int, console: Console) -> Bench
         volume=options.volume,
         memory=options.cap,
         parts=tuple(options.parts),
+        models=tuple(options.models),
         say=lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True),
     )
 

@@ -12,6 +12,7 @@ from benchmarks.bench import Bench, line_up
 from benchmarks.layers import load_layers
 from benchmarks.options import MODES, parse
 from benchmarks.peers.pytorch import Torch
+from benchmarks.real_models import MODELS
 from benchmarks.runner import run
 from benchmarks.statistic import ratios
 from benchmarks.timing import Blocks
@@ -45,6 +46,26 @@ def test_direct_layers_in_every_mode_of_layers(tmp_path):
         assert [row["layer"] for row in modes[mode]] == ["mobilenet-dw-s2"]
     assert set(modes["direct"][0]["peers"]) == set(modes["error"][0]["peers"]) == set(peers)
     assert all(peer["error"] < 1e-5 for peer in modes["error"][0]["peers"].values())
+
+
+def test_models(tmp_path, capsys):
+    results, peers = tmp_path / "results.json", ["torch", "onnxruntime", "convmat"]
+    arguments = ["--mode", "models", "--models", "fsrcnn", "--quick", "--pause", "0", "--peers", *peers]
+    run(parse([*arguments, "--json", str(results)]), torch.get_num_threads())
+    (row,) = json.loads(results.read_text())["modes"]["models"]
+    assert set(row["peers"]) == {*peers, "convmat-frozen"}, row["refused"]
+    assert all(error < 1e-5 for error in row["errors"].values())
+    assert "frozen against the better of ONNX Runtime and OpenVINO" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_every_model_can_be_made():
+    for model in MODELS:
+        try:
+            module = model.build(True).eval()
+        except ImportError:
+            continue  # a library that is not installed
+        with torch.no_grad():
+            assert model.call(module, *model.inputs(True)).isfinite().all(), model.key
 
 
 def test_who_is_wrong_is_not_timed(monkeypatch):

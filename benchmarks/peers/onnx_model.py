@@ -1,11 +1,16 @@
-"""A layer as an ONNX model, for those who read that."""
+"""A layer or a whole model in ONNX, for those who read that."""
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import onnx
+import torch
 from onnx import helper, numpy_helper
+from torch import Tensor, nn
 
 from benchmarks.peers.base import Problem
 
@@ -44,3 +49,22 @@ def _attributes(problem: Problem) -> dict[str, Any]:
 
 def _maybe_dynamic(shape: tuple[int, ...], varying: bool) -> list[int | None]:
     return [*shape[:2], *(None if varying else size for size in shape[2:])]
+
+
+def exported(module: nn.Module, call: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> bytes:
+    """A whole model as PyTorch exports it, its weights constants; ``call(module, *inputs)`` gives its only output."""
+    file: Any = io.BytesIO()
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(_Called(module, call).eval(), inputs, file, dynamo=False)  # the other one refuses EnCodec
+    model: bytes = file.getvalue()
+    return model
+
+
+class _Called(nn.Module):
+    def __init__(self, module: nn.Module, call: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self._module, self._call = module, call
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self._call(self._module, *inputs)
