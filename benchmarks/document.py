@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.modes.fixed import CONTESTS
 from benchmarks.modes.models import CONTESTS as OF_MODELS
+from benchmarks.modes.regret import summary_lines
 from benchmarks.tables import Contests, against, contest_lines, median, number
 
 Row: TypeAlias = dict[str, Any]
@@ -24,6 +25,7 @@ RESULTS = DOCS / "assets" / "performance.json"
 PAGES = {"en": DOCS / "performance.md", "zh": DOCS / "zh" / "performance.md"}
 _MARKED = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n\n<!-- end of figures -->)", re.DOTALL)
 
+_NOT_SHOWN = ("refused", "network", "errors")
 _PEERS = {
     "torch": "PyTorch",
     "onnxruntime": "ONNX Runtime",
@@ -72,6 +74,11 @@ _CHINESE = {
     "convmat against the best contiguous peer": "convmat 相对其他连续格式中最快的",
     "both with channels last": "双方都用 channels last",
     "convmat, contiguous, against torch, channels last": "convmat（连续）相对 PyTorch（channels last）",
+    "layers and choice": "哪些层，怎样选",
+    "transposed, auto": "转置卷积，auto",
+    "transposed, auto, uncorrected": "转置卷积，auto（不修正）",
+    "direct, auto": "普通卷积，auto",
+    "direct, auto, uncorrected": "普通卷积，auto（不修正）",
     "layer and layout": "层与内存布局",
     "PyTorch, channels last": "PyTorch（channels last）",
     "convmat, channels last": "convmat（channels last）",
@@ -79,16 +86,18 @@ _CHINESE = {
 
 
 def write(results: dict[str, Any]) -> None:
-    """Keep the results, and put their figures into the pages."""
-    RESULTS.write_text(json.dumps(trimmed(results), indent=1) + "\n", encoding="utf-8")
+    """Keep the results, beside those of modes that were not measured, and put their figures into the pages."""
+    kept, found = json.loads(RESULTS.read_text(encoding="utf-8")), trimmed(results)
+    found |= {"roofline": found["roofline"] or kept["roofline"], "modes": kept["modes"] | found["modes"]}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for language, page in PAGES.items():
-        page.write_text(filled(page.read_text(encoding="utf-8"), trimmed(results), language), encoding="utf-8")
+        page.write_text(filled(page.read_text(encoding="utf-8"), found, language), encoding="utf-8")
 
 
 def trimmed(results: dict[str, Any]) -> dict[str, Any]:
     """The results without what no table shows, all figures with five digits."""
     modes = {
-        mode: [{key: value for key, value in row.items() if key not in ("refused", "network")} for row in rows]
+        mode: [{key: value for key, value in row.items() if key not in _NOT_SHOWN} for row in rows]
         for mode, rows in results["modes"].items()
     }
     return {"machine": results["machine"], "roofline": results["roofline"], "modes": _rounded(modes)}
@@ -220,14 +229,19 @@ def _overhead(results: dict[str, Any], language: str) -> Lines:
     return _table(language, ["call", "median", "beyond PyTorch"], rows)
 
 
-def _rounding(results: dict[str, Any], language: str) -> Lines:
-    errors = _rows(results, "error")
+def _rounding(table: str, results: dict[str, Any], language: str) -> Lines:
+    errors = [row for row in _rows(results, "error") if row["table"] == table]
     rows = []
     for peer in (peer for peer in _PEERS if peer != "jax"):
         found = [row["peers"][peer]["error"] for row in errors if peer in row["peers"]]
         if found:
             rows.append([_PEERS[peer], f"{max(found):.1e}", f"{median(found):.1e}"])
     return _table(language, ["peer", "largest", "median"], rows)
+
+
+def _regret(results: dict[str, Any], language: str) -> Lines:
+    lines = [[f"{table}, {of}", *figures] for table, of, *figures in summary_lines(_rows(results, "regret"))]
+    return _table(language, ["layers and choice", "geometric mean", "layers", "worst", "on"], lines)
 
 
 def _models(results: dict[str, Any], language: str) -> Lines:
@@ -249,7 +263,9 @@ FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "varying": _varying,
     "layouts": _layouts,
     "overhead": _overhead,
-    "rounding": _rounding,
+    "rounding": partial(_rounding, "transposed"),
+    "direct-rounding": partial(_rounding, "direct"),
+    "regret": _regret,
     "models-summary": partial(_summary, "models", OF_MODELS, "models"),
     "models": _models,
 }

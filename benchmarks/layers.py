@@ -52,6 +52,11 @@ class Layer:
         return f"conv{'_transpose' * self.transposed}{self.ndim}d"
 
     @property
+    def table(self) -> str:
+        """The table that it belongs to, by its direction."""
+        return "transposed" if self.transposed else "direct"
+
+    @property
     def module(self) -> str:
         """The name of PyTorch's layer, and of ours."""
         return f"Conv{'Transpose' * self.transposed}{self.ndim}d"

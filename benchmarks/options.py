@@ -16,6 +16,7 @@ MODES = {
     "memory": "peak memory beyond input, weight and output",
     "error": "rounding against float64",
     "models": "whole models, as they are and accelerated",
+    "regret": "the time of what auto chooses, divided by that of the best",
     "operators": "applying operators, norms, singular values, spectral norm in training",
     "deconvolution": "Richardson-Lucy against scikit-image",
     "volumes": "volumes on a disk: memory, time beside that in memory, workers",

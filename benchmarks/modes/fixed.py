@@ -52,15 +52,16 @@ def _measure(bench: Bench, layer: Layer) -> Row:
         "flops": layer.flops,
         "bytes": moved,
         "bound_ms": roofline.bound_ms(bench.roofline, layer.flops, moved),
-        "plan": _plan(bench, layer),
+        "plan": str(plan_of(bench, layer)),
         "peers": {name: summary(blocks) for name, blocks in rounds.items()},
         "refused": lined_up.refused,
     }
 
 
-def _plan(bench: Bench, layer: Layer) -> str:
+def plan_of(bench: Bench, layer: Layer) -> convmat.Plan:
+    """What auto chooses for a layer."""
     _, weight = bench.tensors(layer)
-    return str(convmat.plan(frozen_layer(layer, weight), layer.geometry.in_shape, layer.batch))
+    return convmat.plan(frozen_layer(layer, weight), layer.geometry.in_shape, layer.batch)
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
