@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,10 @@ Lines: TypeAlias = list[str]
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "assets" / "performance.json"
-PAGES = {"en": DOCS / "performance.md", "zh": DOCS / "zh" / "performance.md"}
+PAGES = {
+    "en": (DOCS / "performance.md", DOCS.parent / "README.md"),
+    "zh": (DOCS / "zh" / "performance.md", DOCS.parent / "README.zh-CN.md"),
+}
 _MARKED = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n\n<!-- end of figures -->)", re.DOTALL)
 
 _NOT_SHOWN = ("refused", "network", "errors")
@@ -90,8 +94,9 @@ def write(results: dict[str, Any]) -> None:
     kept, found = json.loads(RESULTS.read_text(encoding="utf-8")), trimmed(results)
     found |= {"roofline": found["roofline"] or kept["roofline"], "modes": kept["modes"] | found["modes"]}
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    for language, page in PAGES.items():
-        page.write_text(filled(page.read_text(encoding="utf-8"), found, language), encoding="utf-8")
+    for language, pages in PAGES.items():
+        for page in pages:
+            page.write_text(filled(page.read_text(encoding="utf-8"), found, language), encoding="utf-8")
 
 
 def trimmed(results: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +257,16 @@ def _models(results: dict[str, Any], language: str) -> Lines:
     return _table(language, ["model", *_OF_MODELS.values(), "frozen against PyTorch"], rows)
 
 
+def _models_in_words(results: dict[str, Any], language: str) -> Lines:
+    """A line for those who read no table: the speedups of frozen models over PyTorch, the highest first."""
+    found = against(_rows(results, "models"), "convmat-frozen")
+    speedups = sorted(((median(ratios), model) for model, ratios in found.items()), reverse=True)
+    words = [f"{model} {ratio:.2f}" for ratio, model in speedups]
+    if language == "zh":
+        return ["，".join(words) + "。"] if words else []
+    return textwrap.wrap(", ".join(words) + ".", 120) if words else []
+
+
 FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "machine": _machine,
     "summary": partial(_summary, "fixed", CONTESTS, "layers"),
@@ -268,4 +283,5 @@ FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "regret": _regret,
     "models-summary": partial(_summary, "models", OF_MODELS, "models"),
     "models": _models,
+    "models-in-words": _models_in_words,
 }
