@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks import document
 from benchmarks.document import FIGURES, PAGES, RESULTS, filled
 
 
@@ -37,3 +38,19 @@ def test_new_results_make_new_tables():
     assert "| small | 2.00 | – | – | – | 0.500 | – | 4.00 | 50% | tiles |" in page
     assert "a processor, 4 cores, 2 threads, PyTorch 2.13, 100 GFLOP/s" in page
     assert page != english
+
+
+def test_modes_that_were_not_measured_stay(tmp_path, monkeypatch):
+    row = {"layer": "small", "table": "direct", "peers": {"torch": {"error": 3e-7}}}
+    results = tmp_path / "performance.json"
+    results.write_text(RESULTS.read_text(encoding="utf-8"), encoding="utf-8")
+    pages = {language: (tmp_path / f"{language}.md",) for language in PAGES}
+    for language, (page,) in pages.items():
+        page.write_text(PAGES[language][0].read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(document, "RESULTS", results)
+    monkeypatch.setattr(document, "PAGES", pages)
+    before = json.loads(results.read_text(encoding="utf-8"))
+    document.write({"machine": before["machine"], "roofline": {}, "modes": {"error": [row]}})
+    after = json.loads(results.read_text(encoding="utf-8"))
+    assert after == before | {"modes": before["modes"] | {"error": [row]}}
+    assert "| PyTorch | 3.0e-07 | 3.0e-07 |" in pages["en"][0].read_text(encoding="utf-8")
