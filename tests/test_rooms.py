@@ -25,7 +25,7 @@ ROOMS = {
     "upsampling": "geometry tensors functional",
     "operators": "geometry tensors matrices planning",
     "nn": "geometry tensors planning functional operators",
-    "models": "geometry tensors planning operators nn",
+    "models": "geometry tensors planning checking operators nn",
     "progress": "",
     "draw": "geometry tensors matrices upsampling progress",
     "explorer": "geometry tensors",

@@ -21,7 +21,7 @@ from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
 from convmat.models.norms import layer_norms
-from convmat.models.reports import LayerReport, ModelReport
+from convmat.models.reports import InputFigures, LayerReport, ModelReport
 from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
@@ -40,6 +40,7 @@ __all__ = [
     "ConvOperator",
     "Geometry",
     "GeometryError",
+    "InputFigures",
     "LayerReport",
     "ModelReport",
     "Plan",

@@ -170,6 +170,35 @@ def test_check_lists_every_method_in_both_directions(run, tmp_path):
     assert "as native" not in done.stdout
 
 
+MODEL = """
+from torch import nn
+build = lambda: nn.Sequential(nn.ConvTranspose2d(2, 3, 4, 2, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3), nn.Dropout())
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_accelerate_shows_each_layer_and_the_model(run, tmp_path, language):
+    (tmp_path / f"of_{language}.py").write_text(MODEL)
+    model = ("accelerate", f"of_{language}:build", "--input", "2x9x12", "--batch", "2")
+    done = run(*model, "--freeze", "--fold", "--lang", language, columns=80)
+    assert done.returncode == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert [row[:2] for row in rows] in (
+        [["0 + 1", "2x2x9x12"], ["2", "2x3x18x24"]],
+        [["0", "2x2x9x12"], ["2", "2x3x18x24"]],  # where it gains nothing
+    )
+    for _, _, method, before, after, _ in rows:
+        assert method in ("tiles", "PyTorch")
+        assert before.endswith(" ms")
+        assert after.endswith(" ms")
+    assert {"en": "The model: ", "zh": "整个模型："}[language] in done.stdout
+    assert max(map(cell_len, done.stdout.splitlines())) <= 80
+
+
+def test_accelerate_a_model_without_convolutions(run):
+    assert run("accelerate", "torch.nn:Identity").stdout == "The model has no convolution.\n"
+
+
 def test_without_a_kernel_tiles_is_native_both_ways(monkeypatch):
     layer = convmat.Geometry.conv_transpose((4, 5), (3, 2), stride=2)
     for geometry in (layer, layer.transpose()):
@@ -194,7 +223,7 @@ def test_no_line_is_wider_than_the_terminal(run, columns, language):
         ("check", "--input", "9x8", "--kernel", "3x2"),
         ("methods",),
         ("--help",),
-        *((command, "--help") for command in ("demo", "matrix", "check", "draw", "upsample", "methods")),
+        *((command, "--help") for command in ("demo", "matrix", "check", "accelerate", "draw", "upsample", "methods")),
         *(("draw", command, "--help") for command in ("frame", "arithmetic", "animate", "gallery")),
     ):
         done = run(*arguments, "--lang", language, columns=columns)
@@ -243,7 +272,7 @@ def test_a_pipe_gets_whole_rows(tmp_path):
 
 
 def test_flags_take_no_value_in_the_help(run):
-    for command in ("demo", "matrix", "check", "upsample", "methods"):
+    for command in ("demo", "matrix", "check", "accelerate", "upsample", "methods"):
         assert "bool" not in run(command, "--help").stdout
 
 
@@ -276,7 +305,7 @@ def test_errors_of_the_command_line_are_said_in_chinese(run):
 
 def test_no_key_of_a_text_is_left_in_the_help(run):
     keys = "|".join(re.escape(key) for key in english.WORDS if "." in key)
-    for command in ("demo", "matrix", "check", "upsample", "methods"):
+    for command in ("demo", "matrix", "check", "accelerate", "upsample", "methods"):
         for language in ("en", "zh"):
             assert not re.search(rf"(?<![\w.])({keys})(?![\w.])", run(command, "--help", "--lang", language).stdout)
 
@@ -381,6 +410,7 @@ WRONG = {
     "a folder to draw to": (("draw", "slide", *LAYER, "--out", "none/x.png"), "there is no folder none"),
     "a cell": (("draw", "arithmetic", *LAYER, "--at", "9x9"), "at=(9, 9) is no output cell"),
     "names and numbers": (("draw", "slide", *LAYER, "--names", "--weight", "w.npy"), "exclude each other"),
+    "no model to accelerate": (("accelerate", "torch.nn:Conv2d"), "makes no model without arguments"),
     "no such drawing": (("draw", "frobnicate"), "No such command 'frobnicate'"),
     "a folder for the gallery": (("draw", "gallery", "--out", "text.txt"), "text.txt"),
 }

@@ -8,7 +8,9 @@ It takes float32 and float64. All else goes to PyTorch's own functions: other nu
 the operations (``torch.compile``, ``torch.export``, ``torch.func``, forward-mode derivatives). Gradients are PyTorch's
 own, too.
 
-At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN.
+At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN. In Winograd's
+form (:mod:`convmat.kernel.tiling.winograd`) an infinity or a NaN of the input also reaches the other outputs of its
+cells.
 """
 
 from __future__ import annotations

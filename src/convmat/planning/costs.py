@@ -55,9 +55,10 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:
     if is_one_window(geometry):
         sizes = call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
         return Terms(_KERNEL_CALL, 0.0, sizes * size * _READ)
-    if will_be_contiguous(call):
+    contiguous = will_be_contiguous(call)
+    if contiguous:
         geometry = merge_axes(geometry)
-    schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads)
+    schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads, contiguous=contiguous)
     cycles = schedule.cells.cycles
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads

@@ -37,7 +37,7 @@ _WEIGHT_LAST = 0.2e-9
 _PAGES, _LARGE = 0.24e-9, 32 << 20
 # Of depthwise layers, seconds for a number of the output: transposed, contiguous or with the channels last; direct.
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
-_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.08e-9, 0.35e-9, 0.47e-9
+_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.09e-9, 0.35e-9, 0.47e-9
 _DEPTHWISE_DIRECT_LAST = 0.024e-9
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;

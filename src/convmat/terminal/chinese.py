@@ -21,6 +21,13 @@ WORDS = {
         "或 `convmat norm model.pt`\n\n"
         "`convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` 取权重随机的一层。"
     ),
+    "help.accelerate": (
+        "测量模型改用 convmat 能快多少：每个卷积按实际遇到的输入测量，再测整个模型。\n\n"
+        "`convmat accelerate torchvision.models:resnet18 --input 3x224x224`，或 `convmat accelerate mymodels:build`，"
+        "或 `convmat accelerate model.pt`\n\n"
+        "模型以 eval 模式对随机数运行约二十次。在 Python 里，`convmat.accelerate(model, example=...)` 做同样的事，"
+        "模型随后保持加速。"
+    ),
     "help.upsample": (
         "用转置卷积放大图片，每个通道分开计算。\n\n"
         "`convmat upsample photo.jpg --scale 2 --out larger.png`\n\n"
@@ -110,6 +117,9 @@ WORDS = {
     "option.batch": "一次计算的样本数。",
     "option.model": "package.module:name（模型，或生成模型的函数），或 .pt 文件（其中的代码会被运行）。",
     "option.model_input": "对模型：通道数与尺寸，3x224x224。对一层：各轴的尺寸。",
+    "option.model_input_only": "模型输入的通道数与尺寸：3x224x224。",
+    "option.freeze": "为推理把内核排好的权重随层保存。",
+    "option.fold": "把 BatchNorm 折叠进它前面的卷积。",
     "option.model_kernel": "不给 MODEL 时：卷积核的尺寸。",
     "option.photo_to_blur": "一张图片。默认用 matplotlib 自带的照片。",
     "option.psf": "gaussian:SIGMA、disk:RADIUS、motion:LENGTH:DEGREES（像素）或 FILE.npy。",
@@ -176,7 +186,7 @@ WORDS = {
     # -- progress --
     "busy.matrix": "正在构造矩阵",
     "busy.comparing": "正在与 PyTorch 比较",
-    "busy.tuning": "正在测量",
+    "busy.measuring": "正在测量",
     "busy.upsampling": "正在放大",
     "busy.deblurring": "正在去模糊",
     "busy.drawing": "正在画图",
@@ -203,6 +213,15 @@ WORDS = {
         "范数：最大奇异值，误差 0.1 %；上界：范数不会更大；"
         "重排后：torch 的 spectral_norm 所除的值；条件数：只在容易算时给出"
     ),
+    "gains.layer": "层",
+    "gains.input": "输入",
+    "gains.gain": "加速比",
+    "gains.note": (
+        "时间是一次调用的；输入后的 (2) 表示调用两次。算法一栏写 PyTorch：convmat 在这里没有更快，或不支持这一层，"
+        "所以保持原样。"
+    ),
+    "gains.model": "整个模型：PyTorch {before}，convmat {after}，加速比 {gain}",
+    "gains.none": "模型里没有卷积。",
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
     "explore.written": "已写出 {out}，请用浏览器打开",

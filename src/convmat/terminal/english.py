@@ -20,6 +20,13 @@ row 0, column 1 of the kernel. Where the terminal is too narrow for names, each 
 
 `convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` takes one layer with random
 weights.""",
+    "help.accelerate": """Measure what a model gains by convmat: each convolution on the inputs that it meets, and all.
+
+`convmat accelerate torchvision.models:resnet18 --input 3x224x224`, or `convmat accelerate mymodels:build`, or `convmat
+accelerate model.pt`
+
+The model runs in eval mode on random numbers, about twenty times. In Python, `convmat.accelerate(model, example=...)`
+does the same, and the model stays accelerated.""",
     "help.upsample": """Upsample a picture by a transposed convolution, each channel by itself.
 
 `convmat upsample photo.jpg --scale 2 --out larger.png`
@@ -112,6 +119,9 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     "option.batch": "Inputs at a time.",
     "option.model": "package.module:name (a model, or what makes one), or a .pt file, whose code is run.",
     "option.model_input": "Of a model: channels and sizes, 3x224x224. Of a layer: spatial sizes.",
+    "option.model_input_only": "Channels and sizes of the model's input: 3x224x224.",
+    "option.freeze": "Keep the kernel's weights with the layers, for inference.",
+    "option.fold": "Fold each BatchNorm into the convolution before it.",
     "option.model_kernel": "Without a MODEL: kernel sizes.",
     "option.photo_to_blur": "A picture. Default: the photograph that matplotlib has.",
     "option.psf": "gaussian:SIGMA, disk:RADIUS, motion:LENGTH:DEGREES (pixels) or FILE.npy.",
@@ -180,7 +190,7 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     # -- progress --
     "busy.matrix": "building the matrix",
     "busy.comparing": "comparing with PyTorch",
-    "busy.tuning": "measuring",
+    "busy.measuring": "measuring",
     "busy.upsampling": "upsampling",
     "busy.deblurring": "deblurring",
     "busy.drawing": "drawing",
@@ -210,6 +220,15 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
         "norm: the largest singular value, to 0.1 %; upper: no norm is larger; reshaped: what torch's spectral_norm "
         "divides by; cond: where it is cheap"
     ),
+    "gains.layer": "layer",
+    "gains.input": "input",
+    "gains.gain": "speedup",
+    "gains.note": (
+        "Times of one call; (2) after an input: two calls. The method PyTorch: convmat gains nothing there, or does "
+        "not take the layer, which stays as it is."
+    ),
+    "gains.model": "The model: {before} by PyTorch, {after} with convmat, speedup {gain}",
+    "gains.none": "The model has no convolution.",
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
     "explore.written": "wrote {out}: open it in a browser",

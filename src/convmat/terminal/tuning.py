@@ -19,7 +19,7 @@ _TERMS = ("tune.call", "tune.arithmetic", "tune.moving")
 def tune_machine(path: Path | None, seconds: float, console: Console, texts: Texts) -> None:
     """Measure, write the file, and print what is in it."""
     target = path_to_write(path)
-    tuning = finish(list(bar(measurements(seconds), texts("busy.tuning"), len(PROBES))), target)
+    tuning = finish(list(bar(measurements(seconds), texts("busy.measuring"), len(PROBES))), target)
     console.print(_table(tuning, texts))
     before, after = (f"{100 * (regret - 1):.1f}" for regret in (tuning.before, tuning.after))
     is_used = target == path_in(os.environ)
