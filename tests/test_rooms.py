@@ -20,7 +20,7 @@ ROOMS = {
     "kernel": "geometry tensors",
     "methods": "geometry tensors matrices kernel",
     "planning": "geometry tensors kernel methods",
-    "checking": "geometry tensors methods planning",
+    "checking": "geometry tensors kernel methods planning",
     "functional": "geometry tensors planning",
     "upsampling": "geometry tensors functional",
     "operators": "geometry tensors matrices planning",
@@ -29,7 +29,7 @@ ROOMS = {
     "progress": "",
     "draw": "geometry tensors matrices upsampling progress",
     "explorer": "geometry tensors",
-    "terminal": "geometry tensors matrices methods checking nn models operators upsampling progress draw",
+    "terminal": "geometry tensors matrices methods planning checking nn models operators upsampling progress draw",
     "demo": "geometry tensors matrices methods planning checking functional upsampling progress draw explorer terminal",
     "caches": "",  # it names modules, and imports none
     "cli": "geometry planning explorer terminal demo",

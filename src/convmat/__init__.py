@@ -29,6 +29,7 @@ from convmat.upsampling import upsample
 if _TYPE_CHECKING:
     from convmat import draw
     from convmat.checking.comparing import Comparison, compare_methods
+    from convmat.checking.tuning import Tuning, tune
     from convmat.explorer import explore
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "LayerReport",
     "ModelReport",
     "Plan",
+    "Tuning",
     "accelerate",
     "available_methods",
     "blur_operator",
@@ -70,6 +72,7 @@ __all__ = [
     "richardson_lucy",
     "symbolic_matrix",
     "to_scipy",
+    "tune",
     "unfold",
     "upsample",
 ]
@@ -80,6 +83,8 @@ _LATER = {
     "explore": "convmat.explorer",
     "Comparison": "convmat.checking.comparing",
     "compare_methods": "convmat.checking.comparing",
+    "Tuning": "convmat.checking.tuning",
+    "tune": "convmat.checking.tuning",
 }
 
 

@@ -499,6 +499,19 @@ def explore(
         typer.launch(str(written))
 
 
+@_command("tune")
+def tune(
+    context: typer.Context,
+    out: Annotated[Path | None, _option("tuning_file", metavar="FILE")] = None,
+    seconds: Annotated[float, _option("tuning_seconds", metavar="X", min=1)] = 60,
+    lang: Language = None,
+) -> None:
+    """Measure for a minute, so that ``auto`` chooses better on this machine."""
+    from convmat.terminal.tuning import tune_machine
+
+    tune_machine(out, seconds, Console(), context.obj)
+
+
 @_command("methods")
 def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""

@@ -18,11 +18,14 @@ from PIL import Image
 from rich.cells import cell_len
 
 import convmat
+from convmat.checking import tuning
 from convmat.cli import main
 from convmat.demo import photograph as demo_photograph
 from convmat.draw import guide
 from convmat.kernel import computing
+from convmat.planning import correcting
 from convmat.terminal import english
+from convmat.terminal import tuning as terminal_tuning
 from convmat.terminal.deblurring import make_psf
 from convmat.terminal.picture_files import photograph_path
 from convmat.terminal.tables import calls_native
@@ -538,3 +541,19 @@ def test_psfs_are_normalised_odd_and_centred(psf):
     assert found.min() >= 0
     assert all(size % 2 for size in found.shape)
     torch.testing.assert_close(found, found.flip(0, 1), atol=1e-3, rtol=0)  # each of these is its own mirror image
+
+
+@pytest.mark.skipif(not computing.is_worthwhile(), reason="needs Numba")
+@pytest.mark.parametrize(("language", "says"), [("en", "auto uses it from now on"), ("zh", "auto 从现在起使用它")])
+def test_tune(language, says, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "PROBES", tuning.PROBES[:2])
+    monkeypatch.setattr(terminal_tuning, "PROBES", tuning.PROBES)
+    monkeypatch.setenv(correcting.VARIABLE, str(tmp_path / "tuning.json"))
+    done = run("tune", "--seconds", 1, "--lang", language)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+    assert "PyTorch" in done.stdout
+    assert correcting.read(tmp_path / "tuning.json") == correcting.now()
+    assert "CONVMAT_TUNING" in run("tune", "--seconds", 1, "--out", tmp_path / "other.json").stdout
+    monkeypatch.undo()
+    correcting.read_again()

@@ -2,6 +2,7 @@
 
 The estimates are formulas of sizes, number type and threads: nothing is measured when they are made, so the same layer
 is always computed in the same way. Each estimate is compared with the other one only, so what matters is their ratio.
+Where they are wrong on a machine, :mod:`~convmat.planning.correcting` corrects their terms.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.methods.numbers import is_one_window, merge_axes
 from convmat.methods.tiles import will_be_contiguous
-from convmat.planning import pytorch_costs
+from convmat.planning import correcting, pytorch_costs
+from convmat.planning.correcting import Terms
 from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
 
@@ -38,14 +40,21 @@ def estimate(geometry: Geometry, call: Call, threads: int) -> tuple[float, float
             packed in each call; else it is only read, to find its packed copy.
         threads: how many compute.
     """
-    return _by_kernel(geometry, call, threads), pytorch_costs.seconds(geometry, call, threads)
+    ours, theirs = terms(geometry, call, threads)
+    factors = correcting.now()
+    return ours.seconds(factors.kernel), theirs.seconds(factors.pytorch)
 
 
-def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
+def terms(geometry: Geometry, call: Call, threads: int) -> tuple[Terms, Terms]:
+    """The parts of both estimates, not corrected; see :func:`estimate`."""
+    return _by_kernel(geometry, call, threads), pytorch_costs.terms(geometry, call, threads)
+
+
+def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:
     size = call.dtype.itemsize
     if is_one_window(geometry):
         sizes = call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) + prod(geometry.weight_shape)
-        return _KERNEL_CALL + sizes * size * _READ
+        return Terms(_KERNEL_CALL, 0.0, sizes * size * _READ)
     contiguous = will_be_contiguous(call)
     if contiguous:
         geometry = merge_axes(geometry)
@@ -55,7 +64,7 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
     weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
     call_seconds = _OPERATOR_CALL if call.needs_gradient else _KERNEL_CALL
-    return call_seconds + 1.05 * cycles / pytorch_costs.CLOCK + weight + pytorch_costs.copying(geometry, call)
+    return Terms(call_seconds, 1.05 * cycles / pytorch_costs.CLOCK, weight + pytorch_costs.copying(geometry, call))
 
 
 def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:

@@ -12,6 +12,7 @@ import torch
 
 from convmat.geometry import Geometry
 from convmat.kernel import computing
+from convmat.planning.correcting import Terms
 from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
 
@@ -44,8 +45,8 @@ _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
 
 
-def seconds(geometry: Geometry, call: Call, threads: int) -> float:
-    """By PyTorch's own function."""
+def terms(geometry: Geometry, call: Call, threads: int) -> Terms:
+    """The seconds of PyTorch's own function."""
     if geometry.transposed:
         in_order = _transposed(geometry, call, threads)
     elif is_depthwise(geometry):
@@ -54,7 +55,7 @@ def seconds(geometry: Geometry, call: Call, threads: int) -> float:
         in_order = _direct_by_onednn(geometry, call, threads)
     else:
         in_order = _direct_alone(geometry, call, threads)
-    return copying(geometry, call) + in_order
+    return in_order._replace(moving=in_order.moving + copying(geometry, call))
 
 
 def copying(geometry: Geometry, call: Call) -> float:
@@ -71,44 +72,45 @@ def is_depthwise(geometry: Geometry) -> bool:
 # -- transposed --------------------------------------------------------------------------------------------------------
 
 
-def _transposed(geometry: Geometry, call: Call, threads: int) -> float:
+def _transposed(geometry: Geometry, call: Call, threads: int) -> Terms:
     batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
     outputs = batch * prod(geometry.out_shape)
     if is_depthwise(geometry):
-        return _PYTORCH_CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+        return Terms(_PYTORCH_CALL, outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads, 0.0)
     block = _BLOCK if geometry.ndim > 1 else 1
     products = _products(geometry, batch, block, block)
     arithmetic = _arithmetic(products, dtype, threads, _USED_LAST if channels_last else _USED)
     if channels_last:
         size = outputs * dtype.itemsize
         pages = size * _PAGES if size >= _LARGE else 0.0
-        return _ONEDNN_CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
+        weight = prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
+        return Terms(_ONEDNN_CALL, arithmetic, pages + weight)
     sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
     moved = sum(
         size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
     )
-    return (_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL) + arithmetic + moved
+    return Terms(_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL, arithmetic, moved)
 
 
 # -- direct ------------------------------------------------------------------------------------------------------------
 
 
-def _depthwise(geometry: Geometry, call: Call, threads: int) -> float:
+def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
     outputs = call.batch * prod(geometry.out_shape)
     products = outputs * prod(geometry.kernel_size)
     if call.layout is Layout.CHANNELS_LAST:
         arithmetic = _arithmetic(products, call.dtype, threads, _USED_DEPTHWISE)
-        return _ONEDNN_CALL_LAST + outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic
+        return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
-        return _ONEDNN_CALL_DIRECT + products * _NUMBER
+        return Terms(_ONEDNN_CALL_DIRECT, products * _NUMBER, 0.0)
     blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_output = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    return _ONEDNN_CALL_DIRECT + outputs * of_output * 2 / threads + arithmetic
+    return Terms(_ONEDNN_CALL_DIRECT, outputs * of_output * 2 / threads + arithmetic, 0.0)
 
 
-def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
+def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
     size, batch = call.dtype.itemsize, call.batch
     products = _products(geometry, batch, 1, _BLOCK)
     if geometry.groups > 1:
@@ -122,15 +124,15 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
     )
     if call.layout is Layout.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
-        return _ONEDNN_CALL_LAST + arithmetic + moved * 2 / threads
+        return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
     moved = inputs * _INPUT + outputs * _OUTPUT + weights * _WEIGHT
-    return _ONEDNN_CALL_DIRECT + arithmetic + moved * 2 / threads
+    return Terms(_ONEDNN_CALL_DIRECT, arithmetic, moved * 2 / threads)
 
 
-def _direct_alone(geometry: Geometry, call: Call, threads: int) -> float:
+def _direct_alone(geometry: Geometry, call: Call, threads: int) -> Terms:
     arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
     columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
-    return _PYTORCH_CALL + arithmetic + columns * call.dtype.itemsize * _COLUMN
+    return Terms(_PYTORCH_CALL, arithmetic, columns * call.dtype.itemsize * _COLUMN)
 
 
 # -- both --------------------------------------------------------------------------------------------------------------

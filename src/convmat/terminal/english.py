@@ -85,6 +85,10 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
 `convmat explore --open` shows it in the browser. The page is one file that loads nothing.
 
 `convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
+    "help.tune": """Measure for a minute, so that `auto` chooses better on this machine.
+
+`auto` compares an estimate of our kernel with one of PyTorch's own function. The file holds six factors that correct
+the terms of both, and is used from then on. Leave the machine alone meanwhile.""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -92,6 +96,8 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "panel.layer": "The layer",
     "option.help": "Show this message and exit.",
     "option.version": "Show the version and exit.",
+    "option.tuning_file": "File to write. Default: where auto looks for it.",
+    "option.tuning_seconds": "How long to measure, in seconds.",
     "option.lang": "Language: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.",
     "option.report": "Folder for the report.",
     "option.input": "Spatial sizes joined by x: 7, 4x5 or 3x4x5.",
@@ -192,6 +198,18 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "busy.preview": "restoring a part",
     "busy.writing": "writing the result",
     # -- norms and deblurring --
+    "tune.term": "term",
+    "tune.kernel": "our kernel",
+    "tune.call": "the call",
+    "tune.arithmetic": "arithmetic",
+    "tune.moving": "moving bytes",
+    "tune.note": "Factors of the estimated times; 1 leaves an estimate as it is.",
+    "tune.gained": (
+        "On {layers} layers, what auto chose took {before} % longer than the best choice; now it takes {after} % "
+        "longer."
+    ),
+    "tune.written": "{out} written; auto uses it from now on.",
+    "tune.not_used": "{out} written; auto uses it where {variable} names it.",
     "norms.layer": "layer",
     "norms.sizes": "sizes",
     "norms.norm": "norm",
