@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 _KERNEL_CALL, _OPERATOR_CALL = 18e-6, 0.4e-3
 # Seconds per byte: digesting and packing weights; reading what a matrix product needs.
 _DIGEST, _PACK = 0.035e-9, 0.2e-9
+_DIGEST_FAR, _NEAR = 0.09e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
 _READ = 0.05e-9
+# The same for inputs and outputs of layers with one tap, each of which is read or written once: in a model, they come
+# from farther away than where one layer is measured by itself.
+_ONE_TAP = 0.03e-9
 # Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
 _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 
@@ -62,9 +66,18 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:
     cycles = schedule.cells.cycles
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
-    weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
+    weight = _weight_seconds(prod(geometry.weight_shape) * size, call.needs_gradient) / threads
+    if prod(geometry.kernel_size) == 1:
+        weight += call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) * size * _ONE_TAP
     call_seconds = _OPERATOR_CALL if call.needs_gradient else _KERNEL_CALL
     return Terms(call_seconds, 1.05 * cycles / pytorch_costs.CLOCK, weight + pytorch_costs.copying(geometry, call))
+
+
+def _weight_seconds(count: int, needs_gradient: bool) -> float:
+    """For the bytes of a weight, by one thread: packing it, or digesting it to find its packed copy."""
+    if needs_gradient:
+        return count * _PACK
+    return count * _DIGEST + max(count - _NEAR, 0) * (_DIGEST_FAR - _DIGEST)
 
 
 def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, taking
+from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, prefetching, taking
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
-from convmat.kernel.stages.transformed import build_transformed_reading
+from convmat.kernel.stages.transformed import build_channels_ahead, build_transformed_reading
 from convmat.kernel.task import (
     BATCH_INNER,
     CHANNELS,
@@ -159,6 +159,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
 
 def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
+    channels_ahead = build_channels_ahead(pieces)
     size, copy_row, gather_row = pieces.vectors.size, _build_copied_row(pieces), _build_gathered_row(pieces)
     take_row = _build_taken_row(pieces)
 
@@ -187,6 +188,7 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
         apart, across, step = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size, t[STEP_IN + 2]
+        ahead = apart * channels_ahead(rows * whole * size)
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
         for phase in range(t[PLANES] // copies):
             phase_d, phase_h, phase_w = phases[3 * phase], phases[3 * phase + 1], phases[3 * phase + 2]
@@ -204,9 +206,9 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
                         source = of_channel + starts[2 * row + 1] + (first * step + phase_w) * across
                         last = stop if starts[2 * row + 1] >= 0 else left
                         if pitch == 1 and across == size and step == 1:
-                            copy_row(to, source, left, last, whole)
+                            copy_row(to, source, left, last, whole, ahead)
                         elif pitch == 1 and across == size and step <= MOST_TAKEN:
-                            take_row(to, source, left, last, whole, step)
+                            take_row(to, source, left, last, whole, step, ahead)
                         else:
                             gather_row(to, source, left, last, whole, pitch, step * across)
                     clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
@@ -216,13 +218,17 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
 
 def _build_copied_row(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    move, move_some = moves(pieces.vectors)
+    (move, move_some), prefetch = moves(pieces.vectors), prefetching(pieces.vectors)
 
     @pieces.compiled
-    def copy_row(to, source, left, stop, whole):  # type: ignore[no-untyped-def]
-        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites."""
+    def copy_row(to, source, left, stop, whole, ahead):  # type: ignore[no-untyped-def]
+        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites.
+
+        What lies ``ahead`` bytes further is prefetched.
+        """
         for cell in range(0, whole, lanes):
             at = cell * size
+            prefetch(source + at + ahead)
             if left <= cell and cell + lanes <= stop:
                 move(to + at, source + at)
             else:
@@ -233,13 +239,15 @@ def _build_copied_row(pieces: Pieces) -> Any:
 
 def _build_taken_row(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    take, take_some = taking(pieces.vectors, _TAKEN)
+    (take, take_some), prefetch = taking(pieces.vectors, _TAKEN), prefetching(pieces.vectors)
 
     @pieces.compiled
-    def take_row(to, source, left, stop, whole, step):  # type: ignore[no-untyped-def]
+    def take_row(to, source, left, stop, whole, step, ahead):  # type: ignore[no-untyped-def]
         """Copy every ``step``-th number by whole vectors, as ``copy_row`` does."""
         for cell in range(0, whole, lanes):
             at, of = to + cell * size, source + cell * step * size
+            for line in range(step):
+                prefetch(of + line * lanes * size + ahead)
             if left <= cell and cell + lanes < stop:
                 take(step, at, of)
             else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, pointer
+from convmat.kernel.microkernel.memory import clear_bytes, pointer, prefetching
 from convmat.kernel.microkernel.winograd import (
     BOTH,
     KINDS,
@@ -48,11 +48,26 @@ from convmat.kernel.task import (
 from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
 
 _I8 = np.int64
+_AHEAD = 4096  # bytes that are read until what is prefetched is wanted
 
 
 def _cells_at_once(lanes: int) -> Any:
     """How many cells a vector holds, by dilation."""
     return np.array([cells_at_once(lanes, max(dilation, 1)) for dilation in range(DILATIONS[-1] + 1)])
+
+
+def build_channels_ahead(pieces: Pieces) -> Any:
+    """Compile ``channels_ahead(count)``: how many channels further the memory lies that is wanted some time later.
+
+    The processor foresees the rows of a channel, not where the next channel lies. ``count`` is the bytes of a channel
+    that a window holds.
+    """
+
+    @pieces.inlined
+    def channels_ahead(count):  # type: ignore[no-untyped-def]
+        return max(1, _AHEAD // count)
+
+    return channels_ahead
 
 
 def build_transformed_reading(pieces: Pieces) -> Any:
@@ -63,10 +78,10 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     """
     lanes, size = pieces.lanes, pieces.vectors.size
     transform, transform_some = transforming(pieces.vectors)
-    at_once = _cells_at_once(lanes)
+    at_once, prefetch, channels_ahead = _cells_at_once(lanes), prefetching(pieces.vectors), build_channels_ahead(pieces)
 
     @pieces.compiled
-    def transform_row(t, form, to, plane, source, place, first_row, last_row):  # type: ignore[no-untyped-def]
+    def transform_row(t, form, to, plane, source, place, first_row, last_row, ahead):  # type: ignore[no-untyped-def]
         """The sums of a row of cells, the first of which reads from the number ``place`` of a row of the input on.
 
         Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
@@ -77,6 +92,9 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         for cell in range(0, t[WINDOW + 3], at_once[dilation]):
             at, target = place + OUTPUTS * cell, to + cell * size
             first, last = -at, t[READ + 3] - at
+            for row in range(rows // OUTPUTS + 1):  # the others are those of the cells before
+                prefetch(source + at * size + row * apart + ahead)
+                prefetch(source + (at + lanes) * size + row * apart + ahead)
             if has_all_rows and first <= 0 and last >= OUTPUTS * (lanes + dilation):
                 transform(kind, target, plane, source + at * size, apart)
             else:
@@ -88,6 +106,8 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         planes = t[STEP_IN + 2]
         form = BOTH if t[TRANSFORMED] == 2 else LONG_WIDTH if planes > PRODUCTS else WIDTH
         place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
+        cells = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[WINDOW + 3]
+        ahead = t[INPUT_STRIDE + 1] * size * channels_ahead(cells * t[STEP_OUT + 1] * OUTPUTS * size)
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):
             phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]
@@ -109,7 +129,9 @@ def build_transformed_reading(pieces: Pieces) -> Any:
                                 last_row = 0
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]
                             to = to_plane + cell * size
-                            transform_row(t, form, to, plane, of_channel + source * size, place, first_row, last_row)
+                            transform_row(
+                                t, form, to, plane, of_channel + source * size, place, first_row, last_row, ahead
+                            )
                 for number in range(planes):  # the last vector reads beyond the last cell
                     clear_bytes(to_plane + number * plane + whole, plane - whole)
 
