@@ -34,8 +34,8 @@ def estimate(geometry: Geometry, call: Call, threads: int) -> tuple[float, float
 
     Args:
         geometry: direct or transposed, over at most three axes.
-        call: of which batch, dtype, layout and whether a gradient may be asked for matter. If it may, the weight is
-            packed in each call; else it is only read, to find its packed copy.
+        call: of which batch, dtype, layout, whether a gradient may be asked for and whether the weight is kept matter.
+            If it is not, it is packed in each call; else it is only read, to find its packed copy.
         threads: how many compute.
     """
     return _by_kernel(geometry, call, threads), pytorch_costs.seconds(geometry, call, threads)
@@ -52,7 +52,7 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
     cycles = schedule.cells.cycles
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
-    weight = prod(geometry.weight_shape) * size * (_PACK if call.needs_gradient else _DIGEST) / threads
+    weight = prod(geometry.weight_shape) * size * (_DIGEST if call.keeps_weight else _PACK) / threads
     call_seconds = _OPERATOR_CALL if call.needs_gradient else _KERNEL_CALL
     return call_seconds + 1.05 * cycles / pytorch_costs.CLOCK + weight + pytorch_costs.copying(geometry, call)
 

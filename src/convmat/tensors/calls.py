@@ -20,6 +20,7 @@ class Call(NamedTuple):
             Of other calls, nothing else is known.
         batch: number of inputs.
         needs_gradient: whether autograd may ask for a gradient.
+        keeps_weight: whether the weight may be met again, and what is made of it is kept.
         layout: how the input lies in memory.
     """
 
@@ -27,6 +28,7 @@ class Call(NamedTuple):
     is_plain: bool
     batch: int = 1
     needs_gradient: bool = False
+    keeps_weight: bool = True
     layout: Layout = Layout.CONTIGUOUS
 
 
@@ -36,13 +38,18 @@ def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
         return Call(input.dtype, is_plain=False)
     if not all(map(is_in_memory, (input, weight) if bias is None else (input, weight, bias))):
         return Call(input.dtype, is_plain=False)
-    return Call(input.dtype, True, len(input), needs_gradient(input, weight, bias), layout_of(input))
+    tracked = needs_gradient(input, weight, bias)
+    return Call(input.dtype, True, len(input), tracked, not tracked, layout_of(input))
 
 
 def is_in_memory(tensor: Tensor) -> bool:
     """Whether a tensor's numbers lie in memory as they are, without a class or a flag that says otherwise."""
-    is_as_read = type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
-    return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+    return is_plain(tensor) and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor lies on the CPU, dense and without a class of its own."""
+    return type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
 
 
 _PLAIN = (Tensor, nn.Parameter)

@@ -23,6 +23,17 @@ def is_compiling() -> bool:
     return torch.compiler.is_compiling()
 
 
+def takes_operators() -> bool:
+    """Whether ``torch.compile`` is tracing, and nobody besides who wants to see PyTorch's own operations."""
+    return is_compiling() and not torch.compiler.is_exporting() and not _is_transformed()
+
+
+@torch.compiler.assume_constant_result
+def _is_transformed() -> bool:
+    """Whether the function that is traced calls a transform of ``torch.func`` or forward-mode AD at this place."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
 def is_traced_by_jit() -> bool:
     """Whether ``torch.jit.trace`` is tracing; the older ONNX exporter uses it too."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]

@@ -1,34 +1,46 @@
-"""The kernel as operators of PyTorch, for autograd and all who ask for one.
+"""Convolutions as operators of PyTorch, for autograd, ``torch.compile`` and all who ask for one.
 
-They are ``torch.ops.convmat.conv`` and ``torch.ops.convmat.conv_transpose``.
+They are ``torch.ops.convmat.conv`` and ``torch.ops.convmat.conv_transpose``. Each chooses its method when it runs, by
+the sizes that it meets there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
-from convmat.kernel import computing
 from convmat.methods import native
-from convmat.methods.numbers import prepare_numbers
+from convmat.methods.common import Computation
+from convmat.planning import shortcuts
+from convmat.planning.choosing import choose
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
-from convmat.tensors.calls import Call
-from convmat.tensors.strides import memory_format_of
+from convmat.tensors.calls import call_of
+from convmat.tensors.strides import memory_format_of, with_usual_strides
 
 _library = torch.library.Library("convmat", "FRAGMENT")
+_SIZES = 5  # arguments that belong to the geometry; PyTorch leaves out those that follow, where they are the defaults
 
 
-def convolve(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Call the operator of the geometry's direction."""
+def convolve(geometry: Geometry, method: str, keep: bool, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Call the operator of the geometry's direction.
+
+    Args:
+        geometry: over at most three axes, padded with zeros.
+        method: ``"auto"``, or one of the methods that it stands for.
+        keep: whether a packed weight is kept for later calls.
+        input, weight, bias: the operands, batch first.
+    """
     padding = [end for axis in geometry.axes for end in (axis.lo, axis.hi)]
-    size = [axis.slack for axis in geometry.axes] if geometry.transposed else geometry.outputs
+    size = [axis.slack for axis in geometry.axes] if geometry.transposed else list(geometry.outputs)
     operator = _conv_transpose if geometry.transposed else _conv
-    return operator(input, weight, bias, geometry.stride, padding, size, geometry.dilation, geometry.groups)
+    arguments = list(geometry.stride), padding, size, list(geometry.dilation), geometry.groups
+    return operator(input, weight, bias, *arguments, method, keep)  # type: ignore[no-any-return]
 
 
 def _direct(
@@ -53,29 +65,34 @@ def _transposed(
 def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any:
     """Register one of the two operators; ``what`` is the argument that tells the size of the output."""
     # The padding is that of both ends of all axes: lo, hi, lo, hi, ...
+    # Inductor may lay out PyTorch's own convolutions with their channels last. It must not do so with ours, which are
+    # mostly faster contiguous: the copies are part of the activations before and after.
     _library.define(
         f"{name}(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] {what}, "
-        "SymInt[] dilation, SymInt groups) -> Tensor",
-        tags=(torch.Tag.pt2_compliant_tag,),
+        'SymInt[] dilation, SymInt groups, str method="auto", bool keep=False) -> Tensor',
+        tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
     )
     operator = getattr(torch.ops.convmat, name).default
 
     def compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-        geometry = geometry_of(input, weight, *arguments)
-        if computing.is_ready(input.dtype) and input.numel() and weight.numel():
-            options = {"contiguous": input.is_contiguous(), "keep": False}
-            return prepare_numbers(geometry, len(input), input.dtype, **options)(input, weight, bias)
-        return native.prepare(geometry, Call(input.dtype, is_plain=False))(input, weight, bias)
+        key = shortcuts.key_of(input, weight, bias, (name, *map(_hashable, arguments)))
+        computation = None if key is None else shortcuts.find(key)
+        if computation is None:
+            geometry = geometry_of(input, weight, *arguments[:_SIZES])
+            computation = _decide(geometry, input, weight, bias, *arguments[_SIZES:])
+            if key is not None:
+                shortcuts.keep(key, computation)
+        return computation(input, weight, bias)
 
     def compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-        geometry = geometry_of(input, weight, *arguments)
+        geometry = geometry_of(input, weight, *arguments[:_SIZES])
         empty = input.new_empty((len(input), *geometry.out_shape))
         return empty.to(memory_format=memory_format_of(input))
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, bias, *arguments = inputs
         ctx.save_for_backward(input, weight)
-        ctx.geometry = geometry_of(input, weight, *arguments)
+        ctx.geometry = geometry_of(input, weight, *arguments[:_SIZES])
         ctx.has_bias = bias is not None
 
     def vmap(info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> Any:
@@ -88,10 +105,34 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
     return operator
 
 
+def _hashable(argument: Any) -> Any:
+    """As the shortcuts take it: tuples, strings and plain integers."""
+    if isinstance(argument, list):
+        return tuple(argument)
+    return int(argument) if isinstance(argument, bool) else argument
+
+
+def _decide(
+    geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str = "auto", keep: bool = False
+) -> Computation:
+    """What computes the numbers of a call, and of the calls like it."""
+    usual = with_usual_strides(input), with_usual_strides(weight)
+    call = call_of(*usual, bias)._replace(needs_gradient=False, keeps_weight=keep)
+    if not (input.numel() and weight.numel()):
+        method = "native"
+    computation = choose(geometry, call, method).prepare(geometry, call)
+    return partial(_in_layout_of_input, computation)
+
+
+def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    output = computation(with_usual_strides(input), with_usual_strides(weight), bias)
+    return output.contiguous(memory_format=memory_format_of(input))
+
+
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     input, weight = ctx.saved_tensors
     wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2])
-    return (*native.gradients(grad, input, weight, ctx.geometry, wanted), *(None,) * 5)
+    return (*native.gradients(grad, input, weight, ctx.geometry, wanted), *(None,) * 7)
 
 
 def _vmap(
