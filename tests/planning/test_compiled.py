@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
 
@@ -31,6 +33,10 @@ class Seen:
     def __call__(self, graph, _):
         self.graphs.append([node.target for node in graph.graph.nodes if node.op == "call_function"])
         return graph.forward
+
+    def forward(self, graph, examples):
+        """The same for graphs of aten operations, as those that compile them take it."""
+        return make_boxed_func(self(graph, examples))
 
     def ours(self):
         return [target for target in self.graphs[-1] if target in (OURS, OURS_TRANSPOSED)]
@@ -229,6 +235,28 @@ def test_training(dynamic):
             call(picture).square().mean().backward()
             optimizer.step()
     assert_close(list(model.parameters()), list(plain.parameters()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_gradients_are_ours_too(dynamic):
+    """And each is chosen when it runs."""
+    seen = Seen()
+    backend = aot_autograd(fw_compiler=seen.forward, bw_compiler=seen.forward)
+    layer = enlarging()
+    picture = PICTURE.clone().requires_grad_()
+    output = torch.compile(layer, fullgraph=True, backend=backend, dynamic=dynamic)(picture)
+    operands = [picture, *layer.parameters()]
+    above = torch.randn_like(output)
+    assert_close(
+        torch.autograd.grad(output, operands, above),
+        torch.autograd.grad(layer(picture), operands, above),
+        rtol=1e-4,
+        atol=1e-3,
+    )
+    forward, backward = seen.graphs
+    assert OURS_TRANSPOSED in forward
+    assert torch.ops.convmat.conv_transpose_backward.default in backward
+    assert not any("convolution" in str(target) for target in (*forward, *backward))
 
 
 def test_changed_weights_are_noticed():

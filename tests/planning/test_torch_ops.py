@@ -104,6 +104,15 @@ def test_it_is_what_it_says(layer, dtype, tracked, with_bias):
 
 
 @every_case
+def test_its_backward_is_what_it_says(layer):
+    input, weight, _ = layer.tensors(2, dtype=torch.float32)
+    grad = torch.randn(2, layer.channels[1], *layer.out_sizes)
+    backward = torch.ops.convmat.conv_transpose_backward if layer.transposed else torch.ops.convmat.conv_backward
+    for wanted in ((True, True, True), (False, True, False)):
+        torch.library.opcheck(backward.default, (grad, input, weight, *arguments(layer), wanted))
+
+
+@every_case
 def test_it_computes_what_pytorch_does(layer):
     operands = layer.tensors(3)
     assert_close(call(layer, *operands), reference(layer, *operands))

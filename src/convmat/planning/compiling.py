@@ -10,7 +10,9 @@ from convmat.kernel import computing
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, is_plain
 from convmat.tensors.strides import Layout, layout_of
-from convmat.tensors.watching import is_symbolic, needs_gradient, takes_operators
+from convmat.tensors.watching import is_symbolic, takes_operators, tracked_operands
+
+Sizes = tuple[int, int, int, int, int, int, int]  # of an axis, in the order of its arguments
 
 
 def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str) -> bool:
@@ -28,27 +30,27 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
         return True
     axes = tuple((a.inputs, a.outputs, a.kernel, a.stride, a.dilation, a.lo, a.hi) for a in geometry.axes)
     channels = geometry.in_channels, geometry.out_channels, geometry.groups
-    tracked = needs_gradient(input, weight, bias)
+    tracked = tracked_operands(input, weight, bias)
     return _is_for_kernel(geometry.transposed, axes, channels, len(input), input.dtype, tracked, layout_of(input))
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _takes(dtype: torch.dtype) -> bool:
     return computing.takes(dtype) and computing.is_worthwhile()
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _is_for_kernel(
     transposed: bool,
-    axes: tuple[tuple[int, ...], ...],
+    axes: tuple[Sizes, ...],
     channels: tuple[int, int, int],
     batch: int,
     dtype: torch.dtype,
-    tracked: bool,
+    tracked: tuple[bool, bool, bool],
     layout: Layout,
 ) -> bool:
     """The choice for known sizes, made once while the compiler traces."""
     in_channels, out_channels, groups = channels
     geometry = Geometry(tuple(Axis(*sizes) for sizes in axes), in_channels, out_channels, groups, transposed)
-    call = Call(dtype, True, batch, tracked, not tracked, layout)
+    call = Call(dtype, True, batch, tracked, not any(tracked), layout)
     return choose(geometry, call).name == "tiles"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+import torch
+
 from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.methods.numbers import is_one_window, merge_axes
@@ -20,8 +22,9 @@ from convmat.tensors.strides import Layout
 if TYPE_CHECKING:
     from convmat.kernel.computing import Schedule
 
-# Seconds for a call of our kernel, found by its arguments, and of our operator and its gradients.
-_KERNEL_CALL, _OPERATOR_CALL = 18e-6, 0.4e-3
+_KERNEL_CALL = 18e-6  # seconds for a call of our kernel, found by its arguments
+_TRACKED_CALL = 0.12e-3  # more of a call that autograd tracks, and of its gradients
+_SURE = 1.05  # estimates of all three differ by this at least before ours is taken
 # Seconds per byte: digesting and packing weights; reading what a matrix product needs.
 _DIGEST, _PACK = 0.035e-9, 0.2e-9
 _READ = 0.05e-9
@@ -30,15 +33,44 @@ _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 
 
 def estimate(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
-    """Seconds by our kernel and by PyTorch's own function.
+    """Seconds by our kernel and by PyTorch's own function, for the numbers alone.
 
     Args:
         geometry: direct or transposed, over at most three axes.
-        call: of which batch, dtype, layout, whether a gradient may be asked for and whether the weight is kept matter.
-            If it is not, it is packed in each call; else it is only read, to find its packed copy.
+        call: of which batch, dtype, layout and whether the weight is kept matter. If it is not, it is packed in each
+            call; else it is only read, to find its packed copy.
         threads: how many compute.
     """
     return _by_kernel(geometry, call, threads), pytorch_costs.seconds(geometry, call, threads)
+
+
+def estimate_tracked(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
+    """Seconds for numbers and gradients, each in the faster way, and by PyTorch alone."""
+    parts = [estimate(geometry, call, threads)]
+    if call.tracked[0]:
+        parts.append(estimate_input_gradient(geometry, call, threads))
+    if call.tracked[1]:
+        ours, theirs = estimate_weight_gradient(geometry, call, threads)
+        parts.append((min(ours.values()), theirs))
+    return _TRACKED_CALL + _SURE * sum(map(min, parts)), sum(theirs for _, theirs in parts)
+
+
+def estimate_input_gradient(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
+    """Seconds for the gradient with respect to the input, by our kernel and by PyTorch's backward pass."""
+    return _by_kernel(geometry.transpose(), call, threads), pytorch_costs.input_gradient(geometry, call, threads)
+
+
+def estimate_weight_gradient(geometry: Geometry, call: Call, threads: int) -> tuple[dict[bool, float], float]:
+    """Seconds for the gradient with respect to the weight, as that of the direct convolution and by PyTorch alone.
+
+    The former is given by whether the outputs are halved, where they can be.
+    """
+    direct = geometry.transpose() if geometry.transposed else geometry
+    ours = {False: pytorch_costs.weight_gradient(direct, call, threads)}
+    is_single = call.batch == 1 and call.dtype == torch.float32 and call.layout is Layout.CONTIGUOUS
+    if is_single and direct.outputs[0] > 1:
+        ours[True] = pytorch_costs.weight_gradient(direct, call, threads, halved=True)
+    return ours, pytorch_costs.weight_gradient(geometry, call, threads)
 
 
 def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
@@ -53,8 +85,7 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> float:
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
     weight = prod(geometry.weight_shape) * size * (_DIGEST if call.keeps_weight else _PACK) / threads
-    call_seconds = _OPERATOR_CALL if call.needs_gradient else _KERNEL_CALL
-    return call_seconds + 1.05 * cycles / pytorch_costs.CLOCK + weight + pytorch_costs.copying(geometry, call)
+    return _KERNEL_CALL + 1.05 * cycles / pytorch_costs.CLOCK + weight + pytorch_costs.copying(geometry, call)
 
 
 def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from convmat.geometry import Geometry, shown
 from convmat.methods.common import Computation, add_bias
-from convmat.planning import compiling, shortcuts, torch_ops
+from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, call_of
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
 from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
-from convmat.tensors.watching import has_autocast, is_compiling, needs_gradient
+from convmat.tensors.watching import has_autocast, is_compiling, tracked_operands
 
 
 def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any = None) -> Tensor:
@@ -76,10 +76,10 @@ def _decide(
     if not (input.numel() and weight.numel()):
         return partial(_sum_of_nothing, geometry)
     if compiling.emits_operator(unpadded, input, weight, bias, method):
-        keep = not needs_gradient(input, weight, bias)
+        keep = not any(tracked_operands(input, weight, bias))
         computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
     elif call.needs_gradient and chosen.name == "tiles":
-        computation = partial(torch_ops.convolve, unpadded, chosen.name, False)
+        computation = partial(autograd.convolve, unpadded, method)
     else:
         computation = chosen.prepare(unpadded, call)
     if unpadded is not geometry:

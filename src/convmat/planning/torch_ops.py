@@ -16,12 +16,12 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods import native
-from convmat.methods.common import Computation
 from convmat.planning import shortcuts
-from convmat.planning.choosing import choose
+from convmat.planning.autograd import decide_numbers
+from convmat.planning.gradients import gradients
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
-from convmat.tensors.calls import call_of
-from convmat.tensors.strides import memory_format_of, with_usual_strides
+from convmat.tensors.strides import memory_format_of
+from convmat.tensors.watching import is_differentiated_again, is_transformed
 
 _library = torch.library.Library("convmat", "FRAGMENT")
 _SIZES = 5  # arguments that belong to the geometry; PyTorch leaves out those that follow, where they are the defaults
@@ -40,7 +40,8 @@ def convolve(geometry: Geometry, method: str, keep: bool, input: Tensor, weight:
     size = [axis.slack for axis in geometry.axes] if geometry.transposed else list(geometry.outputs)
     operator = _conv_transpose if geometry.transposed else _conv
     arguments = list(geometry.stride), padding, size, list(geometry.dilation), geometry.groups
-    return operator(input, weight, bias, *arguments, method, keep)  # type: ignore[no-any-return]
+    output: Tensor = operator(input, weight, bias, *arguments, method, keep)
+    return output
 
 
 def _direct(
@@ -73,13 +74,14 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
         tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
     )
     operator = getattr(torch.ops.convmat, name).default
+    backward = partial(_backward, _register_backward(f"{name}_backward", what, geometry_of), geometry_of)
 
     def compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
         key = shortcuts.key_of(input, weight, bias, (name, *map(_hashable, arguments)))
         computation = None if key is None else shortcuts.find(key)
         if computation is None:
             geometry = geometry_of(input, weight, *arguments[:_SIZES])
-            computation = _decide(geometry, input, weight, bias, *arguments[_SIZES:])
+            computation = decide_numbers(geometry, input, weight, bias, *arguments[_SIZES:])
             if key is not None:
                 shortcuts.keep(key, computation)
         return computation(input, weight, bias)
@@ -92,15 +94,14 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, bias, *arguments = inputs
         ctx.save_for_backward(input, weight)
-        ctx.geometry = geometry_of(input, weight, *arguments[:_SIZES])
-        ctx.has_bias = bias is not None
+        ctx.sizes, ctx.has_bias = arguments[:_SIZES], bias is not None
 
     def vmap(info: Any, in_dims: tuple[int | None, ...], *operands: Any) -> Any:
         return _vmap(operator, info.batch_size, in_dims[:3], *operands)
 
     _library.impl(name, compute, "CPU")
     torch.library.register_fake(operator, compute_nothing, lib=_library)
-    torch.library.register_autograd(operator, _backward, setup_context=keep, lib=_library)
+    torch.library.register_autograd(operator, backward, setup_context=keep, lib=_library)
     torch.library.register_vmap(operator, vmap, lib=_library)
     return operator
 
@@ -112,27 +113,45 @@ def _hashable(argument: Any) -> Any:
     return int(argument) if isinstance(argument, bool) else argument
 
 
-def _decide(
-    geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str = "auto", keep: bool = False
-) -> Computation:
-    """What computes the numbers of a call, and of the calls like it."""
-    usual = with_usual_strides(input), with_usual_strides(weight)
-    call = call_of(*usual, bias)._replace(needs_gradient=False, keeps_weight=keep)
-    if not (input.numel() and weight.numel()):
-        method = "native"
-    computation = choose(geometry, call, method).prepare(geometry, call)
-    return partial(_in_layout_of_input, computation)
-
-
-def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    output = computation(with_usual_strides(input), with_usual_strides(weight), bias)
-    return output.contiguous(memory_format=memory_format_of(input))
-
-
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(operator: Any, geometry_of: Callable[..., Geometry], ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Whoever differentiates again, or transforms, is given PyTorch's own operations; all others our operator."""
     input, weight = ctx.saved_tensors
     wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2])
-    return (*native.gradients(grad, input, weight, ctx.geometry, wanted), *(None,) * 7)
+    nothing = (None,) * 7
+    if is_differentiated_again(grad) or is_transformed():
+        geometry = geometry_of(input, weight, *ctx.sizes)
+        return (*native.gradients(grad, input, weight, geometry, wanted), *nothing)
+    found = iter(operator(grad, input, weight, *ctx.sizes, wanted))
+    return (*(next(found) if is_wanted else None for is_wanted in wanted), *nothing)
+
+
+def _register_backward(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any:
+    """Register the operator of the gradients: a list of those that are wanted, of input, weight and bias."""
+    _library.define(
+        f"{name}(Tensor grad, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] {what}, "
+        "SymInt[] dilation, SymInt groups, bool[] wanted) -> Tensor[]",
+        tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
+    )
+    operator = getattr(torch.ops.convmat, name).default
+
+    def compute(grad: Tensor, input: Tensor, weight: Tensor, *arguments: Any) -> list[Tensor]:
+        *sizes, wanted = arguments
+        made = gradients(geometry_of(input, weight, *sizes), grad, input, weight, tuple(wanted))
+        formats = memory_format_of(input), torch.contiguous_format, torch.contiguous_format
+        return [
+            gradient.contiguous(memory_format=memory_format)
+            for gradient, memory_format in zip(made, formats, strict=True)
+            if gradient is not None
+        ]
+
+    def compute_nothing(grad: Tensor, input: Tensor, weight: Tensor, *arguments: Any) -> list[Tensor]:
+        of_input = input.new_empty(input.shape).to(memory_format=memory_format_of(input))
+        made = of_input, weight.new_empty(weight.shape), grad.new_empty(grad.shape[1:2])
+        return [gradient for gradient, is_wanted in zip(made, arguments[-1], strict=True) if is_wanted]
+
+    _library.impl(name, compute, "CPU")
+    torch.library.register_fake(operator, compute_nothing, lib=_library)
+    return operator
 
 
 def _vmap(

@@ -25,13 +25,24 @@ def is_compiling() -> bool:
 
 def takes_operators() -> bool:
     """Whether ``torch.compile`` is tracing, and nobody besides who wants to see PyTorch's own operations."""
-    return is_compiling() and not torch.compiler.is_exporting() and not _is_transformed()
+    return is_compiling() and not _is_exporting() and not is_transformed()
 
 
-@torch.compiler.assume_constant_result
-def _is_transformed() -> bool:
-    """Whether the function that is traced calls a transform of ``torch.func`` or forward-mode AD at this place."""
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing; asked at once, for ``torch.compile`` of PyTorch 2.8 always reads a yes."""
+    return torch.compiler.is_exporting()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` or forward-mode AD is at work; in what is compiled, at this place of it."""
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def is_differentiated_again(grad: Tensor) -> bool:
+    """Whether a backward pass is recorded itself, or computes several gradients at once, as for a Jacobian."""
+    return torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad)
 
 
 def is_traced_by_jit() -> bool:
@@ -69,11 +80,11 @@ def has_autocast(device: str) -> bool:
     return device != "meta" and torch.is_autocast_enabled(device)
 
 
-def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether autograd may ask for a gradient of any of the operands."""
-    return torch.is_grad_enabled() and (
-        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    )
+def tracked_operands(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[bool, bool, bool]:
+    """Of which operands autograd may ask for a gradient: of input, weight and bias."""
+    if not torch.is_grad_enabled():
+        return False, False, False
+    return input.requires_grad, weight.requires_grad, bias is not None and bias.requires_grad
 
 
 def is_symbolic(size: int) -> bool:
