@@ -10,7 +10,7 @@ from convmat.kernel import computing
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, is_plain
 from convmat.tensors.strides import Layout, layout_of
-from convmat.tensors.watching import is_symbolic, takes_operators, tracked_operands
+from convmat.tensors.watching import answered_while_tracing, is_symbolic, takes_operators, tracked_operands
 
 Sizes = tuple[int, int, int, int, int, int, int]  # of an axis, in the order of its arguments
 
@@ -34,12 +34,12 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
     return _is_for_kernel(geometry.transposed, axes, channels, len(input), input.dtype, tracked, layout_of(input))
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@answered_while_tracing
 def _takes(dtype: torch.dtype) -> bool:
     return computing.takes(dtype) and computing.is_worthwhile()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@answered_while_tracing
 def _is_for_kernel(
     transposed: bool,
     axes: tuple[Sizes, ...],

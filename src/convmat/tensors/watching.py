@@ -8,10 +8,15 @@ such a size fixes its answer for all inputs to come.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FUNCTIONS = tuple(
     (getattr(F, f"conv{ndim}d"), getattr(F, f"conv_transpose{ndim}d")) for ndim in (1, 2, 3)
@@ -23,18 +28,27 @@ def is_compiling() -> bool:
     return torch.compiler.is_compiling()
 
 
+def answered_while_tracing(function: Function) -> Function:
+    """Let ``torch.compile`` call a function as it is while it traces, and take its result for a constant.
+
+    This is :func:`torch.compiler.assume_constant_result`, which would import the compiler, and take a second for it.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
 def takes_operators() -> bool:
     """Whether ``torch.compile`` is tracing, and nobody besides who wants to see PyTorch's own operations."""
     return is_compiling() and not _is_exporting() and not is_transformed()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@answered_while_tracing
 def _is_exporting() -> bool:
     """Whether ``torch.export`` is tracing; asked at once, for ``torch.compile`` of PyTorch 2.8 always reads a yes."""
     return torch.compiler.is_exporting()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@answered_while_tracing
 def is_transformed() -> bool:
     """Whether a transform of ``torch.func`` or forward-mode AD is at work; in what is compiled, at this place of it."""
     return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
