@@ -9,13 +9,20 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.kernel import computing
 from convmat.methods import native
 from convmat.methods.common import Computation
+from convmat.methods.tiles import is_for_kernel
 from convmat.planning.choosing import choose
 from convmat.planning.gradients import Wanted, gradients
-from convmat.tensors.calls import call_of
+from convmat.tensors.calls import Call, call_of
 from convmat.tensors.strides import memory_format_of, with_usual_strides
 from convmat.tensors.watching import is_differentiated_again, is_watched
+
+
+def takes(geometry: Geometry, call: Call) -> bool:
+    """Whether this computes a call: autograd tracks it, and the kernel can compute."""
+    return call.needs_gradient and is_for_kernel(geometry, call) and computing.is_ready(call.dtype)
 
 
 def convolve(geometry: Geometry, method: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

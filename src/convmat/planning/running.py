@@ -78,7 +78,7 @@ def _decide(
     if compiling.emits_operator(unpadded, input, weight, bias, method):
         keep = not any(tracked_operands(input, weight, bias))
         computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
-    elif call.needs_gradient and chosen.name == "tiles":
+    elif chosen.name == "tiles" and autograd.takes(unpadded, call):
         computation = partial(autograd.convolve, unpadded, method)
     else:
         computation = chosen.prepare(unpadded, call)
