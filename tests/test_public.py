@@ -84,6 +84,11 @@ def test_import_loads_nothing_that_pytorch_does_not():
     assert loaded_by("import convmat") & heavy <= loaded_by("import torch") & heavy
 
 
+def test_import_leaves_pytorchs_compiler_for_later():
+    program = "import sys, torch; before = set(sys.modules); import convmat; print(*set(sys.modules) - before)"
+    assert "torch._dynamo" not in subprocess.check_output([sys.executable, "-c", program], text=True).split()
+
+
 def test_convolving_loads_nothing_for_pictures_or_terminals():
     program = "import torch, convmat; convmat.conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3))"
     assert not {"matplotlib", "typer", "rich"} & loaded_by(program)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -101,6 +102,34 @@ def gradients(
     """The gradients with respect to input, weight and bias, those that are wanted, by PyTorch's own backward pass."""
     compute = _transposed_gradients if geometry.transposed else _direct_gradients
     return compute(grad, input, weight, geometry, wanted)
+
+
+def weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, *, halved: bool = False) -> Tensor:
+    """The gradient of ``<y, C(w) x>`` with respect to ``w``.
+
+    Args:
+        x: what the direct convolution reads.
+        y: what it writes.
+        geometry: direct.
+        halved: whether to take the outputs for a batch of two halves. PyTorch computes batches of small images and
+            volumes faster than single ones, which it leaves to im2col. Default: ``False``
+    """
+    if halved:
+        x, y, geometry = _halves(x, y, geometry)
+    weight = y.new_empty(()).expand(geometry.weight_shape)  # of which only the shape is read
+    _, gradient, _ = gradients(y, x, weight, geometry, (False, True, False))
+    assert gradient is not None
+    return gradient
+
+
+def _halves(x: Tensor, y: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Geometry]:
+    """Two halves of the outputs along the first axis, and what they read, as a batch."""
+    pieces, rest = geometry.axes[0].pieces(2), geometry.axes[1:]
+    alike = [(0, 0)] * len(rest)
+    read = pad_or_crop(x, [pieces.padding, *alike]).unfold(2, pieces.axis.inputs, pieces.step)
+    written = pad_or_crop(y, [(0, pieces.further), *alike]).unflatten(2, (2, pieces.axis.outputs))
+    x, y = (half.movedim(2, 1).flatten(0, 1) for half in (read.movedim(-1, 3), written))
+    return x, y, replace(geometry, axes=(pieces.axis, *rest))
 
 
 def _direct_gradients(

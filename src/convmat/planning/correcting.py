@@ -40,6 +40,11 @@ class Terms(NamedTuple):
     arithmetic: float
     moving: float
 
+    @property
+    def total(self) -> float:
+        """The sum, not corrected."""
+        return sum(self)
+
     def seconds(self, factors: Terms) -> float:
         """The corrected sum."""
         return sum(term * factor for term, factor in zip(self, factors, strict=True))

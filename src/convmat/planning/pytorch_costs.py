@@ -43,6 +43,11 @@ _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
 # seconds for a product.
 _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
+# Of gradients with respect to the input: seconds for a product of such depthwise layers; the time without oneDNN, in
+# units of that of the layer; that of direct layers with a stride, in units of a transposed layer's. With respect to the
+# weight: the time with oneDNN, in units of that of the layer; seconds per byte to cut tensors into halves.
+_NUMBER_BACK, _ALONE_BACK, _STRIDED_BACK = 0.14e-9, 1.25, 1.25
+_WEIGHT_BACK, _HALVES = 1.15, 0.2e-9
 
 
 def terms(geometry: Geometry, call: Call, threads: int) -> Terms:
@@ -83,13 +88,16 @@ def _transposed(geometry: Geometry, call: Call, threads: int) -> Terms:
     if channels_last:
         size = outputs * dtype.itemsize
         pages = size * _PAGES if size >= _LARGE else 0.0
-        weight = prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
-        return Terms(_ONEDNN_CALL, arithmetic, pages + weight)
-    sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
-    moved = sum(
-        size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
-    )
-    return Terms(_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL, arithmetic, moved)
+        return Terms(_ONEDNN_CALL, arithmetic, pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST)
+    call_seconds = _ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL
+    return Terms(call_seconds, arithmetic, _moved(geometry, call))
+
+
+def _moved(geometry: Geometry, call: Call) -> float:
+    """Seconds to reorder input, output and weight."""
+    counts = call.batch * prod(geometry.in_shape), call.batch * prod(geometry.out_shape), prod(geometry.weight_shape)
+    sizes = [count * call.dtype.itemsize for count in counts]
+    return sum(size * (_REORDER if size < _FRESH else _REORDER_FRESH) for size in sizes)
 
 
 # -- direct ------------------------------------------------------------------------------------------------------------
@@ -133,6 +141,53 @@ def _direct_alone(geometry: Geometry, call: Call, threads: int) -> Terms:
     arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
     columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
     return Terms(_PYTORCH_CALL, arithmetic, columns * call.dtype.itemsize * _COLUMN)
+
+
+# -- gradients ---------------------------------------------------------------------------------------------------------
+
+
+def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
+    """Seconds for the gradient with respect to the input, by PyTorch's backward pass of a layer."""
+    transposed = geometry.transpose()
+    if is_depthwise(geometry):
+        if geometry.transposed or max(geometry.kernel_size) <= _WIDEST_DEPTHWISE:
+            return terms(transposed, call, threads).total
+        return _ONEDNN_CALL_DIRECT + _products(geometry, call.batch, 1, 1) * _NUMBER_BACK
+    if call.layout is Layout.CHANNELS_LAST:
+        return terms(transposed, call, threads).total
+    if not _calls_onednn(geometry, call):
+        return _ALONE_BACK * _direct_alone(_direct(geometry), call, threads).total
+    if not geometry.transposed:
+        products = _products(transposed, call.batch, *(_BLOCK if geometry.ndim > 1 else 1,) * 2)
+        strided = _STRIDED_BACK if max(geometry.stride) > 1 else 1.0
+        in_order = _arithmetic(products, call.dtype, threads, _USED) + _moved(geometry, call)
+        return _ONEDNN_CALL + strided * in_order
+    products = _products(transposed, call.batch, 1, _BLOCK)
+    return _ONEDNN_CALL + _arithmetic(products, call.dtype, threads, _USED_DIRECT) + _moved(geometry, call)
+
+
+def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: bool = False) -> float:
+    """Seconds for the gradient with respect to the weight, by PyTorch's backward pass of a layer.
+
+    Args:
+        geometry: direct or transposed, as PyTorch is called.
+        call: of its input.
+        threads: how many compute.
+        halved: whether it is given two halves of the outputs as a batch. Default: ``False``
+    """
+    direct = _direct(geometry)
+    if is_depthwise(geometry):
+        return terms(direct, call, threads).total
+    if halved:
+        sizes = call.batch * (prod(direct.in_shape) + prod(direct.out_shape))
+        return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK + sizes * call.dtype.itemsize * _HALVES
+    if not _calls_onednn(geometry, call):
+        return _direct_alone(direct, call, threads).total
+    return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK
+
+
+def _direct(geometry: Geometry) -> Geometry:
+    return geometry.transpose() if geometry.transposed else geometry
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
