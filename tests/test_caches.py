@@ -123,7 +123,7 @@ def test_many_ways_to_lie_in_memory_fill_nothing():
 
     if not computing.is_ready(torch.float32):
         pytest.skip("needs Numba")
-    schedule = computing.schedule_of(geometry, 1, torch.float32, 1, contiguous=False)
+    schedule = computing.schedule_of(geometry, 1, torch.float32, 1, contiguous=False, keep=False)
     compute = computing.prepare(geometry, 1, torch.float32, contiguous=False, keep=False)
     expected = None
     with torch.no_grad():

@@ -61,15 +61,17 @@ def products_per_cycle(dtype: torch.dtype) -> int:
     return compiled.processor(dtype, 1).lanes * UNITS
 
 
-def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, *, contiguous: bool) -> Schedule:
+def schedule_of(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, *, contiguous: bool, keep: bool
+) -> Schedule:
     """What the kernel does for a geometry and a batch, found among the notes on the geometry or made now."""
 
     def make() -> Schedule:
         from convmat.kernel.schedule import Schedule  # with the tilings, it would make every import slower
 
-        return Schedule(geometry, batch, compiled.processor(dtype, threads), contiguous)
+        return Schedule(geometry, batch, compiled.processor(dtype, threads), contiguous, keep)
 
-    found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads, contiguous), make)
+    found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads, contiguous, keep), make)
     return found
 
 
@@ -85,7 +87,7 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: b
     """
     kernel, threads = compiled.kernel(dtype), thread_count()
     assert kernel is not None
-    schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous)
+    schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
     return partial(_convolve, schedule, kernel, threads, keep)
 
 

@@ -27,6 +27,7 @@ from convmat.tensors.strides import memory_format_of
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
 _MOST_TASKS = 16  # of a schedule, one for each combination of strides
+_PACK, _TRANSFORM = 2.8, 10.0  # cycles to pack a number of a weight, and to do so in Winograd's form
 _STREAMED = 4 << 20  # bytes: an output this large does not stay in any cache, so it is written by non-temporal stores
 
 
@@ -38,11 +39,14 @@ class Schedule:
         batch: number of inputs.
         processor: what it runs on.
         contiguous: whether inputs are; only then can it have Winograd's form. Default: ``True``
+        keep: whether packed weights are kept; if not, packing them is part of each call. Default: ``True``
     """
 
-    def __init__(self, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True) -> None:
+    def __init__(
+        self, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True, keep: bool = True
+    ) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
-        self._contiguous = contiguous
+        self._contiguous, self._keep = contiguous, keep
         self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
     @cached_property
@@ -51,7 +55,16 @@ class Schedule:
         sizes = (self.geometry, self.batch, self.processor, self._contiguous)
         tilings = row_tilings(self.geometry, self.processor, transforms)
         cut = ((rows, box_tiling(rows, *sizes)) for rows in tilings)
-        return min(cut, key=lambda tiling: tiling[1].cycles)
+        return min(cut, key=lambda tiling: tiling[1].cycles + self._packing_cycles(tiling[0]))
+
+    @property
+    def cycles(self) -> float:
+        """About how many cycles a call takes of each thread."""
+        return self.cells.cycles + self._packing_cycles(self.rows)
+
+    def _packing_cycles(self, rows: RowTiling) -> float:
+        weights = prod(self.geometry.weight_shape)
+        return 0.0 if self._keep else weights * (_TRANSFORM if rows.transformed else _PACK / self.processor.threads)
 
     @property
     def rows(self) -> RowTiling:

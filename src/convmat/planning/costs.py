@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _KERNEL_CALL = 18e-6  # seconds for a call of our kernel, found by its arguments
 _TRACKED_CALL = 0.12e-3  # more of a call that autograd tracks, and of its gradients
 _SURE = 1.05  # estimates of all three differ by this at least before ours is taken
-# Seconds per byte: digesting and packing weights; reading what a matrix product needs.
-_DIGEST, _PACK = 0.035e-9, 0.2e-9
+# Seconds per byte: digesting weights; reading what a matrix product needs.
+_DIGEST = 0.035e-9
 _DIGEST_FAR, _NEAR = 0.09e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
 _READ = 0.05e-9
 # The same for inputs and outputs of layers with one tap, each of which is read or written once: in a model, they come
@@ -95,19 +95,20 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:
     contiguous = will_be_contiguous(call)
     if contiguous:
         geometry = merge_axes(geometry)
-    schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads, contiguous=contiguous)
-    cycles = schedule.cells.cycles
+    options = {"contiguous": contiguous, "keep": call.keeps_weight}
+    schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads, **options)
+    cycles = schedule.cycles
     if call.layout is Layout.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
-    weight = _weight_seconds(prod(geometry.weight_shape) * size, call.keeps_weight) / threads
+    weight = _digest_seconds(prod(geometry.weight_shape) * size) / threads if call.keeps_weight else 0.0
     if prod(geometry.kernel_size) == 1:
         weight += call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) * size * _ONE_TAP
     return Terms(_KERNEL_CALL, 1.05 * cycles / pytorch_costs.CLOCK, weight + pytorch_costs.copying(geometry, call))
 
 
-def _weight_seconds(count: int, is_kept: bool) -> float:
-    """For the bytes of a weight, by one thread: digesting it to find its packed copy, or packing it."""
-    return count * _DIGEST + max(count - _NEAR, 0) * (_DIGEST_FAR - _DIGEST) if is_kept else count * _PACK
+def _digest_seconds(count: int) -> float:
+    """To find the packed copy of a weight of so many bytes, by one thread."""
+    return count * _DIGEST + max(count - _NEAR, 0) * (_DIGEST_FAR - _DIGEST)
 
 
 def _transposing_cycles(geometry: Geometry, schedule: Schedule) -> float:

@@ -109,4 +109,4 @@ def transform_weight(weight: Tensor, axes: int, transposed: bool) -> Tensor:
         missing = -weight.shape[-1] % TAPS
         runs = torch.nn.functional.pad(weight, (0, missing)).unflatten(-1, (-1, TAPS))
         return (runs @ factors.mT).flatten(-2)
-    return (factors @ weight @ factors.mT).flatten(-2)
+    return weight.flatten(-2) @ torch.kron(factors, factors).mT
