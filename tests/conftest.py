@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, settings
 from convmat.kernel import compiled
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; more would wait for one another
 os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("ci", max_examples=150, **_common)
+settings.register_profile("ci", max_examples=100, **_common)
 settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import dask
@@ -158,10 +159,15 @@ def test_no_seams(tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        yield cluster
+    from distributed.utils import get_mp_context
+
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        # Forked from one process that has imported all of it; else each worker would, for most of the time.
+        get_mp_context().set_forkserver_preload(["distributed", "convmat.operators.volumes"])
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster:
+            yield cluster
 
 
 def bits(found):
@@ -355,6 +361,7 @@ def test_a_killed_program_loses_one_iteration_at_most(tmp_path):
                 whole = None
             if whole is not None and whole >= 3:
                 break
+            time.sleep(0.01)
     finally:
         program.kill()
         program.wait()
