@@ -94,7 +94,11 @@ def test_a_plain_layer_is_one_node():
     operators, run = exported_whole(model, *inputs)
     transposed = sum(layer.transposed for layer in layers)
     assert operators == {"ConvTranspose": transposed, "Conv": len(layers) - transposed}
-    for name, output, expected in zip(PLAIN, run(*inputs), model(*inputs), strict=True):
+    assert_all_run_alike(run, model, inputs, PLAIN)
+
+
+def assert_all_run_alike(run, model, inputs, names):
+    for name, output, expected in zip(names, run(*inputs), model(*inputs), strict=True):
         assert_close(output, expected.detach(), rtol=1e-5, atol=1e-5, msg=lambda said, name=name: f"{name}: {said}")
 
 
@@ -114,14 +118,16 @@ def test_a_causal_crop():
     assert_runs_alike(run, module_of(CAUSAL), torch.randn(1, 2, 4))
 
 
-@pytest.mark.parametrize("name", ["strided", "same", *BEYOND])
-def test_any_batch_and_size(name):
-    layer, module = CASES[name], module_of(CASES[name])
-    input = F.pad(layer.tensors(2, dtype=torch.float32)[0], [1, 1] * layer.ndim)
-    dynamic = dict.fromkeys((0, *range(2, 2 + layer.ndim)), torch.export.Dim.DYNAMIC)
-    _, run = exported(module, input, dynamic_shapes=(dynamic,))
+def test_any_batch_and_size():
+    names = ["strided", "same", *BEYOND]
+    layers = [CASES[name] for name in names]
+    model = SideBySide(map(module_of, layers)).eval()
+    inputs = [F.pad(layer.tensors(2, dtype=torch.float32)[0], [1, 1] * layer.ndim) for layer in layers]
+    dynamic = [dict.fromkeys((0, *range(2, 2 + layer.ndim)), torch.export.Dim.DYNAMIC) for layer in layers]
+    _, run = exported_whole(model, *inputs, dynamic_shapes=(tuple(dynamic),))
     for more in ([0, 0], [0, 1], [1, 2]):
-        assert_runs_alike(run, module, F.pad(torch.cat([input, input[:1]]), more * layer.ndim))
+        larger = [F.pad(torch.cat([input, input[:1]]), more * (input.ndim - 2)) for input in inputs]
+        assert_all_run_alike(run, model, larger, names)
 
 
 @pytest.mark.parametrize("padding", [1, ((1, 0), (0, 2))])
