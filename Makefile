@@ -10,7 +10,9 @@ BENCH ?= --json bench.json --plot bench.png
 VERSIONS ?=
 
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e
+# What pip would do file by file, on all cores; some packages bring files that are no Python, and none of these matters.
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 .venv || true
 # What is installed: convmat alone, and with the extras NAME.
 CONVMAT := .venv/.installed
 WITH := .venv/.installed-
@@ -28,10 +30,12 @@ $(BIN)/python:
 
 $(CONVMAT): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) .
+	@$(COMPILE)
 	@touch $@
 
 $(WITH)%: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) '.[$*]'
+	@$(COMPILE)
 	@touch $@
 
 demo: $(CONVMAT)  ## See what convmat does, in numbers, on a photograph and as a report

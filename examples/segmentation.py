@@ -50,7 +50,7 @@ def main() -> None:
     print(f"\nRestored. {right:.1%} of the voxels are told right by now.")
 
 
-def train(unet: torch.nn.Module, scan: torch.Tensor, truth: torch.Tensor, steps: int = 31) -> list[float]:
+def train(unet: torch.nn.Module, scan: torch.Tensor, truth: torch.Tensor, steps: int = 21) -> list[float]:
     """Train, and return the losses."""
     criterion, optimizer = DiceLoss(sigmoid=True), torch.optim.Adam(unet.parameters(), lr=2e-2)
     losses = []

@@ -86,7 +86,7 @@ def luminance(path: str) -> torch.Tensor:
     return (pixels @ torch.tensor([0.299, 0.587, 0.114]))[None, None]
 
 
-def milliseconds(layer: nn.Module, features: torch.Tensor, calls: int = 9) -> float:
+def milliseconds(layer: nn.Module, features: torch.Tensor, calls: int = 5) -> float:
     """The median time of a call, after one to warm up."""
     times = []
     for _ in range(calls + 1):

@@ -11,17 +11,18 @@ from hypothesis import HealthCheck, settings
 from convmat.kernel import compiled
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; more would wait for one another
 os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("ci", max_examples=150, **_common)
+settings.register_profile("ci", max_examples=100, **_common)
 settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 LOAD = "import torch; from convmat.kernel import compiled; compiled.kernel(torch.{})"
 # They take longest, and are begun first: else one process would work on the last of them, and the other wait.
-LONGEST = ("test_first_use", "test_without_kernel", "test_examples", "test_cli", "test_torch_ops", "test_docs")
+LONGEST = ("test_without_kernel", "test_examples", "test_docs", "test_cli", "test_torch_ops")
 
 
 def pytest_configure(config) -> None:

@@ -1,7 +1,6 @@
 """Every code block of the README is run, in both languages."""
 
 import doctest
-import os
 import re
 import shlex
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+
+from convmat.cli import main
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,7 +58,7 @@ RUN += [(command, shown, CHINESE) for command, shown in commands(CHINESE) if sho
 
 
 @pytest.mark.parametrize(("command", "shown", "readme"), RUN, ids=[f"{command}-{readme}" for command, _, readme in RUN])
-def test_console_blocks(command, shown, readme, tmp_path):
+def test_console_blocks(command, shown, readme, tmp_path, monkeypatch, capsys):
     program, *arguments = shlex.split(command)
     if program == "make":  # what it does is this very test run, or tested by itself
         assert subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True).returncode == 0
@@ -65,15 +66,12 @@ def test_console_blocks(command, shown, readme, tmp_path):
     assert program == "convmat"
     photograph = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     (tmp_path / "photo.jpg").write_bytes(photograph.read_bytes())  # of whoever reads it
-    environment = {**os.environ, "LC_ALL": LOCALES[readme], "PYTHONUTF8": "1"}
-    run = subprocess.run(
-        [sys.executable, "-m", "convmat", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        env=environment,
-    )
-    assert (run.returncode, run.stderr) == (0, "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_ALL", LOCALES[readme])
+    monkeypatch.setattr(sys, "argv", ["convmat", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    assert (end.value.code or 0, err) == (0, "")
     if shown:
-        lines = [line.rstrip() for line in run.stdout.strip().splitlines()]
-        assert lines == shown.strip().splitlines()
+        assert [line.rstrip() for line in out.strip().splitlines()] == shown.strip().splitlines()

@@ -150,7 +150,7 @@ def _install_convmat(made: Environment, wheel: Wheel) -> None:
 def _run_tests(made: Environment, jobs: str, pytest_args: Sequence[str]) -> tuple[int, int, int]:
     """How many tests passed, failed and were skipped: those of ``tests``, and the examples in the installed modules."""
     results = made.folder / "results.xml"
-    command = ["-m", "pytest", "-n", jobs, "-q", "-rs", f"--junitxml={results}", *pytest_args]
+    command = ["-m", "pytest", "-n", jobs, "--dist", "worksteal", "-q", "-rs", f"--junitxml={results}", *pytest_args]
     try:
         made.python("pytest", *command, "tests", "--pyargs", "convmat", cwd=ROOT)
     except CommandError:

@@ -20,9 +20,7 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix, to_scip
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
-from convmat.models.norms import layer_norms
 from convmat.models.reports import InputFigures, LayerReport, ModelReport
-from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
 
@@ -31,6 +29,8 @@ if _TYPE_CHECKING:
     from convmat.checking.comparing import Comparison, compare_methods
     from convmat.checking.tuning import Tuning, tune
     from convmat.explorer import explore
+    from convmat.models.norms import layer_norms
+    from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
 
 __version__ = "0.1.0"
 
@@ -78,13 +78,17 @@ __all__ = [
 ]
 
 
-# Loaded when first used, as most programs do without: pictures, the page, comparisons.
+# Loaded when first used, as most programs do without: operators, pictures, the page, comparisons.
 _LATER = {
     "explore": "convmat.explorer",
     "Comparison": "convmat.checking.comparing",
     "compare_methods": "convmat.checking.comparing",
     "Tuning": "convmat.checking.tuning",
     "tune": "convmat.checking.tuning",
+    "layer_norms": "convmat.models.norms",
+    **dict.fromkeys(
+        ("ConvOperator", "blur_operator", "crop_to_data", "dot_test", "richardson_lucy"), "convmat.operators"
+    ),
 }
 
 

@@ -47,13 +47,24 @@ def module_of(layer):
 
 
 def exported(module, input, **options):
-    """The operators of the ONNX model, and a function that runs it."""
-    model = torch.onnx.export(module, (input,), dynamo=True, verbose=False, **options).model_proto
+    """The operators of the ONNX model of one input and one output, and a function that runs it."""
+    operators, run = exported_whole(module, input, **options)
+    return operators, lambda example: run(example)[0]
+
+
+def exported_whole(module, *inputs, **options):
+    """The operators of the ONNX model, and a function of the inputs to all outputs."""
+    model = torch.onnx.export(module, inputs, dynamo=True, verbose=False, **options).model_proto
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    names = [input.name for input in session.get_inputs()]
     operators = Counter(node.op_type for node in model.graph.node)
     assert all(node.domain == "" for node in model.graph.node)
-    return operators, lambda example: torch.from_numpy(session.run(None, {name: example.numpy()})[0])
+
+    def run(*examples):
+        fed = {name: example.numpy() for name, example in zip(names, examples, strict=True)}
+        return [torch.from_numpy(output) for output in session.run(None, fed)]
+
+    return operators, run
 
 
 def assert_runs_alike(run, module, example):
@@ -64,13 +75,31 @@ def test_every_case_is_one_or_the_other():
     assert {*PLAIN, *BEYOND} == CASES.keys()
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_plain_layer_is_one_node(name):
-    layer, module = CASES[name], module_of(CASES[name])
-    input = layer.tensors(2, dtype=torch.float32)[0]
-    operators, run = exported(module, input)
-    assert operators == {"ConvTranspose" if layer.transposed else "Conv": 1}
-    assert_runs_alike(run, module, input)
+class SideBySide(torch.nn.Module):
+    """Layers that have nothing to do with one another."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(layers)
+
+    def forward(self, *inputs):
+        return tuple(layer(input) for layer, input in zip(self.layers, inputs, strict=True))
+
+
+def test_a_plain_layer_is_one_node():
+    """All of them in one model, since exporting takes as long for one."""
+    layers = [CASES[name] for name in PLAIN]
+    model = SideBySide(map(module_of, layers)).eval()
+    inputs = [layer.tensors(2, dtype=torch.float32)[0] for layer in layers]
+    operators, run = exported_whole(model, *inputs)
+    transposed = sum(layer.transposed for layer in layers)
+    assert operators == {"ConvTranspose": transposed, "Conv": len(layers) - transposed}
+    assert_all_run_alike(run, model, inputs, PLAIN)
+
+
+def assert_all_run_alike(run, model, inputs, names):
+    for name, output, expected in zip(names, run(*inputs), model(*inputs), strict=True):
+        assert_close(output, expected.detach(), rtol=1e-5, atol=1e-5, msg=lambda said, name=name: f"{name}: {said}")
 
 
 @pytest.mark.parametrize(("name", "allowed"), BEYOND.items(), ids=BEYOND.keys())
@@ -89,14 +118,16 @@ def test_a_causal_crop():
     assert_runs_alike(run, module_of(CAUSAL), torch.randn(1, 2, 4))
 
 
-@pytest.mark.parametrize("name", ["strided", "same", *BEYOND])
-def test_any_batch_and_size(name):
-    layer, module = CASES[name], module_of(CASES[name])
-    input = F.pad(layer.tensors(2, dtype=torch.float32)[0], [1, 1] * layer.ndim)
-    dynamic = dict.fromkeys((0, *range(2, 2 + layer.ndim)), torch.export.Dim.DYNAMIC)
-    _, run = exported(module, input, dynamic_shapes=(dynamic,))
+def test_any_batch_and_size():
+    names = ["strided", "same", *BEYOND]
+    layers = [CASES[name] for name in names]
+    model = SideBySide(map(module_of, layers)).eval()
+    inputs = [F.pad(layer.tensors(2, dtype=torch.float32)[0], [1, 1] * layer.ndim) for layer in layers]
+    dynamic = [dict.fromkeys((0, *range(2, 2 + layer.ndim)), torch.export.Dim.DYNAMIC) for layer in layers]
+    _, run = exported_whole(model, *inputs, dynamic_shapes=(tuple(dynamic),))
     for more in ([0, 0], [0, 1], [1, 2]):
-        assert_runs_alike(run, module, F.pad(torch.cat([input, input[:1]]), more * layer.ndim))
+        larger = [F.pad(torch.cat([input, input[:1]]), more * (input.ndim - 2)) for input in inputs]
+        assert_all_run_alike(run, model, larger, names)
 
 
 @pytest.mark.parametrize("padding", [1, ((1, 0), (0, 2))])

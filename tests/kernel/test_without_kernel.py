@@ -15,6 +15,7 @@ from convmat.kernel import compiled
 from tests.cases import LAYERS
 from tests.kernel.kernels import DTYPES, STRIDES, Call, assert_right
 from tests.layers import Layer, reference
+from tests.scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +76,7 @@ def test_without_numba():
 
 
 def test_numba_is_imported_when_it_is_needed():
-    run("import sys, convmat; assert not {'numba', 'llvmlite'} & set(sys.modules)")
+    assert not {"numba", "llvmlite"} & loaded()["import convmat"]
 
 
 @pytest.fixture
@@ -132,12 +133,12 @@ def test_auto_does_not_ask_again_for_a_kernel_that_failed():
 
 
 OTHER_PROCESSORS = """
-import sys, numba, torch
+import numba, torch
 from convmat.kernel import compiled
 from tests.kernel import test_without_kernel as tests
 
 for number, (registers, dtype) in enumerate([((16, 16), torch.float32), ((32, 16), torch.float64)]):
-    numba.config.CACHE_DIR = f"{sys.argv[1]}/{number}"
+    numba.config.CACHE_DIR = f"FOLDER/{number}"
     compiled._registers = lambda: registers
     compiled.processor.cache_clear()
     assert compiled.processor(dtype, 1).lanes == registers[0] // dtype.itemsize
@@ -163,10 +164,22 @@ def agree_on_many(dtype):
 
 
 def test_other_processors(tmp_path):
-    """With vectors of 16 and 32 bytes, and none of the instructions that not all processors have."""
-    script = OTHER_PROCESSORS.replace("sys.argv[1]", repr(str(tmp_path)))
-    run(script, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
-    assert len(list(tmp_path.iterdir())) == 2
+    """With vectors of 16 and 32 bytes, and none of the instructions that not all processors have.
+
+    The first process compiles for each type of number, and says so; the second finds all of it.
+    """
+
+    def said_and_kept():
+        script = OTHER_PROCESSORS.replace("FOLDER", str(tmp_path))
+        said = run(script, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+        return said.splitlines(), {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
+
+    said, kept = said_and_kept()
+    assert [line.partition(", ")[0] for line in said] == [
+        f"convmat: compiling its kernel for {name}" for name in ("float32", "float64")
+    ]
+    assert {path.relative_to(tmp_path).parts[0] for path in kept} == {"0", "1"}
+    assert said_and_kept() == ([], kept)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -26,7 +26,7 @@ LAYERS = {
 SCRIPT = Path(__file__).parent / "measure_columns.py"
 LIMITS = [2**15, 2**17, 2**18, 2**20]
 UNLIMITED = 2**40
-COMMON = {"sizes": (40, 48), "kernel": (3, 5), "padding": (1, 2), "stride": 1, "groups": 1}
+COMMON = {"sizes": (28, 32), "kernel": (3, 5), "padding": (1, 2), "stride": 1, "groups": 1}
 ALIGNMENT = 2048  # bytes to round up a few small tensors
 
 

@@ -1,4 +1,7 @@
-"""Models that others wrote, with random weights: before and after acceleration, and after restoring."""
+"""Models that others wrote, with random weights: before and after acceleration, and after restoring.
+
+Their libraries take seconds to import, and are imported by the process that builds such a model.
+"""
 
 import os
 from collections.abc import Callable
@@ -8,16 +11,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported
 
 import pytest
 import torch
-from monai.networks.nets import UNet
 from torch import nn
-from transformers import (
-    EncodecConfig,
-    EncodecModel,
-    SamMaskDecoderConfig,
-    SpeechT5HifiGan,
-    SpeechT5HifiGanConfig,
-)
-from transformers.models.sam.modeling_sam import SamMaskDecoder
 
 from convmat.models.accelerating import accelerate, restore
 
@@ -36,6 +30,8 @@ class Case:
 
 
 def hifigan():
+    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+
     config = SpeechT5HifiGanConfig(
         model_in_dim=10,
         upsample_initial_channel=16,
@@ -50,6 +46,8 @@ def hifigan():
 
 
 def encodec():
+    from transformers import EncodecConfig, EncodecModel
+
     config = EncodecConfig(
         num_filters=2, hidden_size=8, codebook_dim=8, codebook_size=8, upsampling_ratios=[4, 2], num_lstm_layers=1
     )
@@ -57,12 +55,17 @@ def encodec():
 
 
 def sam_mask_decoder():
+    from transformers import SamMaskDecoderConfig
+    from transformers.models.sam.modeling_sam import SamMaskDecoder
+
     return SamMaskDecoder(
         SamMaskDecoderConfig(hidden_size=16, mlp_dim=16, num_attention_heads=2, iou_head_hidden_dim=16)
     )
 
 
 def unet(spatial_dims):
+    from monai.networks.nets import UNet
+
     return UNet(
         spatial_dims, in_channels=1, out_channels=2, channels=(4, 8, 8), strides=(2, 2), num_res_units=1, norm="batch"
     )

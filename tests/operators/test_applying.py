@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import convmat
@@ -20,7 +20,6 @@ every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 # -- the same map as PyTorch's -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100)
 @given(layers(), st.sampled_from([DOUBLE, torch.complex128]))
 def test_it_maps_as_pytorch_does_and_its_adjoint_is_the_adjoint(layer, dtype):
     x, weight, _ = layer.tensors(2, dtype=dtype)

@@ -39,7 +39,6 @@ def dense_values(op) -> torch.Tensor:
 # -- every way to find them, on layers of all kinds --------------------------------------------------------------------
 
 
-@settings(max_examples=200)
 @given(layers(), st.sampled_from([DOUBLE, torch.complex128]))
 def test_norm_values_and_bounds_are_those_of_the_matrix(layer, dtype):
     op = operator_of(layer, dtype)
@@ -51,7 +50,7 @@ def test_norm_values_and_bounds_are_those_of_the_matrix(layer, dtype):
     assert upper >= float(expected[0]) * (1 - 1e-12)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(layers(), st.sampled_from([DOUBLE, torch.complex128]))
 def test_products_and_the_torus_alone_agree_with_the_matrix(layer, dtype):
     """As large operators are computed, on small ones."""
@@ -63,7 +62,6 @@ def test_products_and_the_torus_alone_agree_with_the_matrix(layer, dtype):
         assert upper >= expected * (1 - 1e-12)
 
 
-@settings(max_examples=100)
 @given(axis_numbers())
 def test_an_axis_is_circulant_where_shifting_its_matrix_shows_it(numbers):
     axis = Axis(*numbers[:7], numbers.padding_mode)
@@ -74,7 +72,6 @@ def test_an_axis_is_circulant_where_shifting_its_matrix_shows_it(numbers):
     assert (axis.circulant_refusal() is None) == (reads_no_zero and np.allclose(matrix, shifted))
 
 
-@settings(max_examples=100)
 @given(axis_numbers())
 def test_an_axis_is_part_of_its_torus(numbers):
     axis = Axis(*numbers[:7], numbers.padding_mode)

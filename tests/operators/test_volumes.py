@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import dask
@@ -25,10 +26,10 @@ PSF = torch.tensor([1.0, 2, 4, 2, 1])[:, None, None] * torch.tensor([1.0, 3, 1])
 
 @pytest.fixture(autouse=True)
 def blocks(monkeypatch):
-    """Small volumes in many blocks: else a few cells would be one."""
+    """Small volumes in many blocks: else a few cells would be one. Several threads would wait for one another most."""
     monkeypatch.setattr(cutting, "_OVERHEAD", 0)
     monkeypatch.setattr(cutting, "_CHUNK", 1000)
-    with dask.config.set(scheduler="threads", num_workers=2), warnings.catch_warnings():
+    with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*did not converge", category=RuntimeWarning)
         yield
 
@@ -36,6 +37,9 @@ def blocks(monkeypatch):
 def counts(*sizes, dtype=torch.float64, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.poisson(torch.full(sizes, 20.0, dtype=dtype), generator=generator) + 1
+
+
+THREADS = {"scheduler": "threads", "num_workers": 2}
 
 
 def lazy(y, *chunks):
@@ -158,10 +162,15 @@ def test_no_seams(tmp_path):
 @pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        yield cluster
+    from distributed.utils import get_mp_context
+
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        # Forked from one process that has imported all of it; else each worker would, for most of the time.
+        get_mp_context().set_forkserver_preload(["distributed", "convmat.operators.volumes"])
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster:
+            yield cluster
 
 
 def bits(found):
@@ -217,7 +226,8 @@ def test_torch_keeps_its_threads(tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        richardson_lucy(PSF, lazy(counts(8, 8, 8, dtype=torch.float32)), 1, store=tmp_path / "x")
+        with dask.config.set(THREADS):
+            richardson_lucy(PSF, lazy(counts(8, 8, 8, dtype=torch.float32)), 1, store=tmp_path / "x")
         assert torch.get_num_threads() == 2
         seen = []
         thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
@@ -336,8 +346,8 @@ import sys, dask, torch
 from convmat.operators.volumes import cutting
 cutting._OVERHEAD, cutting._CHUNK = 0, 1000
 sys.path.insert(0, {root!r})
-from tests.operators.test_volumes import counts, lazy, run
-with dask.config.set(scheduler="threads", num_workers=2):
+from tests.operators.test_volumes import THREADS, counts, lazy, run
+with dask.config.set(THREADS):
     run(lazy(counts(30, 25, 26, dtype=torch.float32)), {store!r}, iterations=400, memory="800KiB")
 """
 
@@ -355,6 +365,7 @@ def test_a_killed_program_loses_one_iteration_at_most(tmp_path):
                 whole = None
             if whole is not None and whole >= 3:
                 break
+            time.sleep(0.01)
     finally:
         program.kill()
         program.wait()
@@ -386,7 +397,8 @@ def test_a_full_disk_keeps_the_last_whole_iteration(tmp_path, monkeypatch):
         real(source, target)
 
     monkeypatch.setattr(disk.os, "replace", full)
-    with pytest.raises(OSError, match="the disk is full; iteration 3 is kept: free some, then resume") as found:
+    message = "the disk is full; iteration 3 is kept: free some, then resume"
+    with pytest.raises(OSError, match=message) as found, dask.config.set(THREADS):
         run(y, store)
     assert found.value.errno == errno.ENOSPC
     monkeypatch.setattr(disk.os, "replace", real)

@@ -42,10 +42,12 @@ class Done:
 
 @pytest.fixture
 def run(capsys, monkeypatch, tmp_path):
-    """Run the command line in this process, in an empty folder, as wide as a terminal of so many columns."""
+    """Run the command line in this process, in an empty folder, in a terminal of so many columns or in none."""
 
-    def run(*arguments, columns=100) -> Done:
+    def run(*arguments, columns: int | None = 100) -> Done:
         monkeypatch.setenv("COLUMNS", str(columns))
+        if columns is None:
+            monkeypatch.delenv("COLUMNS")
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["convmat", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit:
@@ -53,11 +55,6 @@ def run(capsys, monkeypatch, tmp_path):
         return Done(exit.value.code or 0, *capsys.readouterr())
 
     return run
-
-
-def in_a_process(*arguments, cwd, **environment):
-    command = [sys.executable, "-m", "convmat", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment})
 
 
 def matrix_lines(output: str) -> list[list[str]]:
@@ -263,10 +260,9 @@ def test_a_matrix_of_many_numbers_is_printed_in_blocks_of_whole_numbers(run, tmp
     np.testing.assert_allclose(read, expected, rtol=1e-3)
 
 
-def test_a_pipe_gets_whole_rows(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [sys.executable, "-m", "convmat", "matrix", "--input", "8x8", "--kernel", "3"]
-    lines = subprocess.check_output(command, env=environment, cwd=tmp_path, text=True).splitlines()[3:]
+def test_a_pipe_gets_whole_rows(run):
+    """No terminal, whose width is not known."""
+    lines = run("matrix", "--input", "8x8", "--kernel", "3", columns=None).stdout.splitlines()[3:]
     printed = [["0" if word == "." else word for word in line.split()] for line in lines if line]
     assert printed == convmat.symbolic_matrix(convmat.Geometry.conv((8, 8), (3, 3)))
 
@@ -365,11 +361,12 @@ def test_upsample_says_that_frames_are_left_out(run, tmp_path, ending):
 def test_help_and_version(run, tmp_path):
     for arguments in ([], ["--help"], ["matrix", "--help"], ["upsample", "-h"]):
         assert "Usage: convmat" in run(*arguments).stdout
-    assert in_a_process("--version", cwd=tmp_path).stdout == f"convmat {convmat.__version__}\n"
+    assert run("--version").stdout == f"convmat {convmat.__version__}\n"
 
 
 def test_an_error_in_a_process_of_its_own(tmp_path):
-    done = in_a_process("matrix", "--input", "4", "--kernel", "0", cwd=tmp_path)
+    command = [sys.executable, "-m", "convmat", "matrix", "--input", "4", "--kernel", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "convmat: kernel_size=0 must be at least 1\n")
 
 
@@ -444,18 +441,36 @@ class Page(HTMLParser):
             self.pictures.append(dict(attrs)["src"])
 
 
+@pytest.fixture
+def part_of_the_photograph(tmp_path):
+    """The demo takes it instead of the whole, which takes seconds by every method."""
+    with Image.open(photograph_path()) as whole:
+        whole.crop((0, 0, 320, 230)).save(tmp_path / "part.png")
+    return tmp_path / "part.png"
+
+
+DEMO = """
+import pathlib
+from convmat.cli import main
+from convmat.demo import photograph
+photograph.photograph_path = lambda: pathlib.Path("part.png")
+main()
+"""
+
+
+@pytest.mark.usefixtures("part_of_the_photograph")
 def test_demo(tmp_path):
-    done = in_a_process("demo", "--out", "report", cwd=tmp_path, DISPLAY="", MPLBACKEND="", COLUMNS="80")
+    command = [sys.executable, "-c", DEMO, "demo", "--out", "report"]
+    environment = {**os.environ, "DISPLAY": "", "MPLBACKEND": "", "COLUMNS": "80"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     check_demo(done.stdout, tmp_path / "report", "en")
     assert "DIFFERENT" not in done.stdout
     assert done.stdout.count("equal to") == 5
 
 
-def test_demo_in_chinese(run, tmp_path, monkeypatch):
-    with Image.open(photograph_path()) as whole:
-        whole.crop((0, 0, 320, 230)).save(tmp_path / "part.png")  # all of it takes seconds
-    monkeypatch.setattr(demo_photograph, "photograph_path", lambda: tmp_path / "part.png")
+def test_demo_in_chinese(run, tmp_path, monkeypatch, part_of_the_photograph):
+    monkeypatch.setattr(demo_photograph, "photograph_path", lambda: part_of_the_photograph)
     done = run("demo", "--out", "report", "--lang", "zh", columns=80)
     assert (done.returncode, done.stderr) == (0, "")
     check_demo(done.stdout, tmp_path / "report", "zh")

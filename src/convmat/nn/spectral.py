@@ -59,6 +59,9 @@ def spectral_norm(layer: Layer, *, in_shape: Sequence[int], steps: int = 1) -> L
     return layer
 
 
+spectral_norm.__module__ = "convmat.nn"  # where users find it
+
+
 class SpectralNorm(nn.Module):
     """The parametrization that :func:`spectral_norm` registers.
 
