@@ -48,7 +48,9 @@ def inserted(layer: Layer, x: torch.Tensor) -> np.ndarray:
     pads = []
     for (lo, hi, more, *_), kernel, dilation in zip(layer.numbers(), layer.kernel, dilations, strict=True):
         pads = [dilation * (kernel - 1) - lo, dilation * (kernel - 1) - hi + more, *pads]
-    return torch.nn.functional.pad(pulled, pads).numpy()
+    # PyTorch crops no more than there is, so zeros are added before.
+    wider = torch.nn.functional.pad(pulled, [max(pad, 0) for pad in pads])
+    return torch.nn.functional.pad(wider, [min(pad, 0) for pad in pads]).numpy()
 
 
 @few

@@ -52,10 +52,15 @@ class Schedule:
     @cached_property
     def _tiling(self) -> tuple[RowTiling, BoxTiling]:
         transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
-        sizes = (self.geometry, self.batch, self.processor, self._contiguous)
-        tilings = row_tilings(self.geometry, self.processor, transforms)
-        cut = ((rows, box_tiling(rows, *sizes)) for rows in tilings)
-        return min(cut, key=lambda tiling: tiling[1].cycles + self._packing_cycles(tiling[0]))
+        ways = list(row_tilings(self.geometry, self.processor, transforms))
+        # By what one image takes: an image is computed to the same bits alone and among others.
+        rows = (
+            min(ways, key=lambda rows: self._cut(rows, 1).cycles + self._packing_cycles(rows)) if ways[1:] else ways[0]
+        )
+        return rows, self._cut(rows, self.batch)
+
+    def _cut(self, rows: RowTiling, batch: int) -> BoxTiling:
+        return box_tiling(rows, self.geometry, batch, self.processor, self._contiguous)
 
     @property
     def cycles(self) -> float:

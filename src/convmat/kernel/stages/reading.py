@@ -10,7 +10,7 @@ from numba import carray
 from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, prefetching, taking
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
-from convmat.kernel.stages.transformed import build_channels_ahead, build_transformed_reading
+from convmat.kernel.stages.transformed import build_transformed_reading
 from convmat.kernel.task import (
     BATCH_INNER,
     CHANNELS,
@@ -30,6 +30,7 @@ from convmat.kernel.task import (
 from convmat.kernel.tiling.processor import MOST_TAKEN
 
 _I8 = np.int64
+_AHEAD = 4096  # bytes that are read until what is prefetched is wanted
 _TAKEN = range(2, MOST_TAKEN + 1)  # steps along the width for which whole vectors are read
 
 
@@ -159,7 +160,6 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
 
 def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
-    channels_ahead = build_channels_ahead(pieces)
     size, copy_row, gather_row = pieces.vectors.size, _build_copied_row(pieces), _build_gathered_row(pieces)
     take_row = _build_taken_row(pieces)
 
@@ -188,7 +188,8 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
         apart, across, step = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size, t[STEP_IN + 2]
-        ahead = apart * channels_ahead(rows * whole * size)
+        # The processor foresees the rows of a channel, not where the next channel lies.
+        ahead = apart * max(1, _AHEAD // (rows * whole * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
         for phase in range(t[PLANES] // copies):
             phase_d, phase_h, phase_w = phases[3 * phase], phases[3 * phase + 1], phases[3 * phase + 2]

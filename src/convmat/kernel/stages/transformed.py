@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, pointer, prefetching
+from convmat.kernel.microkernel.memory import clear_bytes, pointer
 from convmat.kernel.microkernel.winograd import (
     BOTH,
     KINDS,
@@ -48,7 +48,6 @@ from convmat.kernel.task import (
 from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
 
 _I8 = np.int64
-_AHEAD = 4096  # bytes that are read until what is prefetched is wanted
 
 
 def _cells_at_once(lanes: int) -> Any:
@@ -56,18 +55,19 @@ def _cells_at_once(lanes: int) -> Any:
     return np.array([cells_at_once(lanes, max(dilation, 1)) for dilation in range(DILATIONS[-1] + 1)])
 
 
-def build_channels_ahead(pieces: Pieces) -> Any:
-    """Compile ``channels_ahead(count)``: how many channels further the memory lies that is wanted some time later.
-
-    The processor foresees the rows of a channel, not where the next channel lies. ``count`` is the bytes of a channel
-    that a window holds.
-    """
+def _build_divisions(pieces: Pieces) -> Any:
+    """Divisions that are none where a dilation is 1: they would take as long as a vector of cells."""
 
     @pieces.inlined
-    def channels_ahead(count):  # type: ignore[no-untyped-def]
-        return max(1, _AHEAD // count)
+    def rest_of(cell, dilation):  # type: ignore[no-untyped-def]
+        return 0 if dilation == 1 else cell % dilation
 
-    return channels_ahead
+    @pieces.inlined
+    def rows_until(end, dilation):  # type: ignore[no-untyped-def]
+        """How many rows, so far apart, there are from row 0 on before an end; negative ends count backwards."""
+        return end if dilation == 1 else -(-end // dilation)
+
+    return rest_of, rows_until
 
 
 def build_transformed_reading(pieces: Pieces) -> Any:
@@ -78,10 +78,10 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     """
     lanes, size = pieces.lanes, pieces.vectors.size
     transform, transform_some = transforming(pieces.vectors)
-    at_once, prefetch, channels_ahead = _cells_at_once(lanes), prefetching(pieces.vectors), build_channels_ahead(pieces)
+    at_once, (rest_of, rows_until) = _cells_at_once(lanes), _build_divisions(pieces)
 
     @pieces.compiled
-    def transform_row(t, form, to, plane, source, place, first_row, last_row, ahead):  # type: ignore[no-untyped-def]
+    def transform_row(t, form, to, plane, source, place, first_row, last_row):  # type: ignore[no-untyped-def]
         """The sums of a row of cells, the first of which reads from the number ``place`` of a row of the input on.
 
         Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
@@ -92,9 +92,6 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         for cell in range(0, t[WINDOW + 3], at_once[dilation]):
             at, target = place + OUTPUTS * cell, to + cell * size
             first, last = -at, t[READ + 3] - at
-            for row in range(rows // OUTPUTS + 1):  # the others are those of the cells before
-                prefetch(source + at * size + row * apart + ahead)
-                prefetch(source + (at + lanes) * size + row * apart + ahead)
             if has_all_rows and first <= 0 and last >= OUTPUTS * (lanes + dilation):
                 transform(kind, target, plane, source + at * size, apart)
             else:
@@ -105,9 +102,8 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         channels, plane, step_d, step_h = t[CHANNELS], t[PLANE] * size, t[STEP_IN], t[STEP_IN + 1]
         planes = t[STEP_IN + 2]
         form = BOTH if t[TRANSFORMED] == 2 else LONG_WIDTH if planes > PRODUCTS else WIDTH
+        apart_h = t[TOGETHER + 1] if form == BOTH else 1
         place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
-        cells = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[WINDOW + 3]
-        ahead = t[INPUT_STRIDE + 1] * size * channels_ahead(cells * t[STEP_OUT + 1] * OUTPUTS * size)
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):
             phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]
@@ -119,19 +115,14 @@ def build_transformed_reading(pieces: Pieces) -> Any:
                         for h in range(t[WINDOW + 2]):
                             at_d = (depth + d) * step_d + phase_d + t[ORIGIN]
                             at_h = (height + h) * step_h + phase_h + t[ORIGIN + 1]
-                            if form == BOTH:
-                                at_h -= (height + h) % t[TOGETHER + 1]
-                            source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
-                            source += at_h * t[INPUT_STRIDE + 3]
-                            first_row = (-at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
-                            last_row = (t[READ + 2] - at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
+                            at_h -= rest_of(height + h, apart_h)
+                            first_row, last_row = rows_until(-at_h, apart_h), rows_until(t[READ + 2] - at_h, apart_h)
                             if batch + b >= t[READ] or at_d < 0 or at_d >= t[READ + 1]:
                                 last_row = 0
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]
-                            to = to_plane + cell * size
-                            transform_row(
-                                t, form, to, plane, of_channel + source * size, place, first_row, last_row, ahead
-                            )
+                            source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
+                            at, to = of_channel + (source + at_h * t[INPUT_STRIDE + 3]) * size, to_plane + cell * size
+                            transform_row(t, form, to, plane, at, place, first_row, last_row)
                 for number in range(planes):  # the last vector reads beyond the last cell
                     clear_bytes(to_plane + number * plane + whole, plane - whole)
 
@@ -146,7 +137,7 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
     number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
     finish, finish_past = finishing_transformed(pieces.vectors), finishing_transformed(pieces.vectors, True)
     finish_some = finishing_some_transformed(pieces.vectors)
-    at_once, both = _cells_at_once(lanes), OUTPUTS * lanes
+    at_once, both, (rest_of, rows_until) = _cells_at_once(lanes), OUTPUTS * lanes, _build_divisions(pieces)
 
     @pieces.compiled
     def write_cells(t, to, count, rows, source, places, bias):  # type: ignore[no-untyped-def]
@@ -184,8 +175,8 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
                         at_d, at_h = first_d + d * t[STEP_OUT], first_h + h * t[STEP_OUT + 1]
                         rows = 1
                         if axes == 2:
-                            at_h -= (corner[2] + h) % t[TOGETHER + 1]
-                            rows = (t[WRITTEN + 1] - at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
+                            at_h -= rest_of(corner[2] + h, t[TOGETHER + 1])
+                            rows = rows_until(t[WRITTEN + 1] - at_h, t[TOGETHER + 1])
                         to = b * t[OUTPUT_STRIDE] + channel * t[OUTPUT_STRIDE + 1]
                         to += at_d * t[OUTPUT_STRIDE + 2] + at_h * t[OUTPUT_STRIDE + 3]
                         source = results + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size

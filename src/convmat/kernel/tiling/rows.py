@@ -51,6 +51,7 @@ class PhaseClass(NamedTuple):
 def phase_classes(phases: Sequence[PhaseOut], merge: bool) -> tuple[PhaseClass, ...]:
     """The phases each by itself, or all together.
 
+    >>> from convmat.geometry import Axis
     >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True)
     >>> [part.members for part in phase_classes(axis.phases, merge=True)[0].parts]
     [(0, 1), (1,)]
