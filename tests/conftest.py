@@ -13,6 +13,7 @@ from convmat.kernel import compiled
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; more would wait for one another
 os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
+os.environ["CONVMAT_TUNING"] = ""  # what somebody has measured here is not what is tested
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("ci", max_examples=100, **_common)

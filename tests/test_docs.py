@@ -90,6 +90,9 @@ def test_console_blocks(command, shown, language, tmp_path, monkeypatch, capsys)
     np.save(tmp_path / "data.npy", np.ones((6, 9, 8)))
     np.save(tmp_path / "psf.npy", np.ones((3, 2, 2)))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONVMAT_TUNING", str(tmp_path / "tuning.json"))
+    if arguments[0] == "tune":  # for a minute
+        arguments += ["--seconds", "1"]
     monkeypatch.setattr(sys, "argv", ["convmat", *arguments, "--lang", language])
     with pytest.raises(SystemExit) as end:
         main()
