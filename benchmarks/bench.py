@@ -35,6 +35,7 @@ class Bench:
     volume: tuple[int, ...] = (512, 512, 1024)
     memory: str = "256MiB"
     parts: tuple[str, ...] = ("memory", "time")
+    models: tuple[str, ...] = ()
     roofline: dict[str, float] = field(default_factory=dict)
     say: Callable[[str], None] = print
 

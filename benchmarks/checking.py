@@ -16,8 +16,7 @@ _TOLERANCE = {torch.float32: 3e-5, torch.float64: 1e-12}
 
 def exact(layer: Layer, input: Tensor, weight: Tensor) -> Tensor:
     """What PyTorch computes in float64."""
-    function = getattr(F, f"conv_transpose{layer.ndim}d")
-    return function(input.double(), weight.double(), **layer.options)
+    return getattr(F, layer.function)(input.double(), weight.double(), **layer.options)
 
 
 def relative_error(output: Tensor, expected: Tensor) -> float:

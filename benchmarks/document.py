@@ -7,29 +7,44 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks.modes.direct import CONTESTS as DIRECT
 from benchmarks.modes.fixed import CONTESTS
-from benchmarks.statistic import geometric_mean
-from benchmarks.tables import against, median, number
+from benchmarks.modes.models import CONTESTS as OF_MODELS
+from benchmarks.modes.regret import summary_lines
+from benchmarks.tables import Contests, against, contest_lines, median, number
 
 Row: TypeAlias = dict[str, Any]
 Lines: TypeAlias = list[str]
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "assets" / "performance.json"
-PAGES = {"en": DOCS / "performance.md", "zh": DOCS / "zh" / "performance.md"}
+PAGES = {
+    "en": (DOCS / "performance.md", DOCS.parent / "README.md"),
+    "zh": (DOCS / "zh" / "performance.md", DOCS.parent / "README.zh-CN.md"),
+}
 _MARKED = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n\n<!-- end of figures -->)", re.DOTALL)
 
+_NOT_SHOWN = ("refused", "network", "errors")
 _PEERS = {
     "torch": "PyTorch",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
     "jax": "JAX",
     "convmat": "convmat",
+}
+_OF_MODELS = {
+    "torch": "PyTorch",
+    "torch-compile": "torch.compile",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "convmat": "accelerated",
+    "convmat-frozen": "frozen",
+    "convmat-compiled": "compiled",
 }
 _CHINESE = {
     "speedup": "加速比",
@@ -43,8 +58,16 @@ _CHINESE = {
     "share": "占比",
     "method": "算法",
     "model": "模型",
+    "models": "模型数",
     "accelerated": "加速后",
     "frozen": "冻结后",
+    "compiled": "加速并编译后",
+    "frozen against PyTorch": "冻结后相对 PyTorch 的加速比",
+    "accelerated against torch": "加速后相对 PyTorch",
+    "frozen against torch": "冻结后相对 PyTorch",
+    "frozen against the better of ONNX Runtime and OpenVINO": "冻结后相对 ONNX Runtime 和 OpenVINO 中较快的",
+    "compiled, accelerated against not": "编译后：加速的相对未加速的",
+    "compiled and accelerated against the better of the two alone": "既加速又编译，相对只用其一中较快的",
     "call": "调用",
     "median": "中位数",
     "beyond PyTorch": "比 PyTorch 多",
@@ -55,6 +78,11 @@ _CHINESE = {
     "convmat against the best contiguous peer": "convmat 相对其他连续格式中最快的",
     "both with channels last": "双方都用 channels last",
     "convmat, contiguous, against torch, channels last": "convmat（连续）相对 PyTorch（channels last）",
+    "layers and choice": "哪些层，怎样选",
+    "transposed, auto": "转置卷积，auto",
+    "transposed, auto, uncorrected": "转置卷积，auto（不修正）",
+    "direct, auto": "普通卷积，auto",
+    "direct, auto, uncorrected": "普通卷积，auto（不修正）",
     "layer and layout": "层与内存布局",
     "PyTorch, channels last": "PyTorch（channels last）",
     "convmat, channels last": "convmat（channels last）",
@@ -62,16 +90,19 @@ _CHINESE = {
 
 
 def write(results: dict[str, Any]) -> None:
-    """Keep the results, and put their figures into the pages."""
-    RESULTS.write_text(json.dumps(trimmed(results), indent=1) + "\n", encoding="utf-8")
-    for language, page in PAGES.items():
-        page.write_text(filled(page.read_text(encoding="utf-8"), trimmed(results), language), encoding="utf-8")
+    """Keep the results, beside those of modes that were not measured, and put their figures into the pages."""
+    kept, found = json.loads(RESULTS.read_text(encoding="utf-8")), trimmed(results)
+    found |= {"roofline": found["roofline"] or kept["roofline"], "modes": kept["modes"] | found["modes"]}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for language, pages in PAGES.items():
+        for page in pages:
+            page.write_text(filled(page.read_text(encoding="utf-8"), found, language), encoding="utf-8")
 
 
 def trimmed(results: dict[str, Any]) -> dict[str, Any]:
     """The results without what no table shows, all figures with five digits."""
     modes = {
-        mode: [{key: value for key, value in row.items() if key not in ("refused", "network")} for row in rows]
+        mode: [{key: value for key, value in row.items() if key not in _NOT_SHOWN} for row in rows]
         for mode, rows in results["modes"].items()
     }
     return {"machine": results["machine"], "roofline": results["roofline"], "modes": _rounded(modes)}
@@ -130,62 +161,41 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
     return [("Machine: " if language == "en" else "机器：") + ", ".join(parts)]
 
 
-def _summary(results: dict[str, Any], language: str) -> Lines:
-    return _contests(_rows(results, "fixed"), CONTESTS, language)
-
-
-def _direct_summary(results: dict[str, Any], language: str) -> Lines:
-    return _contests(_rows(results, "direct"), DIRECT, language)
-
-
-def _contests(measured: Sequence[Row], contests: Mapping[str, tuple[str, tuple[str, ...]]], language: str) -> Lines:
+def _summary(mode: str, contests: Contests, what: str, results: dict[str, Any], language: str) -> Lines:
     """Of each contest the geometric mean of the speedups, and the worst."""
-    rows = []
-    for title, (fast, slow) in contests.items():
-        found = {layer: median(values) for layer, values in against(measured, fast, *slow).items()}
-        if found:
-            worst = min(found, key=lambda layer: found[layer])
-            mean = geometric_mean(list(found.values()))
-            rows.append([title, f"{mean:.2f}", str(len(found)), f"{found[worst]:.2f}", worst])
-    return _table(language, ["speedup", "geometric mean", "layers", "worst", "on"], rows)
+    lines = contest_lines(_rows(results, mode), contests)
+    return _table(language, ["speedup", "geometric mean", what, "worst", "on"], lines)
 
 
-def _fixed(results: dict[str, Any], language: str) -> Lines:
-    found = against(_rows(results, "fixed"), "convmat")
+def _layers(mode: str, results: dict[str, Any], language: str) -> Lines:
+    found = against(_rows(results, mode), "convmat")
     rows = [
         [
             row["layer"],
             *(_ms(row, peer) for peer in (*_PEERS, "convmat-unfrozen")),
             _ratio(found, row),
-            f"{row['bound_ms'] / row['peers']['convmat']['ms']:.0%}" if "convmat" in row["peers"] else "–",
+            _share(row),
             row["plan"].partition(":")[0],
         ]
-        for row in _rows(results, "fixed")
+        for row in _rows(results, mode)
     ]
     return _table(language, ["layer", *_PEERS.values(), "not frozen", "speedup over PyTorch", "share", "method"], rows)
 
 
-def _channels_last(results: dict[str, Any], language: str) -> Lines:
-    fixed = [row for row in _rows(results, "fixed") if "torch-channels-last" in row["peers"]]
-    found = against(fixed, "convmat-channels-last", "torch-channels-last")
+def _share(row: Row) -> str:
+    if "convmat" not in row["peers"] or "bound_ms" not in row:
+        return "–"
+    return f"{row['bound_ms'] / row['peers']['convmat']['ms']:.0%}"
+
+
+def _channels_last(mode: str, results: dict[str, Any], language: str) -> Lines:
+    measured = [row for row in _rows(results, mode) if "torch-channels-last" in row["peers"]]
+    found = against(measured, "convmat-channels-last", "torch-channels-last")
     rows = [
         [row["layer"], _ms(row, "torch-channels-last"), _ms(row, "convmat-channels-last"), _ratio(found, row)]
-        for row in fixed
+        for row in measured
     ]
     return _table(language, ["layer", "PyTorch", "convmat", "speedup over PyTorch"], rows)
-
-
-def _direct(results: dict[str, Any], language: str) -> Lines:
-    direct, cells = _rows(results, "direct"), []
-    contests = [(slow, fast, against(direct, fast, slow)) for fast, (slow,) in DIRECT.values()]
-    for row in direct:
-        of_contests = [
-            cell for slow, fast, found in contests for cell in (_ms(row, slow), _ms(row, fast), _ratio(found, row))
-        ]
-        cells.append([row["layer"], *of_contests, row["plan"].partition(":")[0]])
-    titles = ["PyTorch", "convmat", "speedup over PyTorch"]
-    last = ["PyTorch, channels last", "convmat, channels last", "speedup over PyTorch"]
-    return _table(language, ["layer", *titles, *last, "method"], cells)
 
 
 def _varying(results: dict[str, Any], language: str) -> Lines:
@@ -224,8 +234,8 @@ def _overhead(results: dict[str, Any], language: str) -> Lines:
     return _table(language, ["call", "median", "beyond PyTorch"], rows)
 
 
-def _rounding(results: dict[str, Any], language: str) -> Lines:
-    errors = _rows(results, "error")
+def _rounding(table: str, results: dict[str, Any], language: str) -> Lines:
+    errors = [row for row in _rows(results, "error") if row["table"] == table]
     rows = []
     for peer in (peer for peer in _PEERS if peer != "jax"):
         found = [row["peers"][peer]["error"] for row in errors if peer in row["peers"]]
@@ -234,28 +244,44 @@ def _rounding(results: dict[str, Any], language: str) -> Lines:
     return _table(language, ["peer", "largest", "median"], rows)
 
 
+def _regret(results: dict[str, Any], language: str) -> Lines:
+    lines = [[f"{table}, {of}", *figures] for table, of, *figures in summary_lines(_rows(results, "regret"))]
+    return _table(language, ["layers and choice", "geometric mean", "layers", "worst", "on"], lines)
+
+
 def _models(results: dict[str, Any], language: str) -> Lines:
-    models = _rows(results, "models")
-    speedups = {name: against(models, name) for name in ("convmat", "convmat frozen")}
+    found = against(_rows(results, "models"), "convmat-frozen")
     rows = [
-        [row["layer"], _ms(row, "torch")]
-        + [cell for name, found in speedups.items() for cell in (_ms(row, name), _ratio(found, row))]
-        for row in models
+        [row["layer"], *(_ms(row, peer) for peer in _OF_MODELS), _ratio(found, row)] for row in _rows(results, "models")
     ]
-    titles = ["model", "PyTorch", "accelerated", "speedup over PyTorch", "frozen", "speedup over PyTorch"]
-    return _table(language, titles, rows)
+    return _table(language, ["model", *_OF_MODELS.values(), "frozen against PyTorch"], rows)
+
+
+def _models_in_words(results: dict[str, Any], language: str) -> Lines:
+    """A line for those who read no table: the speedups of frozen models over PyTorch, the highest first."""
+    found = against(_rows(results, "models"), "convmat-frozen")
+    speedups = sorted(((median(ratios), model) for model, ratios in found.items()), reverse=True)
+    words = [f"{model} {ratio:.2f}" for ratio, model in speedups]
+    if language == "zh":
+        return ["，".join(words) + "。"] if words else []
+    return textwrap.wrap(", ".join(words) + ".", 120) if words else []
 
 
 FIGURES: dict[str, Callable[[dict[str, Any], str], Lines]] = {
     "machine": _machine,
-    "summary": _summary,
-    "fixed": _fixed,
-    "channels-last": _channels_last,
-    "direct-summary": _direct_summary,
-    "direct": _direct,
+    "summary": partial(_summary, "fixed", CONTESTS, "layers"),
+    "fixed": partial(_layers, "fixed"),
+    "channels-last": partial(_channels_last, "fixed"),
+    "direct-summary": partial(_summary, "direct", CONTESTS, "layers"),
+    "direct": partial(_layers, "direct"),
+    "direct-channels-last": partial(_channels_last, "direct"),
     "varying": _varying,
     "layouts": _layouts,
     "overhead": _overhead,
-    "rounding": _rounding,
+    "rounding": partial(_rounding, "transposed"),
+    "direct-rounding": partial(_rounding, "direct"),
+    "regret": _regret,
+    "models-summary": partial(_summary, "models", OF_MODELS, "models"),
     "models": _models,
+    "models-in-words": _models_in_words,
 }

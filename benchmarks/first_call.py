@@ -27,9 +27,14 @@ def main() -> None:
     kernel = layer["kernel_size"]
     kernel = kernel if isinstance(kernel, list) else [kernel] * len(layer["input_size"])
     input = torch.randn(layer["batch"], layer["in_channels"], *layer["input_size"])
-    weight = torch.randn(layer["in_channels"], layer["out_channels"] // layer["groups"], *kernel)
-    options = {name: layer[name] for name in ("stride", "padding", "output_padding", "groups", "dilation")}
-    function = getattr(functions, f"conv_transpose{len(kernel)}d")
+    outer, inner = layer["out_channels"], layer["in_channels"]
+    names, name = ["stride", "padding", "groups", "dilation"], f"conv{len(kernel)}d"
+    if layer["transposed"]:
+        outer, inner = inner, outer
+        names, name = [*names, "output_padding"], f"conv_transpose{len(kernel)}d"
+    weight = torch.randn(outer, inner // layer["groups"], *kernel)
+    options = {name: layer[name] for name in names}
+    function = getattr(functions, name)
     with torch.inference_mode():
         for call in ("first call", "second call"):
             start = time.perf_counter()

@@ -23,7 +23,7 @@ def main() -> None:
     library = {"torch": F, "convmat": convmat}[sys.argv[1]]
     layer, dtype = Layer(**json.loads(sys.argv[2])), getattr(torch, sys.argv[3])
     input, weight = layer.tensors(dtype)
-    function = getattr(library, f"conv_transpose{layer.ndim}d")
+    function = getattr(library, layer.function)
     with torch.inference_mode():
         at_first = _resident("VmRSS")
         output = function(input, weight, **layer.options)

@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Layer:
-    """One transposed convolution of a network, under PyTorch's names."""
+    """One convolution of a network, direct or transposed, under PyTorch's names."""
 
     name: str
     network: str
@@ -30,9 +30,10 @@ class Layer:
     kernel_size: int | list[int]
     stride: int | list[int]
     padding: int | list[int]
-    output_padding: int | list[int]
     dilation: int | list[int]
     groups: int
+    output_padding: int | list[int] = 0
+    transposed: bool = True
 
     @property
     def ndim(self) -> int:
@@ -42,13 +43,29 @@ class Layer:
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments of PyTorch's function, and of ours."""
-        names = ("stride", "padding", "output_padding", "groups", "dilation")
+        names = ("stride", "padding", "groups", "dilation", *["output_padding"] * self.transposed)
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def function(self) -> str:
+        """The name of PyTorch's function, and of ours."""
+        return f"conv{'_transpose' * self.transposed}{self.ndim}d"
+
+    @property
+    def table(self) -> str:
+        """The table that it belongs to, by its direction."""
+        return "transposed" if self.transposed else "direct"
+
+    @property
+    def module(self) -> str:
+        """The name of PyTorch's layer, and of ours."""
+        return f"Conv{'Transpose' * self.transposed}{self.ndim}d"
 
     @cached_property
     def geometry(self) -> Geometry:
         """The layer's geometry, of which everything else is read off."""
-        return Geometry.conv_transpose(
+        make = Geometry.conv_transpose if self.transposed else Geometry.conv
+        return make(
             self.input_size,
             self.kernel_size,
             **self.options,
@@ -93,18 +110,26 @@ class Layer:
 
 
 def load_layers(names: list[str]) -> list[Layer]:
-    """The layers of these names; ``"all"`` is the table, ``"aside"`` is what was kept aside.
+    """The layers of these names; ``"transposed"`` and ``"direct"`` are the tables, ``"all"`` is both of them.
+
+    ``"aside"`` is what was kept aside.
 
     Raises:
         SystemExit: if there is no such layer.
     """
-    table, aside = _read("layers.json"), _read("layers_aside.json")
-    known = {layer.name: [layer] for layer in (*table, *aside)} | {"all": table, "aside": aside}
+    tables = {
+        "transposed": _read("layers.json", transposed=True),
+        "direct": _read("direct_layers.json", transposed=False),
+        "aside": _read("layers_aside.json", transposed=True),
+    }
+    known = {layer.name: [layer] for table in tables.values() for layer in table} | tables
+    known["all"] = tables["transposed"] + tables["direct"]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"no such layer: {', '.join(unknown)}; there are {', '.join(known)}")
     return list({layer.name: layer for name in names for layer in known[name]}.values())
 
 
-def _read(file: str) -> list[Layer]:
-    return [Layer(**entry) for entry in json.loads((_FOLDER / file).read_text(encoding="utf-8"))]
+def _read(file: str, transposed: bool) -> list[Layer]:
+    entries = json.loads((_FOLDER / file).read_text(encoding="utf-8"))
+    return [Layer(**entry, transposed=transposed) for entry in entries]

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 MODES = {
-    "fixed": "every layer at its own size, every peer (the main table)",
-    "direct": "direct convolutions of real networks, PyTorch and convmat",
+    "fixed": "every transposed layer at its own size, every peer (the main table)",
+    "direct": "every direct layer at its own size, every peer",
     "varying": "layers of sound over a stream of lengths, each seen for the first time",
     "layouts": "inputs as they lie in memory: slices, permutations, pictures with their channels last",
     "first": "the first call in a fresh process, and what importing costs",
@@ -16,6 +16,7 @@ MODES = {
     "memory": "peak memory beyond input, weight and output",
     "error": "rounding against float64",
     "models": "whole models, as they are and accelerated",
+    "regret": "the time of what auto chooses, divided by that of the best",
     "operators": "applying operators, norms, singular values, spectral norm in training",
     "deconvolution": "Richardson-Lucy against scikit-image",
     "volumes": "volumes on a disk: memory, time beside that in memory, workers",
@@ -28,7 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description="Measure convmat and its peers.")
     add = parser.add_argument
     add("--mode", nargs="+", choices=[*MODES, "all"], default=["fixed"], metavar="MODE", help=f"{modes}; all")
-    add("--layers", nargs="+", default=["all"], metavar="NAME", help='names of layers, "all" or "aside"')
+    add("--layers", nargs="+", default=["all"], metavar="NAME", help="names, or all, transposed, direct, aside")
     add("--peers", nargs="+", metavar="NAME", help='of whom to measure; "convmat:phases" is one method of convmat')
     add("--methods", action="store_true", help="measure every method of convmat: what did auto miss?")
     add("--threads", type=_positive, help="for every peer; default: as many as PyTorch takes")
@@ -39,6 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--device", choices=["cpu", "cuda"], default="cpu")
     add("--volume", type=_sizes, default=(512, 512, 1024), metavar="SIZES", help="volumes: default: 512x512x1024")
     add("--cap", default="256MiB", metavar="SIZE", help="volumes: the memory to keep within; default: 256MiB")
+    add("--models", nargs="+", default=[], metavar="NAME", help="models: such as resnet50; default: all")
     add("--parts", nargs="+", choices=["memory", "time"], default=["memory", "time"], help="volumes: default: both")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     add("--plot", type=Path, metavar="FILE", help="draw the main table there (.png, .svg)")

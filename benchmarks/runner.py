@@ -44,7 +44,7 @@ def _measure(options: argparse.Namespace, threads: int, console: Console) -> dic
     bench = _bench(options, threads, console)
     where = machine.describe(threads, options.device)
     console.print(machine.in_one_line(where), highlight=False)
-    if "fixed" in _modes(options):
+    if {"fixed", "direct"} & {*_modes(options)}:
         rates = roofline.measure(threads, bench.dtype, bench.device, bench.quick)
         bench.roofline.update(rates)
         console.print(roofline.in_one_line(rates), highlight=False)
@@ -78,6 +78,7 @@ def _bench(options: argparse.Namespace, threads: int, console: Console) -> Bench
         volume=options.volume,
         memory=options.cap,
         parts=tuple(options.parts),
+        models=tuple(options.models),
         say=lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True),
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from rich.table import Table
 
-from benchmarks.statistic import Rounds, quartiles, ratios
+from benchmarks.statistic import Rounds, geometric_mean, quartiles, ratios
+
+Contests: TypeAlias = Mapping[str, tuple[str, tuple[str, ...]]]  # for each title, who runs against the best of whom
 
 _BASE = "torch"
 
@@ -72,6 +74,26 @@ def against(rows: Iterable[dict[str, Any]], fast: str, *slow: str) -> dict[str, 
     """For every layer that both sides have, the ratios of all rounds."""
     found = {row["layer"]: ratios(rounds_of(row), slow or (_BASE,), fast) for row in rows}
     return {layer: values for layer, values in found.items() if values}
+
+
+def contest_lines(rows: Sequence[dict[str, Any]], contests: Contests) -> list[list[str]]:
+    """Of each contest its title, the geometric mean of the speedups, how many, the worst, and where."""
+    lines = []
+    for title, (fast, slow) in contests.items():
+        found = {row: median(values) for row, values in against(rows, fast, *slow).items()}
+        if found:
+            worst = min(found, key=lambda row: found[row])
+            mean = geometric_mean(list(found.values()))
+            lines.append([title, f"{mean:.2f}", str(len(found)), f"{found[worst]:.2f}", worst])
+    return lines
+
+
+def contest_table(rows: Sequence[dict[str, Any]], contests: Contests, what: str) -> Table:
+    """Of each contest the geometric mean of the speedups, and the worst."""
+    table = new_table(f"All {what}", "how many times as fast", "geometric mean", what, "worst", "on")
+    for line in contest_lines(rows, contests):
+        table.add_row(*line)
+    return table
 
 
 def median(values: Sequence[float]) -> float:

@@ -23,7 +23,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 LOAD = "import torch; from convmat.kernel import compiled; compiled.kernel(torch.{})"
 # They take longest, and are begun first: else one process would work on the last of them, and the other wait.
-LONGEST = ("test_without_kernel", "test_examples", "test_docs", "test_cli", "test_operator")
+LONGEST = ("test_without_kernel", "test_examples", "test_docs", "test_cli", "test_torch_ops")
 
 
 def pytest_configure(config) -> None:

@@ -12,6 +12,7 @@ from benchmarks.bench import Bench, line_up
 from benchmarks.layers import load_layers
 from benchmarks.options import MODES, parse
 from benchmarks.peers.pytorch import Torch
+from benchmarks.real_models import MODELS
 from benchmarks.runner import run
 from benchmarks.statistic import ratios
 from benchmarks.timing import Blocks
@@ -33,6 +34,38 @@ def test_main_table(tmp_path, capsys):
 
     run(parse(["--read", str(results)]), torch.get_num_threads())
     assert capsys.readouterr().out.strip() in printed
+
+
+def test_direct_layers_in_every_mode_of_layers(tmp_path):
+    results, peers = tmp_path / "results.json", ["torch", "torch-channels-last", "onnxruntime", "convmat"]
+    arguments = ["--mode", "fixed", "direct", "error", "memory", "--quick", "--pause", "0", "--peers", *peers]
+    run(parse([*arguments, "--layers", "mobilenet-dw-s2", "--json", str(results)]), torch.get_num_threads())
+    modes = json.loads(results.read_text())["modes"]
+    assert not modes["fixed"]
+    for mode in ("direct", "error", "memory"):
+        assert [row["layer"] for row in modes[mode]] == ["mobilenet-dw-s2"]
+    assert set(modes["direct"][0]["peers"]) == set(modes["error"][0]["peers"]) == set(peers)
+    assert all(peer["error"] < 1e-5 for peer in modes["error"][0]["peers"].values())
+
+
+def test_models(tmp_path, capsys):
+    results, peers = tmp_path / "results.json", ["torch", "onnxruntime", "convmat"]
+    arguments = ["--mode", "models", "--models", "fsrcnn", "--quick", "--pause", "0", "--peers", *peers]
+    run(parse([*arguments, "--json", str(results)]), torch.get_num_threads())
+    (row,) = json.loads(results.read_text())["modes"]["models"]
+    assert set(row["peers"]) == {*peers, "convmat-frozen"}, row["refused"]
+    assert all(error < 1e-5 for error in row["errors"].values())
+    assert "frozen against the better of ONNX Runtime and OpenVINO" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_every_model_can_be_made():
+    for model in MODELS:
+        try:
+            module = model.build(True).eval()
+        except ImportError:
+            continue  # a library that is not installed
+        with torch.no_grad():
+            assert model.call(module, *model.inputs(True)).isfinite().all(), model.key
 
 
 def test_who_is_wrong_is_not_timed(monkeypatch):
@@ -59,6 +92,7 @@ def test_readme_names_every_mode():
 
 def test_layers():
     layers = load_layers(["all", "aside"])
+    assert [layer for layer in layers if not layer.transposed] == load_layers(["direct"])
     assert len({layer.name for layer in layers}) == len(layers)
     assert all(min(layer.out_shape) > 0 and layer.flops > 0 for layer in layers)
     with pytest.raises(SystemExit, match="no such layer: nobody"):

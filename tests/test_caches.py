@@ -80,12 +80,14 @@ def size_of(value) -> int:
 def test_all_of_them_fill_and_are_emptied():
     layer = convmat.nn.ConvTranspose2d(6, 5, 4, 2, 1)
     direct = convmat.nn.Conv2d(6, 5, 4, 2, 1)
+    wave = convmat.nn.Conv1d(8, 8, 5, padding=2, method="tiles")
     large = torch.randn(2, 1, 1100, 900)
     weight = torch.randn(1, 2, 2, 2)
     with torch.no_grad():
         for _ in range(3):
             layer(torch.randn(2, 6, 5, 7))
             direct(torch.randn(2, 6, 5, 7))
+            wave(torch.randn(2, 8, 50))
             convmat.conv_transpose2d(torch.randn(2, 6, 5, 7), layer.weight, method="tiles")
             convmat.conv_transpose2d(large, weight, stride=2, method="tiles")
     geometry = convmat.Geometry.conv_transpose((5, 7), 3, in_channels=2, out_channels=3)
@@ -121,8 +123,8 @@ def test_many_ways_to_lie_in_memory_fill_nothing():
 
     if not computing.is_ready(torch.float32):
         pytest.skip("needs Numba")
-    schedule = computing.schedule_of(geometry, 1, torch.float32, 1)
-    compute = computing.prepare(geometry, 1, torch.float32, keep=False)
+    schedule = computing.schedule_of(geometry, 1, torch.float32, 1, contiguous=False, keep=False)
+    compute = computing.prepare(geometry, 1, torch.float32, contiguous=False, keep=False)
     expected = None
     with torch.no_grad():
         for gap in range(200):

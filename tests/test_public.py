@@ -78,5 +78,9 @@ def test_import_loads_nothing_that_pytorch_does_not():
     assert loaded()["import convmat"] & heavy <= loaded()["import torch"]
 
 
+def test_import_leaves_pytorchs_compiler_for_later():
+    assert "torch._dynamo" not in loaded()["import convmat"] - loaded()["import torch"]
+
+
 def test_convolving_loads_nothing_for_pictures_or_terminals():
     assert not {"matplotlib", "typer", "rich"} & loaded()[CONVOLVE]

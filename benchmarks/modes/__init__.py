@@ -19,6 +19,7 @@ from benchmarks.modes import (
     models,
     operators,
     overhead,
+    regret,
     varying,
     volumes,
 )
@@ -36,6 +37,7 @@ MODES: dict[str, ModuleType] = {
         memory,
         error,
         models,
+        regret,
         operators,
         deconvolution,
         volumes,

@@ -60,7 +60,7 @@ def _checked(name: str, layer: Layer, input: Tensor, weight: Tensor, expected: S
 
 def _gradients(library: object, layer: Layer, input: Tensor, weight: Tensor) -> Callable[[], tuple[Tensor, ...]]:
     """A call that computes the output and both gradients."""
-    function = getattr(library, f"conv_transpose{layer.ndim}d")
+    function = getattr(library, layer.function)
     input, weight = (tensor.detach().requires_grad_() for tensor in (input, weight))
     with torch.no_grad():
         output = function(input, weight, **layer.options)

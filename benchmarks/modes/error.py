@@ -27,7 +27,7 @@ def _measure(bench: Bench, layer: Layer) -> Row:
             peers[name] = {"error": relative_error(answer(make_peer(name, problem), input), expected)}
         except RefusedError as reason:
             refused[name] = str(reason)
-    return {"layer": layer.name, "peers": peers, "refused": refused}
+    return {"layer": layer.name, "table": layer.table, "peers": peers, "refused": refused}
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

@@ -1,4 +1,4 @@
-"""Every layer at its own size: the main table."""
+"""Every transposed layer at its own size: the main table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.bench import Bench, Row, line_up
 from benchmarks.layers import Layer
 from benchmarks.peers.ours import frozen_layer
 from benchmarks.statistic import geometric_mean, summary
-from benchmarks.tables import against, in_one_line, median, new_table, number, peers_of, speedup, times
+from benchmarks.tables import against, contest_table, in_one_line, median, new_table, number, peers_of, speedup, times
 from benchmarks.timing import time_rounds
 
 CONTIGUOUS = ("torch", "onnxruntime", "openvino", "jax")  # torch.compile calls the kernels of torch
@@ -28,9 +28,14 @@ CONTESTS = {
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Time all peers on all layers."""
+    """Time all peers on the transposed layers."""
+    return time_layers(bench, [layer for layer in bench.layers if layer.transposed])
+
+
+def time_layers(bench: Bench, layers: Sequence[Layer]) -> list[Row]:
+    """Time all peers on these layers."""
     rows = []
-    for layer in bench.layers:
+    for layer in layers:
         rows.append(_measure(bench, layer))
         bench.say(in_one_line(rows[-1]))
     return rows
@@ -47,15 +52,16 @@ def _measure(bench: Bench, layer: Layer) -> Row:
         "flops": layer.flops,
         "bytes": moved,
         "bound_ms": roofline.bound_ms(bench.roofline, layer.flops, moved),
-        "plan": _plan(bench, layer),
+        "plan": str(plan_of(bench, layer)),
         "peers": {name: summary(blocks) for name, blocks in rounds.items()},
         "refused": lined_up.refused,
     }
 
 
-def _plan(bench: Bench, layer: Layer) -> str:
+def plan_of(bench: Bench, layer: Layer) -> convmat.Plan:
+    """What auto chooses for a layer."""
     _, weight = bench.tensors(layer)
-    return str(convmat.plan(frozen_layer(layer, weight), layer.geometry.in_shape, layer.batch))
+    return convmat.plan(frozen_layer(layer, weight), layer.geometry.in_shape, layer.batch)
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
@@ -67,7 +73,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     methods = [name for name in names if name.startswith("convmat:")]
     found = [times(rows, [name for name in names if name not in methods], "Milliseconds")]
     if "convmat" in names:
-        found += [_speedups(rows), _contests(rows)]
+        found += [_speedups(rows), contest_table(rows, CONTESTS, "layers")]
     if methods:
         found.append(times(rows, methods, "Methods of convmat: milliseconds"))
     if methods and "convmat" in names:
@@ -103,17 +109,6 @@ def _rates(row: Row) -> tuple[str, ...]:
     ms = row["peers"]["convmat"]["ms"]
     share = f"{row['bound_ms'] / ms:.0%}"
     return number(row["flops"] / ms / 1e6), number(row["bytes"] / ms / 1e6), number(row["bound_ms"]), share
-
-
-def _contests(rows: Sequence[Row]) -> Table:
-    table = new_table("All layers", "how many times as fast", "geometric mean", "layers", "worst", "on")
-    for title, (fast, slow) in CONTESTS.items():
-        found = {layer: median(values) for layer, values in against(rows, fast, *slow).items()}
-        if found:
-            worst = min(found, key=lambda layer: found[layer])
-            mean = geometric_mean(list(found.values()))
-            table.add_row(title, f"{mean:.2f}", str(len(found)), f"{found[worst]:.2f}", worst)
-    return table
 
 
 def _regrets(rows: Sequence[Row], methods: Sequence[str]) -> Table:

@@ -25,9 +25,9 @@ from benchmarks.timing import time_rounds
 
 _TOLERANCE = 1e-4  # of the largest output
 
-_PICTURE = Layer("photograph x2", "bilinear upsampling", 1, 3, 3, [600, 512], 4, 2, 1, 0, 1, 3)
-_DECODER = Layer("decoder", "U-Net decoder", 1, 64, 32, [64, 48], 2, 2, 0, 0, 1, 1)
-_VOCODER = Layer("vocoder", "HiFi-GAN", 1, 128, 64, [400], 16, 8, 4, 0, 1, 1)
+_PICTURE = Layer("photograph x2", "bilinear upsampling", 1, 3, 3, [600, 512], 4, 2, 1, 1, 3)
+_DECODER = Layer("decoder", "U-Net decoder", 1, 64, 32, [64, 48], 2, 2, 0, 1, 1)
+_VOCODER = Layer("vocoder", "HiFi-GAN", 1, 128, 64, [400], 16, 8, 4, 1, 1)
 
 
 def _apart(input: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def _measure(bench: Bench, layer: Layer, name: str, lie: Callable[[Tensor], Tens
     placed = lie(input)
     functions: dict[str, Any] = {"torch": F, "convmat": convmat}
     calls = {
-        who: partial(getattr(library, f"conv_transpose{layer.ndim}d"), placed, weight, **layer.options)
+        who: partial(getattr(library, layer.function), placed, weight, **layer.options)
         for who, library in functions.items()
     }
     row: Row = {"layer": f"{layer.name}, {name}", "peers": {}, "refused": {}}

@@ -50,7 +50,7 @@ def _bound(bench: Bench, layer: Layer) -> float:
 
 def _counted(bench: Bench, layer: Layer, name: str) -> int:
     input, weight = layer.tensors(bench.dtype)
-    function: Callable[..., Any] = getattr(_LIBRARIES[name], f"conv_transpose{layer.ndim}d")
+    function: Callable[..., Any] = getattr(_LIBRARIES[name], layer.function)
     call = partial(function, input, weight, **layer.options)
     with torch.inference_mode():
         call()  # compiles, loads and plans

@@ -1,102 +1,90 @@
-"""Whole models: as they are, accelerated, and accelerated with frozen weights."""
+"""Whole models, each in a process of its own: PyTorch, as it is and compiled; accelerated; exported to others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
-import torch
 from rich.table import Table
-from torch import nn
 
-import convmat
 from benchmarks.bench import Bench, Row
-from benchmarks.checking import relative_error
-from benchmarks.peers.base import one_line
+from benchmarks.fresh import run_fresh
 from benchmarks.real_models import MODELS, Model
-from benchmarks.statistic import summary
-from benchmarks.tables import against, in_one_line, new_table, number, speedup
-from benchmarks.timing import Call, time_rounds
+from benchmarks.tables import (
+    Contests,
+    against,
+    contest_table,
+    heading,
+    in_one_line,
+    new_table,
+    peers_of,
+    speedup,
+    times,
+)
 
-# Of the largest output, in float32: errors of one layer may grow in those after it.
-_TOLERANCE = 1e-3
+CONTESTS: Contests = {
+    "accelerated against torch": ("convmat", ("torch",)),
+    "frozen against torch": ("convmat-frozen", ("torch",)),
+    "frozen against the better of ONNX Runtime and OpenVINO": ("convmat-frozen", ("onnxruntime", "openvino")),
+    "compiled, accelerated against not": ("convmat-compiled", ("torch-compile",)),
+    "compiled and accelerated against the better of the two alone": ("convmat-compiled", ("torch-compile", "convmat")),
+}
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Time all models in every variant."""
+    """Time everybody on the models."""
     rows = []
     for model in MODELS:
+        if bench.models and model.key not in bench.models:
+            continue
         rows.append(_measure(bench, model))
         bench.say(in_one_line(rows[-1]) if rows[-1]["peers"] else f"{model.name}: not measured")
     return rows
 
 
 def _measure(bench: Bench, model: Model) -> Row:
-    row: Row = {"layer": model.name, "peers": {}, "errors": {}, "refused": {}}
-    torch.manual_seed(0)
+    options = {
+        "peers": _names(bench),
+        "dtype": str(bench.dtype).removeprefix("torch."),
+        "device": bench.device,
+        "threads": bench.threads,
+        "quick": bench.quick,
+        "blocks": asdict(bench.blocks),
+    }
     try:
-        module = model.build(bench.quick).eval().to(bench.device, bench.dtype)
-        inputs = [tensor.to(bench.device, bench.dtype) for tensor in model.inputs(bench.quick)]
-    except Exception as error:  # not installed, or another version of it
-        return row | {"refused": {"torch": one_line(error)}}
-    calls = _calls(partial(model.call, module, *inputs), module)
-    with torch.inference_mode():
-        _compare(calls, row)
-        rounds = time_rounds(calls, bench.blocks, bench.clock)
-    return row | {"peers": {name: summary(blocks) for name, blocks in rounds.items()}}
+        return run_fresh("fresh_model", model.key, json.dumps(options))
+    except RuntimeError as error:  # not installed, or another version of it
+        return {"layer": model.name, "peers": {}, "errors": {}, "refused": {"torch": str(error)}}
 
 
-_VARIANTS: dict[str, Callable[[nn.Module], Any]] = {
-    "torch": convmat.restore,
-    "convmat": convmat.accelerate,
-    "convmat frozen": partial(convmat.accelerate, freeze=True),
-}
-
-
-def _calls(compute: Call, module: nn.Module) -> dict[str, Call]:
-    """A call of each variant, all of one model: the times of copies differ by where their parameters lie in memory.
-
-    The model is changed in the first call of a turn, which is not counted.
-    """
-    now = [""]
-
-    def call(name: str) -> Any:
-        if now[0] != name:
-            _VARIANTS[name](module)
-            now[0] = name
-        return compute()
-
-    return {name: partial(call, name) for name in _VARIANTS}
-
-
-def _compare(calls: dict[str, Call], row: Row) -> None:
-    """Note the errors, and leave out who disagrees."""
-    expected = calls["torch"]().double()
-    for name in [name for name in calls if name != "torch"]:
-        error = relative_error(calls[name](), expected)
-        row["errors"][name] = error
-        if not error <= _TOLERANCE:
-            row["refused"][name] = f"disagrees by {error:.1e} of the largest output"
-            del calls[name]
+def _names(bench: Bench) -> list[str]:
+    names = bench.only("torch", "torch-compile", "onnxruntime", "openvino", "convmat")
+    names += ["convmat-frozen"] if "convmat" in names else []
+    return [*names, "convmat-compiled"] if {"convmat", "torch-compile"} <= {*names} else names
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Times, speedups, differences."""
-    names = ("convmat", "convmat frozen")
-    titles = [title for name in names for title in (f"{name} ms", "× torch", "differs by")]
-    note = "The difference is that between two float32 computations, in units of the largest output."
-    table = new_table("Whole models", "model", "torch ms", *titles, note=note)
-    ratios = {name: against(rows, name) for name in names}
+    """Times, who wins, and differences."""
+    found = [times(rows, peers_of(rows), "Whole models: milliseconds")]
+    found += [_speedups(rows), contest_table(rows, CONTESTS, "models"), _differences(rows)]
+    return found
+
+
+def _speedups(rows: Sequence[Row]) -> Table:
+    table = new_table("How many times as fast", "model", *CONTESTS)
+    ratios = [against(rows, fast, *slow) for fast, slow in CONTESTS.values()]
     for row in rows:
-        cells = [_cells(row, name, ratios[name].get(row["layer"], [])) for name in names]
-        table.add_row(
-            row["layer"], number(row["peers"].get("torch", {}).get("ms")), *(cell for c in cells for cell in c)
-        )
-    return [table]
+        table.add_row(row["layer"], *(speedup(ratio.get(row["layer"], [])) for ratio in ratios))
+    return table
 
 
-def _cells(row: Row, name: str, ratios: Sequence[float]) -> tuple[str, str, str]:
-    error = row["errors"].get(name)
-    ms = row["peers"].get(name, {}).get("ms")
-    return number(ms), speedup(ratios), "–" if error is None else f"{error:.0e}"
+def _differences(rows: Sequence[Row]) -> Table:
+    """From PyTorch, in float32 both."""
+    names = [name for name in peers_of(rows) if name != "torch"]
+    note = "Between two computations in the same precision, in units of the largest output."
+    table = new_table("Differences from torch", "model", *map(heading, names), note=note)
+    for row in rows:
+        errors = (row["errors"].get(name) for name in names)
+        table.add_row(row["layer"], *("–" if error is None else f"{error:.0e}" for error in errors))
+    return table

@@ -15,7 +15,7 @@ from benchmarks.statistic import summary
 from benchmarks.tables import median, new_table
 from benchmarks.timing import Call, time_rounds
 
-_TINY = Layer("tiny", "none", 1, 8, 8, [8, 8], 4, 2, 1, 0, 1, 1)
+_TINY = Layer("tiny", "none", 1, 8, 8, [8, 8], 4, 2, 1, 1, 1)
 
 
 def measure(bench: Bench) -> list[Row]:

@@ -26,10 +26,10 @@ _MOST_ROUNDS = 3  # a round is long, and just-in-time compilers make it longer
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Time the peers on the layers that have one axis."""
-    layers = [layer for layer in bench.layers if layer.ndim == 1]
+    """Time the peers on the transposed layers that have one axis."""
+    layers = [layer for layer in bench.layers if layer.transposed and layer.ndim == 1]
     if not layers:
-        bench.say("varying: none of these layers has one axis")
+        bench.say("varying: none of these transposed layers has one axis")
     rows = []
     for layer in layers:
         rows.append(_measure(bench, layer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,7 @@ class OnnxRuntime(Peer):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = problem.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        model, provider = onnx_model(problem), "CPUExecutionProvider"
-        self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        self._session = _session(onnx_model(problem), problem.threads)
 
     def prepare(self, input: Tensor) -> Any:
         """As a value of the session."""
@@ -42,3 +38,20 @@ class OnnxRuntime(Peer):
     def tensor(self, output: Any) -> Tensor:
         """By way of NumPy."""
         return torch.from_numpy(output.numpy())
+
+
+def model_call(model: bytes, inputs: Sequence[Any], threads: int) -> Callable[[], Any]:
+    """A call that computes a whole model of one output, as an array."""
+    session = _session(model, threads)
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(input)) for input in inputs]
+    feed = {input.name: value for input, value in zip(session.get_inputs(), values, strict=True)}
+    names = [output.name for output in session.get_outputs()]
+    return lambda: session.run_with_ort_values(names, feed)[0].numpy()
+
+
+def _session(model: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

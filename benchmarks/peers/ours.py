@@ -47,7 +47,7 @@ class ConvmatUnfrozen(Convmat):
     name = "convmat-unfrozen"
 
     def _make(self, problem: Problem) -> Any:
-        function = getattr(convmat, f"conv_transpose{problem.layer.ndim}d")
+        function = getattr(convmat, problem.layer.function)
         return partial(function, weight=problem.weight, **problem.layer.options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,29 +21,47 @@ class OpenVino(Peer):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        core = openvino.Core()
-        config = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f64" if problem.weight.dtype == torch.float64 else "f32",
-            "INFERENCE_NUM_THREADS": problem.threads,
-        }
-        self._request = core.compile_model(core.read_model(onnx_model(problem)), "CPU", config).create_infer_request()
+        dtype = str(problem.weight.dtype).removeprefix("torch.")
+        self._request = _request(onnx_model(problem), dtype, problem.threads)
 
-    def prepare(self, input: Tensor) -> tuple[Any, tuple[int, ...], Any]:
+    def prepare(self, input: Tensor) -> tuple[list[Any], tuple[int, ...], Any]:
         """As a tensor that shares its memory, with the shape and dtype of what comes out."""
         array = np.ascontiguousarray(input.numpy())
         shape = self.layer.resized(*input.shape[2:]).out_shape
-        return openvino.Tensor(array, shared_memory=True), shape, array.dtype
+        return [openvino.Tensor(array, shared_memory=True)], shape, array.dtype
 
-    def __call__(self, prepared: tuple[Any, tuple[int, ...], Any]) -> Any:
+    def __call__(self, prepared: tuple[list[Any], tuple[int, ...], Any]) -> Any:
         """Run the request."""
-        input, shape, dtype = prepared
-        output = np.empty(shape, dtype)
-        self._request.set_input_tensor(input)
-        self._request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
-        self._request.infer()
-        return output
+        return _infer(self._request, *prepared)
 
     def tensor(self, output: Any) -> Tensor:
         """By way of NumPy."""
         return torch.from_numpy(output)
+
+
+def model_call(model: bytes, inputs: Sequence[Any], threads: int) -> Callable[[], Any]:
+    """A call that computes a whole model of one output, as an array."""
+    dtype = inputs[0].dtype
+    request = _request(model, str(dtype), threads)
+    tensors = [openvino.Tensor(np.ascontiguousarray(input), shared_memory=True) for input in inputs]
+    shape = tuple(request.model_outputs[0].shape)
+    return lambda: _infer(request, tensors, shape, dtype)
+
+
+def _request(model: bytes, dtype: str, threads: int) -> Any:
+    core = openvino.Core()
+    config = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "float64": "f64"}[dtype],
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    return core.compile_model(core.read_model(model), "CPU", config).create_infer_request()
+
+
+def _infer(request: Any, inputs: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    output = np.empty(shape, dtype)
+    for index, input in enumerate(inputs):
+        request.set_input_tensor(index, input)
+    request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
+    request.infer()
+    return output

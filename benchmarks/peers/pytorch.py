@@ -21,7 +21,7 @@ class Torch(Peer):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        function = getattr(F, f"conv_transpose{self.layer.ndim}d")
+        function = getattr(F, self.layer.function)
         self._compute: Any = partial(function, weight=problem.weight, **self.layer.options)
 
     def prepare(self, input: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class TorchChannelsLast(Torch):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self._format = memory_format(self.layer)
-        function = getattr(F, f"conv_transpose{self.layer.ndim}d")
+        function = getattr(F, self.layer.function)
         weight = problem.weight.contiguous(memory_format=self._format)
         self._compute = partial(function, weight=weight, **self.layer.options)
 
@@ -68,7 +68,7 @@ class TorchCompile(Torch):
 
 def torch_layer(layer: Layer, weight: Tensor) -> nn.Module:
     """PyTorch's layer with a given weight that wants no gradient."""
-    kind = getattr(nn, f"ConvTranspose{layer.ndim}d")
+    kind = getattr(nn, layer.module)
     module = kind(layer.in_channels, layer.out_channels, layer.kernel_size, bias=False, **layer.options)
     module.weight = nn.Parameter(weight, requires_grad=False)
     return module.eval()

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.layers import Layer
 from benchmarks.peers.base import Peer, Problem
 
 _LAYOUTS = {1: ("NCH", "OIH", "NCH"), 2: ("NCHW", "OIHW", "NCHW"), 3: ("NCDHW", "OIDHW", "NCDHW")}
 
 
 class Jax(Peer):
-    """``jax.jit`` of a convolution whose input is dilated by the stride; the flipped weight is a constant."""
+    """``jax.jit`` of a convolution; the weight is a constant.
+
+    For Cᵀ the weight is flipped, and the input is dilated by the stride.
+    """
 
     name = "jax"
 
@@ -26,7 +28,7 @@ class Jax(Peer):
             config: Any = jax.config
             config.update("jax_enable_x64", True)
         self._device = jax.devices("cpu")[0]
-        self._compute = jax.jit(_convolution(problem.layer, _flipped(problem)))
+        self._compute = jax.jit(_convolution(problem))
 
     def prepare(self, input: Tensor) -> Any:
         """As an array of JAX, on the CPU."""
@@ -41,15 +43,18 @@ class Jax(Peer):
         return torch.from_numpy(np.array(output))
 
 
-def _convolution(layer: Layer, weight: Any) -> Any:
+def _convolution(problem: Problem) -> Any:
+    layer, axes = problem.layer, problem.layer.geometry.axes
+    weight: Any = _flipped(problem) if layer.transposed else problem.weight.numpy()
+    strides, ones = [axis.stride for axis in axes], [1] * layer.ndim
+
     def convolution(x: Any) -> Any:
-        axes = layer.geometry.axes
         return jax.lax.conv_general_dilated(
             x,
             weight,
-            window_strides=(1,) * layer.ndim,
-            padding=[axis.zero_insertion_padding() for axis in axes],
-            lhs_dilation=[axis.stride for axis in axes],
+            window_strides=ones if layer.transposed else strides,
+            padding=[axis.zero_insertion_padding() if layer.transposed else (axis.lo, axis.hi) for axis in axes],
+            lhs_dilation=strides if layer.transposed else ones,
             rhs_dilation=[axis.dilation for axis in axes],
             dimension_numbers=_LAYOUTS[layer.ndim],
             feature_group_count=layer.groups,

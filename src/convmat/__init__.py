@@ -20,13 +20,14 @@ from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix, to_scip
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
 from convmat.models.accelerating import accelerate, restore
-from convmat.models.reports import LayerReport, ModelReport
+from convmat.models.reports import InputFigures, LayerReport, ModelReport
 from convmat.planning import Plan, available_methods, plan
 from convmat.upsampling import upsample
 
 if _TYPE_CHECKING:
     from convmat import draw
     from convmat.checking.comparing import Comparison, compare_methods
+    from convmat.checking.tuning import Tuning, tune
     from convmat.explorer import explore
     from convmat.models.norms import layer_norms
     from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
@@ -39,9 +40,11 @@ __all__ = [
     "ConvOperator",
     "Geometry",
     "GeometryError",
+    "InputFigures",
     "LayerReport",
     "ModelReport",
     "Plan",
+    "Tuning",
     "accelerate",
     "available_methods",
     "blur_operator",
@@ -69,6 +72,7 @@ __all__ = [
     "richardson_lucy",
     "symbolic_matrix",
     "to_scipy",
+    "tune",
     "unfold",
     "upsample",
 ]
@@ -79,6 +83,8 @@ _LATER = {
     "explore": "convmat.explorer",
     "Comparison": "convmat.checking.comparing",
     "compare_methods": "convmat.checking.comparing",
+    "Tuning": "convmat.checking.tuning",
+    "tune": "convmat.checking.tuning",
     "layer_norms": "convmat.models.norms",
     **dict.fromkeys(
         ("ConvOperator", "blur_operator", "crop_to_data", "dot_test", "richardson_lucy"), "convmat.operators"

@@ -14,6 +14,7 @@ CACHES = {
     "convmat.geometry.notes:_all": ("forget", "per geometry that is alive: 32 plans, 32 schedules of 16 tasks each"),
     "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
+    "convmat.nn.passing:_known": ("forget", "per layer that is alive: 64 kinds of input"),
     "convmat.operators.boxes:_spectra": (
         "_spectra.clear",
         "2 spectra of a kernel, of the size of a block and its halo",
@@ -22,8 +23,9 @@ CACHES = {
     "convmat.kernel.weights:_digest_task": ("_digest_task.cache_clear", "tasks to digest weights of 256 sizes"),
     "convmat.kernel.pages:_used": ("forget", "256 MB of outputs of 32 MB and more"),
     "convmat.kernel.pages:_scratch": ("forget", "memory to work in, of one call, for each thread of Python"),
-    "convmat.kernel.tiling.rows:_direct_phases": ("_direct_phases.cache_clear", "phases of 1024 axes of C"),
-    "convmat.kernel.tiling.rows:_transposed_phases": ("_transposed_phases.cache_clear", "phases of 1024 axes of Cᵀ"),
+    "convmat.kernel.tiling.phases:_direct_phases": ("_direct_phases.cache_clear", "phases of 1024 axes of C"),
+    "convmat.kernel.tiling.phases:_transposed_phases": ("_transposed_phases.cache_clear", "phases of 1024 axes of Cᵀ"),
+    "convmat.kernel.tiling.winograd:_phases_of_width": ("_phases_of_width.cache_clear", "64 widths in Winograd's form"),
     "convmat.kernel.tiling.rows:_row_tiling": ("_row_tiling.cache_clear", "256 ways to cut rows into tiles"),
     "convmat.kernel.tiling.boxes:_factors": ("_factors.cache_clear", "64 tables of factors"),
 }

@@ -223,7 +223,8 @@ def norm(
     lang: Language = None,
 ) -> None:
     """Print the true norm of every convolution of a model, or of one layer with random weights, and bounds on it."""
-    from convmat.terminal.norms import layer_of, load, print_norms
+    from convmat.terminal.loading import load
+    from convmat.terminal.norms import layer_of, print_norms
 
     if (model is None) == (kernel is None):
         raise InputError("wrong.model_or_layer")
@@ -245,6 +246,25 @@ def norm(
         output_size,
     )
     print_norms(layer_of(geometry), geometry.in_shape, Console(), context.obj)
+
+
+@_command("accelerate")
+def accelerate(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="option.model", rich_help_panel="panel.options")],
+    input: Annotated[str, _option("model_input_only", "--input", metavar="SIZES")] = "3x224x224",
+    batch: Annotated[int, _option("batch", metavar="N", min=1)] = 1,
+    freeze: Annotated[bool, _option("freeze", "--freeze")] = False,
+    fold: Annotated[bool, _option("fold", "--fold")] = False,
+    lang: Language = None,
+) -> None:
+    """Measure what a model gains by convmat: each convolution on the inputs that it meets, and the whole."""
+    from convmat.terminal.accelerating import print_gains
+    from convmat.terminal.loading import load, random_input
+
+    loaded = load(model)
+    example = random_input(loaded, (batch, *_sizes(input, "--input")))
+    print_gains(loaded, example, Console(), context.obj, freeze=freeze, fold=fold)
 
 
 @_command("upsample")
@@ -477,6 +497,19 @@ def explore(
     Console().print(texts("explore.written", out=out), highlight=False, soft_wrap=True)
     if open:
         typer.launch(str(written))
+
+
+@_command("tune")
+def tune(
+    context: typer.Context,
+    out: Annotated[Path | None, _option("tuning_file", metavar="FILE")] = None,
+    seconds: Annotated[float, _option("tuning_seconds", metavar="X", min=1)] = 60,
+    lang: Language = None,
+) -> None:
+    """Measure for a minute, so that ``auto`` chooses better on this machine."""
+    from convmat.terminal.tuning import tune_machine
+
+    tune_machine(out, seconds, Console(), context.obj)
 
 
 @_command("methods")

@@ -338,14 +338,23 @@ def _conv(
     padding_mode: str,
     method: str,
 ) -> Tensor:
-    arguments = ("conv", ndim, stride, padding, dilation, groups, padding_mode, method)
-    key = shortcuts.key_of(input, weight, bias, arguments)
+    key = _key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = conv_geometry(weight, sizes, stride, padding, dilation, groups, padding_mode, channels)
     return _compute(geometry, input, weight, bias, method, key)
+
+
+def _key_of_conv(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Any:
+    return shortcuts.key_of(input, weight, bias, ("conv", ndim, *arguments))
+
+
+def chooses_pytorch(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> bool:
+    """Whether a convolution that was just computed is PyTorch's own function with the same arguments, and no more."""
+    key = _key_of_conv(ndim, input, weight, bias, *arguments)
+    return key is not None and shortcuts.is_pytorchs(key)
 
 
 def _conv_transpose(

@@ -100,6 +100,17 @@ def test_windows_lie_within_the_padded_inputs(axis):
     assert 0 <= axis.slack < max(axis.stride, axis.dilation)
 
 
+@given(axes(padding_mode="zeros"), st.integers(1, 4))
+def test_pieces_read_what_the_whole_axis_reads(axis, count):
+    pieces = axis.pieces(count)
+    lo, hi = pieces.padding
+    cells = np.pad(np.arange(axis.inputs), (lo, max(hi, 0)), constant_values=-1)[: lo + axis.inputs + hi]
+    tables = [cells[start * pieces.step :][: pieces.axis.inputs][pieces.axis.source()] for start in range(count)]
+    whole = np.concatenate(tables)
+    assert pieces.axis.outputs * count == axis.outputs + pieces.further
+    assert whole[: axis.outputs].tolist() == axis.source().tolist()
+
+
 @given(axes())
 def test_reads_are_a_row_of_the_table(axis):
     for output in range(axis.outputs):

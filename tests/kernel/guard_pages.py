@@ -37,6 +37,8 @@ class Guarded:
 
     def empty(self, count: int, dtype: torch.dtype):
         """A tensor of so many numbers."""
+        if not count:
+            return torch.empty(0, dtype=dtype)
         pages = -(-count * dtype.itemsize // PAGE)
         size = (pages + 2) * PAGE
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -57,10 +59,9 @@ class Guarded:
     @contextmanager
     def instead_of_torchs(self):
         """The kernel's own tensors lie here, too."""
-        original = torch.empty
 
         def output(shape, like, memory_format=torch.contiguous_format):
-            plain = original(shape, dtype=like.dtype, memory_format=memory_format)
+            plain = torch.empty(shape, dtype=like.dtype, memory_format=memory_format)
             return self.empty(plain.numel(), like.dtype).as_strided(plain.shape, plain.stride())
 
         def scratch(count):
@@ -103,11 +104,34 @@ def random_call(source: random.Random) -> Call:
     return Call(layer, source.choice([1, 1, 2, 3, 17]), source.choice(DTYPES), *places)
 
 
-def compute(call: Call, threads: int, window: int | None, whim: int | None, at_end: bool, non_temporal: bool) -> None:
+def random_transformed_call(source: random.Random) -> tuple[Call, int]:
+    """One that has Winograd's form, and along how many axes."""
+    transformed, transposed = source.choice([1, 2]), source.random() < 0.5
+    kernel = (source.choice([3, 5, 7, 11]),) if transformed == 1 else (3, 3)
+    sizes = tuple(source.choice([size for size in SIZES if size > 1]) for _ in kernel)
+    layer = Layer(
+        transposed=transposed,
+        sizes=sizes if transposed else tuple(size + k - 1 for size, k in zip(sizes, kernel, strict=True)),
+        kernel=kernel,
+        padding=tuple(source.randrange(min(k, (size + k - 1) // 2)) for size, k in zip(sizes, kernel, strict=True)),
+        channels=(source.choice([8, 16, 17]), source.choice([8, 9, 24])),
+    )
+    return Call(layer, source.choice([1, 1, 2, 3]), torch.float32, *["contiguous"] * 2), transformed
+
+
+def compute(
+    call: Call,
+    transformed: int,
+    threads: int,
+    window: int | None,
+    whim: int | None,
+    at_end: bool,
+    non_temporal: bool,
+) -> None:
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
-        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim)
+        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, transformed)
         with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             output = computed(plan, *operands, threads)
         assert_right(output, call.layer, *operands)
@@ -119,7 +143,7 @@ def main(count: int, seed: int) -> None:
     source, wrong = random.Random(seed), []
     for _ in range(count):
         arguments = (
-            random_call(source),
+            *((random_call(source), 0) if source.random() < 0.7 else random_transformed_call(source)),
             source.choice([1, 1, 2, 3]),
             source.choice([None, 1 << 10, 1 << 12]),
             source.choice([None, None, source.randrange(100)]),

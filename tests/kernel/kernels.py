@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +19,9 @@ from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
+from convmat.kernel.tiling.boxes import box_tiling
 from convmat.kernel.tiling.processor import Processor
+from convmat.kernel.tiling.rows import row_tilings
 from tests.layers import Layer, direct_reference, random_tensor, transposed_reference
 
 # Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).
@@ -51,6 +54,35 @@ def layers(draw, ndim=None) -> Layer:
         groups=groups,
         channels=(groups * draw(channels), groups * draw(channels)),
     )
+
+
+@st.composite
+def transformed_layers(draw) -> tuple[Layer, int]:
+    """A layer of either direction that has Winograd's form, and along how many of its last axes."""
+    ndim = draw(st.integers(1, 3))
+    transformed = draw(st.integers(1, min(ndim, 2)))
+    dense = ndim - transformed  # axes before those that are transformed may have any stride
+    outer = [draw(_axes(1 if ndim == 1 else 3, outer=True)) for _ in range(dense)]
+    inner = []
+    for a in range(transformed):
+        kernel = draw(st.integers(3, 11)) if transformed == 1 else 3
+        dilation = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
+        largest = 50 if a < transformed - 1 else 129
+        size = draw(st.sampled_from([size for size in SIZES if dilation < size <= largest]))
+        # Of the padding, so that the two outputs of a cell are left.
+        most = min(dilation * kernel, (size - 1 + (kernel - 2) * dilation) // 2)
+        lo, hi = draw(st.integers(0, most)), draw(st.integers(0, most))
+        inner.append((size, kernel, 1, dilation, (lo, hi), 0))
+    transposed = draw(st.booleans())
+    groups = draw(st.sampled_from([1, 1, 2]))
+    channels = st.sampled_from([8, 9, 13, 16, 17, 24])
+    options = _options([*outer, *inner])
+    if not transposed:
+        options["sizes"] = tuple(axis[3] for axis in Layer(**options, transposed=True).numbers())
+        options["output_padding"] = 0
+    ins, outs = groups * draw(channels), groups * draw(channels)
+    layer = Layer(**options, transposed=transposed, groups=groups, channels=(ins, outs))
+    return layer, transformed
 
 
 def _options(axes):
@@ -189,14 +221,38 @@ class Whimsical(Processor):
         return 10.0 ** random.Random(repr((self.whim, arguments))).uniform(3, 12)
 
 
-def plan_for(layer: Layer, batch: int, dtype, threads: int = 1, window: int | None = None, whim: int | None = None):
-    """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all."""
+class InForm(kernel_schedule.Schedule):
+    """A schedule in Winograd's form along so many of the last axes, even where another would be faster."""
+
+    transformed = 0
+
+    @cached_property
+    def _tiling(self):
+        (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
+        return rows, box_tiling(rows, self.geometry, self.batch, self.processor)
+
+
+def plan_for(
+    layer: Layer,
+    batch: int,
+    dtype,
+    threads: int = 1,
+    window: int | None = None,
+    whim: int | None = None,
+    transformed: int = 0,
+):
+    """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all.
+
+    It has Winograd's form along the last ``transformed`` axes.
+    """
     processor = compiled.processor(dtype, threads)
     if window is not None:
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    return kernel_schedule.Schedule(geometry_of(layer), batch, processor)
+    plan = InForm(geometry_of(layer), batch, processor)
+    plan.transformed = transformed
+    return plan
 
 
 def computed(plan, input, weight, bias, threads: int = 1):

@@ -199,3 +199,16 @@ def test_available_methods():
     methods = convmat.available_methods()
     assert list(methods) == ["auto", *METHODS]
     assert all(line.endswith((".", "kernels.", "crop.")) and "\n" not in line for line in methods.values())
+
+
+@pytest.mark.parametrize("padding", [(12, 14), (0, 0)])
+def test_wide_atrous_convolutions_come_back_contiguous(padding):
+    """PyTorch computes them faster with the channels last, which is nobody else's business."""
+    torch.manual_seed(0)
+    input, weight = torch.randn(2, 6, 29, 31), torch.randn(5, 6, 3, 3)
+    options = {"padding": padding, "dilation": (12, 9)}
+    with torch.no_grad():
+        output = convmat.conv2d(input, weight, method="native", **options)
+    assert output.is_contiguous()
+    expected = torch.nn.functional.conv2d(input.double(), weight.double(), **options)
+    torch.testing.assert_close(output, expected.float(), rtol=1e-4, atol=1e-5)

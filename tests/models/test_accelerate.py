@@ -482,7 +482,7 @@ def test_unknown_methods_change_nothing(method):
     assert type(module) is nn.ConvTranspose2d
 
 
-@pytest.mark.parametrize("name", ["conv", "freeze"])
+@pytest.mark.parametrize("name", ["conv", "freeze", "fold"])
 @pytest.mark.parametrize("value", [1, "False", None, [nn.Conv2d]])
 def test_flags_that_are_no_bool_change_nothing(name, value):
     module = layer()

@@ -6,7 +6,7 @@ from torch import nn
 
 import convmat
 from convmat import GeometryError
-from convmat.terminal.norms import load
+from convmat.terminal.loading import load
 
 
 def model():

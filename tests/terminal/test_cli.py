@@ -18,11 +18,14 @@ from PIL import Image
 from rich.cells import cell_len
 
 import convmat
+from convmat.checking import tuning
 from convmat.cli import main
 from convmat.demo import photograph as demo_photograph
 from convmat.draw import guide
 from convmat.kernel import computing
+from convmat.planning import correcting
 from convmat.terminal import english
+from convmat.terminal import tuning as terminal_tuning
 from convmat.terminal.deblurring import make_psf
 from convmat.terminal.picture_files import photograph_path
 from convmat.terminal.tables import calls_native
@@ -164,6 +167,35 @@ def test_check_lists_every_method_in_both_directions(run, tmp_path):
     assert "as native" not in done.stdout
 
 
+MODEL = """
+from torch import nn
+build = lambda: nn.Sequential(nn.ConvTranspose2d(2, 3, 4, 2, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3), nn.Dropout())
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_accelerate_shows_each_layer_and_the_model(run, tmp_path, language):
+    (tmp_path / f"of_{language}.py").write_text(MODEL)
+    model = ("accelerate", f"of_{language}:build", "--input", "2x9x12", "--batch", "2")
+    done = run(*model, "--freeze", "--fold", "--lang", language, columns=80)
+    assert done.returncode == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert [row[:2] for row in rows] in (
+        [["0 + 1", "2x2x9x12"], ["2", "2x3x18x24"]],
+        [["0", "2x2x9x12"], ["2", "2x3x18x24"]],  # where it gains nothing
+    )
+    for _, _, method, before, after, _ in rows:
+        assert method in ("tiles", "PyTorch")
+        assert before.endswith(" ms")
+        assert after.endswith(" ms")
+    assert {"en": "The model: ", "zh": "整个模型："}[language] in done.stdout
+    assert max(map(cell_len, done.stdout.splitlines())) <= 80
+
+
+def test_accelerate_a_model_without_convolutions(run):
+    assert run("accelerate", "torch.nn:Identity").stdout == "The model has no convolution.\n"
+
+
 def test_without_a_kernel_tiles_is_native_both_ways(monkeypatch):
     layer = convmat.Geometry.conv_transpose((4, 5), (3, 2), stride=2)
     for geometry in (layer, layer.transpose()):
@@ -188,7 +220,7 @@ def test_no_line_is_wider_than_the_terminal(run, columns, language):
         ("check", "--input", "9x8", "--kernel", "3x2"),
         ("methods",),
         ("--help",),
-        *((command, "--help") for command in ("demo", "matrix", "check", "draw", "upsample", "methods")),
+        *((command, "--help") for command in ("demo", "matrix", "check", "accelerate", "draw", "upsample", "methods")),
         *(("draw", command, "--help") for command in ("frame", "arithmetic", "animate", "gallery")),
     ):
         done = run(*arguments, "--lang", language, columns=columns)
@@ -236,7 +268,7 @@ def test_a_pipe_gets_whole_rows(run):
 
 
 def test_flags_take_no_value_in_the_help(run):
-    for command in ("demo", "matrix", "check", "upsample", "methods"):
+    for command in ("demo", "matrix", "check", "accelerate", "upsample", "methods"):
         assert "bool" not in run(command, "--help").stdout
 
 
@@ -269,7 +301,7 @@ def test_errors_of_the_command_line_are_said_in_chinese(run):
 
 def test_no_key_of_a_text_is_left_in_the_help(run):
     keys = "|".join(re.escape(key) for key in english.WORDS if "." in key)
-    for command in ("demo", "matrix", "check", "upsample", "methods"):
+    for command in ("demo", "matrix", "check", "accelerate", "upsample", "methods"):
         for language in ("en", "zh"):
             assert not re.search(rf"(?<![\w.])({keys})(?![\w.])", run(command, "--help", "--lang", language).stdout)
 
@@ -375,6 +407,7 @@ WRONG = {
     "a folder to draw to": (("draw", "slide", *LAYER, "--out", "none/x.png"), "there is no folder none"),
     "a cell": (("draw", "arithmetic", *LAYER, "--at", "9x9"), "at=(9, 9) is no output cell"),
     "names and numbers": (("draw", "slide", *LAYER, "--names", "--weight", "w.npy"), "exclude each other"),
+    "no model to accelerate": (("accelerate", "torch.nn:Conv2d"), "makes no model without arguments"),
     "no such drawing": (("draw", "frobnicate"), "No such command 'frobnicate'"),
     "a folder for the gallery": (("draw", "gallery", "--out", "text.txt"), "text.txt"),
 }
@@ -523,3 +556,19 @@ def test_psfs_are_normalised_odd_and_centred(psf):
     assert found.min() >= 0
     assert all(size % 2 for size in found.shape)
     torch.testing.assert_close(found, found.flip(0, 1), atol=1e-3, rtol=0)  # each of these is its own mirror image
+
+
+@pytest.mark.skipif(not computing.is_worthwhile(), reason="needs Numba")
+@pytest.mark.parametrize(("language", "says"), [("en", "auto uses it from now on"), ("zh", "auto 从现在起使用它")])
+def test_tune(language, says, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "PROBES", tuning.PROBES[:2])
+    monkeypatch.setattr(terminal_tuning, "PROBES", tuning.PROBES)
+    monkeypatch.setenv(correcting.VARIABLE, str(tmp_path / "tuning.json"))
+    done = run("tune", "--seconds", 1, "--lang", language)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+    assert "PyTorch" in done.stdout
+    assert correcting.read(tmp_path / "tuning.json") == correcting.now()
+    assert "CONVMAT_TUNING" in run("tune", "--seconds", 1, "--out", tmp_path / "other.json").stdout
+    monkeypatch.undo()
+    correcting.read_again()

@@ -18,6 +18,28 @@ def median_seconds(call: Callable[[], Any], repeats: int) -> float:
     return statistics.median(_seconds(call) for _ in range(repeats))
 
 
+def medians_in_turns(
+    first: Callable[[], Any], second: Callable[[], Any], seconds: float, fewest: int = 3, most: int = 30
+) -> tuple[float, float]:
+    """The median times of two calls that take turns, so that whatever else the machine does slows both.
+
+    Args:
+        first, second: each is called twice before, as what is kept from call to call is there from the second on.
+        seconds: after which no further turn begins.
+        fewest, most: turns, whatever the time. Default: 3 and 30
+    """
+    for call in (first, second) * 2:
+        call()
+    times: dict[Callable[[], Any], list[float]] = {first: [], second: []}
+    end = time.perf_counter() + seconds
+    turn = 0
+    while turn < fewest or (turn < most and time.perf_counter() < end):
+        for call in (first, second) if turn % 2 else (second, first):
+            times[call].append(_seconds(call))
+        turn += 1
+    return statistics.median(times[first]), statistics.median(times[second])
+
+
 def _seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()

@@ -53,6 +53,20 @@ class PhaseWindow:
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """The outputs of one axis in pieces of equal size, each with the inputs that it reads.
+
+    After extending the inputs by ``padding`` (negative: crop), piece ``p`` reads those from ``p*step`` on, as many as
+    ``axis`` has. ``further`` outputs fill the last piece up; nobody asked for these.
+    """
+
+    axis: Axis
+    step: int
+    padding: tuple[int, int]
+    further: int
+
+
+@dataclass(frozen=True)
 class Cycle:
     """An axis on which every output reads what another one reads, some cells on around the axis.
 
@@ -616,6 +630,15 @@ class Axis:
         """What Cᵀ pads around its inputs, zeros inserted, as a stride-1 convolution (negative: crop)."""
         reach = self.extent - 1
         return reach - self.lo, reach - self.hi + self.slack
+
+    def pieces(self, count: int) -> Pieces:
+        """The outputs of C in ``count`` pieces, for an axis that pads with zeros."""
+        outputs = -(-self.outputs // count)
+        step, read = outputs * self.stride, (outputs - 1) * self.stride + self.extent
+        axis = replace(self, inputs=read, outputs=outputs, lo=0, hi=0)
+        return Pieces(
+            axis, step, (self.lo, (count - 1) * step + read - self.lo - self.inputs), count * outputs - self.outputs
+        )
 
     def even_padding(self) -> tuple[int, tuple[int, int], int]:
         """The padding that PyTorch's own functions can express, and what remains.

@@ -53,6 +53,7 @@ class Notes:
     Attributes:
         unpadded: the geometry that methods see; see :meth:`Geometry.unpadded`.
         merged: the geometry over fewer axes; see :meth:`Geometry.merged`.
+        transposed: the geometry of the transposed map; see :meth:`Geometry.transpose`.
         native: what PyTorch's own function has to do (:mod:`convmat.methods.native`).
         plans: what ``"auto"`` chose, by all that the choice depends on (:mod:`convmat.planning.choosing`).
         schedules: how the kernel computes it, by batch, dtype and threads (:mod:`convmat.kernel.computing`).
@@ -68,6 +69,7 @@ class Notes:
         """Forget all of it."""
         self.unpadded: Any = None
         self.merged: Any = None
+        self.transposed: Any = None
         self.native: Any = None
         self.plans.clear()
         self.schedules.clear()

@@ -61,30 +61,34 @@ def products_per_cycle(dtype: torch.dtype) -> int:
     return compiled.processor(dtype, 1).lanes * UNITS
 
 
-def schedule_of(geometry: Geometry, batch: int, dtype: torch.dtype, threads: int) -> Schedule:
+def schedule_of(
+    geometry: Geometry, batch: int, dtype: torch.dtype, threads: int, *, contiguous: bool, keep: bool
+) -> Schedule:
     """What the kernel does for a geometry and a batch, found among the notes on the geometry or made now."""
 
     def make() -> Schedule:
         from convmat.kernel.schedule import Schedule  # with the tilings, it would make every import slower
 
-        return Schedule(geometry, batch, compiled.processor(dtype, threads))
+        return Schedule(geometry, batch, compiled.processor(dtype, threads), contiguous, keep)
 
-    found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads), make)
+    found: Schedule = geometry.notes.schedules.get_or_make((batch, dtype, threads, contiguous, keep), make)
     return found
 
 
-def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, keep: bool) -> Computation:
+def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: bool, keep: bool) -> Computation:
     """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
 
     Args:
         geometry: direct or transposed, over at most three axes, padded with zeros.
         batch: number of inputs, at least 1.
         dtype: for which the kernel is ready.
+        contiguous: whether inputs are.
         keep: whether packed weights are kept for later calls.
     """
     kernel, threads = compiled.kernel(dtype), thread_count()
     assert kernel is not None
-    return partial(_convolve, schedule_of(geometry, batch, dtype, threads), kernel, threads, keep)
+    schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
+    return partial(_convolve, schedule, kernel, threads, keep)
 
 
 def _convolve(schedule: Schedule, *arguments: Any) -> Tensor:

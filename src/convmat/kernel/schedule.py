@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
@@ -19,12 +20,14 @@ from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
 from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
 from convmat.kernel.tiling.processor import AXES, Processor
-from convmat.kernel.tiling.rows import RowTiling, row_tiling
+from convmat.kernel.tiling.rows import RowTiling, row_tilings
+from convmat.kernel.tiling.winograd import transform_weight
 from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
 _MOST_TASKS = 16  # of a schedule, one for each combination of strides
+_PACK, _TRANSFORM = 2.8, 10.0  # cycles to pack a number of a weight, and to do so in Winograd's form
 _STREAMED = 4 << 20  # bytes: an output this large does not stay in any cache, so it is written by non-temporal stores
 
 
@@ -35,26 +38,48 @@ class Schedule:
         geometry: direct or transposed, padded with zeros.
         batch: number of inputs.
         processor: what it runs on.
+        contiguous: whether inputs are; only then can it have Winograd's form. Default: ``True``
+        keep: whether packed weights are kept; if not, packing them is part of each call. Default: ``True``
     """
 
-    def __init__(self, geometry: Geometry, batch: int, processor: Processor) -> None:
+    def __init__(
+        self, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True, keep: bool = True
+    ) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
+        self._contiguous, self._keep = contiguous, keep
         self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
     @cached_property
+    def _tiling(self) -> tuple[RowTiling, BoxTiling]:
+        transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
+        sizes = (self.geometry, self.batch, self.processor, self._contiguous)
+        tilings = row_tilings(self.geometry, self.processor, transforms)
+        cut = ((rows, box_tiling(rows, *sizes)) for rows in tilings)
+        return min(cut, key=lambda tiling: tiling[1].cycles + self._packing_cycles(tiling[0]))
+
+    @property
+    def cycles(self) -> float:
+        """About how many cycles a call takes of each thread."""
+        return self.cells.cycles + self._packing_cycles(self.rows)
+
+    def _packing_cycles(self, rows: RowTiling) -> float:
+        weights = prod(self.geometry.weight_shape)
+        return 0.0 if self._keep else weights * (_TRANSFORM if rows.transformed else _PACK / self.processor.threads)
+
+    @property
     def rows(self) -> RowTiling:
-        """How its rows are cut into tiles; a weight packed for one such tiling serves inputs of every size."""
-        return row_tiling(self.geometry, self.processor)
+        """How its rows are cut into tiles; a weight packed for one such tiling serves inputs of many sizes."""
+        return self._tiling[0]
 
     @cached_property
     def packing(self) -> tuple[RowTiling, int, int]:
         """All that the order of packed weights depends on."""
         return self.rows, self.geometry.groups, self.geometry.in_channels
 
-    @cached_property
+    @property
     def cells(self) -> BoxTiling:
         """How its cells are cut."""
-        return box_tiling(self.rows, self.geometry, self.batch, self.processor)
+        return self._tiling[1]
 
     @cached_property
     def out_shape(self) -> tuple[int, ...]:
@@ -68,7 +93,7 @@ class Schedule:
         stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
         numbers = channels * self.cells.planes * self.cells.plane + self.cells.results * self.rows.tables.most_rows
         numbers += self._kept * (stripes_of_part - 1)
-        starts_of_rows = 16 * prod(self.cells.window[:-1])
+        starts_of_rows = 16 * prod(self.cells.window[:-1]) * self.cells.planes // self.cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
 
     def _make_tables(self) -> dict[str, Any]:
@@ -102,7 +127,7 @@ class Schedule:
         geometry, rows, cells = self.geometry, self.rows, self.cells
         read, written = _three(geometry.read), _three(geometry.written)
         channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
-        chunks, taps = -(-out_channels // rows.together), prod(geometry.kernel_size)
+        chunks, taps = -(-out_channels // rows.together), prod(axis.kernel for axis in rows.axes)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
         tables = self._make_tables()
         values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
@@ -114,6 +139,7 @@ class Schedule:
             "CHANNELS": channels,
             "OUT_CHANNELS": out_channels,
             "TAPS": out_channels * taps,
+            "FACTORS": len(rows.tables.taps),
             "PHASES_OUT": len(rows.axes[-1].phases),
             "CHANNEL_STEP": taps * (out_channels if geometry.transposed else 1),
             "READ": (self.batch, *read),
@@ -125,6 +151,10 @@ class Schedule:
             "BEFORE": cells.before,
             "PITCH": cells.pitches,
             "STEP_IN": tuple(axis.step_in for axis in rows.axes),
+            "TRANSFORMED": rows.transformed,
+            "AT_ONCE": cells.at_once,
+            "TOGETHER": tuple(axis.together for axis in rows.axes),
+            "ORIGIN": tuple(axis.origin for axis in rows.axes),
             "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
             "WRITTEN": written,
             "USED": cells.used,
@@ -161,8 +191,12 @@ class Schedule:
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """Pack a weight: sort it into the order in which the kernel reads it."""
-        weight = weight.detach().contiguous()
-        packed = empty((weight.numel(),), weight)
+        weight = weight.detach()
+        if self.rows.transformed:
+            weight = transform_weight(weight, self.rows.transformed, self.geometry.transposed)
+        weight = weight.contiguous()
+        channels = self.geometry.in_channels  # of all groups, as each packs the factors of its own
+        packed = empty((channels * len(self.rows.tables.taps),), weight)
         known, tables = self._known
         run(kernel.pack, task.as_bytes(known), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
         del tables  # kept alive until here: the task holds their addresses

@@ -32,8 +32,16 @@ BLOCKS, KEPT = range(85, 87)
 # The table of the phases in, three numbers for each; planes of a window for each channel; how far apart the weights of
 # two input channels lie; of depth, height and width: inputs from one cell of a phase to the next.
 PHASES_IN, PLANES, CHANNEL_STEP, STEP_IN = range(87, 91)
-COUNTS = 93
-FIELDS = 95
+# Along how many of the last axes it has Winograd's form; of depth, height and width: the first input of cell 0.
+TRANSFORMED, ORIGIN = range(93, 95)
+# Factors that are packed for an input channel of a group: its taps, or what stands in their place.
+FACTORS = 97
+# Of depth, height and width: how many neighbouring cells have neighbouring outputs.
+TOGETHER = 98
+# Whether products are stored at once, row by row.
+AT_ONCE = 101
+COUNTS = 102
+FIELDS = 104
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 

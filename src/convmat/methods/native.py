@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +20,15 @@ from convmat.geometry import Axis, Geometry
 from convmat.methods.common import CONVOLUTIONS, Computation, add_bias, no_bool, no_small_integers
 from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad_or_crop, pad_zeros
+from convmat.tensors.strides import Layout
 from convmat.tensors.watching import is_compiling, is_symbolic, surely_zero
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
+
+# From this dilation on, oneDNN multiplies all the zeros of the padding, unless the channels come last; and the largest
+# share of products with inputs, not with zeros, for which it pays to bring them there.
+_WIDE_DILATION, _INSIDE = 9, 0.8
 
 
 def prepare(geometry: Geometry, call: Call) -> Computation:
@@ -30,7 +38,27 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
     if geometry.notes.native is None:
         geometry.notes.native = _prepare_transposed(geometry) if geometry.transposed else _prepare_direct(geometry)
     prepared: Computation = geometry.notes.native
-    return prepared
+    return partial(_with_channels_last, prepared) if _wants_channels_last(geometry, call) else prepared
+
+
+def _wants_channels_last(geometry: Geometry, call: Call) -> bool:
+    """Whether copies with the channels last take less time than they save: wide atrous convolutions of images."""
+    if geometry.transposed or geometry.ndim != 2 or geometry.groups > 1 or not call.is_plain or call.needs_gradient:
+        return False
+    if call.dtype != torch.float32 or call.layout is not Layout.CONTIGUOUS or min(geometry.dilation) < _WIDE_DILATION:
+        return False
+    return prod(map(_inside, geometry.axes)) <= _INSIDE
+
+
+def _inside(axis: Axis) -> float:
+    """The share of an axis' products that are with inputs, not with zeros of the padding."""
+    read = sum(max(stop - start, 0) for start, stop in map(axis.readers, range(axis.kernel)))
+    return read / (axis.kernel * axis.outputs)
+
+
+def _with_channels_last(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    output = computation(input.contiguous(memory_format=torch.channels_last), weight, bias)
+    return output.contiguous(memory_format=torch.contiguous_format)
 
 
 def _prepare_direct(geometry: Geometry) -> Computation:
@@ -101,6 +129,34 @@ def gradients(
     """The gradients with respect to input, weight and bias, those that are wanted, by PyTorch's own backward pass."""
     compute = _transposed_gradients if geometry.transposed else _direct_gradients
     return compute(grad, input, weight, geometry, wanted)
+
+
+def weight_gradient(x: Tensor, y: Tensor, geometry: Geometry, *, halved: bool = False) -> Tensor:
+    """The gradient of ``<y, C(w) x>`` with respect to ``w``.
+
+    Args:
+        x: what the direct convolution reads.
+        y: what it writes.
+        geometry: direct.
+        halved: whether to take the outputs for a batch of two halves. PyTorch computes batches of small images and
+            volumes faster than single ones, which it leaves to im2col. Default: ``False``
+    """
+    if halved:
+        x, y, geometry = _halves(x, y, geometry)
+    weight = y.new_empty(()).expand(geometry.weight_shape)  # of which only the shape is read
+    _, gradient, _ = gradients(y, x, weight, geometry, (False, True, False))
+    assert gradient is not None
+    return gradient
+
+
+def _halves(x: Tensor, y: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor, Geometry]:
+    """Two halves of the outputs along the first axis, and what they read, as a batch."""
+    pieces, rest = geometry.axes[0].pieces(2), geometry.axes[1:]
+    alike = [(0, 0)] * len(rest)
+    read = pad_or_crop(x, [pieces.padding, *alike]).unfold(2, pieces.axis.inputs, pieces.step)
+    written = pad_or_crop(y, [(0, pieces.further), *alike]).unflatten(2, (2, pieces.axis.outputs))
+    x, y = (half.movedim(2, 1).flatten(0, 1) for half in (read.movedim(-1, 3), written))
+    return x, y, replace(geometry, axes=(pieces.axis, *rest))
 
 
 def _direct_gradients(

@@ -31,8 +31,9 @@ def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, conti
         return partial(_multiply, geometry)
     merged = merge_axes(geometry)
     if merged is geometry or not contiguous:
-        return computing.prepare(geometry, batch, dtype, keep=keep)
-    return partial(_with_merged_axes, geometry, merged, computing.prepare(merged, batch, dtype, keep=keep))
+        return computing.prepare(geometry, batch, dtype, contiguous=contiguous, keep=keep)
+    computation = computing.prepare(merged, batch, dtype, contiguous=True, keep=keep)
+    return partial(_with_merged_axes, geometry, merged, computation)
 
 
 def merge_axes(geometry: Geometry) -> Geometry:

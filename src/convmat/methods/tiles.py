@@ -5,10 +5,12 @@ lies, window by window (of C with a stride, the phases of the input apart), and 
 that neither columns nor zeros are ever stored.
 
 It takes float32 and float64. All else goes to PyTorch's own functions: other numbers and devices, and whoever watches
-the operations (``torch.compile``, ``torch.export``, ``torch.func``, forward-mode derivatives). Gradients are PyTorch's
-own, too.
+the operations (``torch.export``, ``torch.func``, forward-mode derivatives). For autograd and ``torch.compile`` it is an
+operator of PyTorch (:mod:`convmat.planning.torch_ops`).
 
-At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN.
+At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN. In Winograd's
+form (:mod:`convmat.kernel.tiling.winograd`) an infinity or a NaN of the input also reaches the other outputs of its
+cells.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.kernel import computing
-from convmat.methods import native, operator
+from convmat.methods import native
 from convmat.methods.common import Computation
 from convmat.methods.numbers import prepare_numbers
 from convmat.tensors.calls import Call
@@ -29,12 +31,11 @@ refuses = native.refuses
 
 
 def prepare(geometry: Geometry, call: Call) -> Computation:
-    """The kernel where it can compute, else PyTorch's own function."""
+    """The kernel where it can compute, else PyTorch's own function; the kernel knows nothing of gradients."""
     if not (is_for_kernel(geometry, call) and computing.is_ready(call.dtype)):
         return native.prepare(geometry, call)
-    if call.needs_gradient:
-        return partial(operator.convolve, geometry)
-    computation = prepare_numbers(geometry, call.batch, call.dtype, contiguous=will_be_contiguous(call), keep=True)
+    options = {"contiguous": will_be_contiguous(call), "keep": call.keeps_weight}
+    computation = prepare_numbers(geometry, call.batch, call.dtype, **options)
     return partial(_copy_first, computation) if call.layout is Layout.APART else computation
 
 

@@ -6,27 +6,33 @@ its place in the model. What it was is written down in that class, so that it su
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import MethodType
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from convmat.geometry import Geometry
-from convmat.models.layer_classes import own_class, set_class
+from convmat.models.layer_classes import COMPUTES, own_class, put, set_class, state_of
+from convmat.models.looking import kind_of_layer, look_at, places, report_of, was_accelerated, was_changed
 from convmat.models.reports import LayerReport, ModelReport
-from convmat.nn.accelerated import OURS, TRANSPOSED, accelerated_class, original_of, torch_class_of
+from convmat.nn import folding
+from convmat.nn.accelerated import OURS, TRANSPOSED, accelerated_class, original_of
 from convmat.nn.frozen import FROZEN, FrozenWeight
-from convmat.planning import available_methods, check_method, choose, kernel_obstacle, run, weight_of
-from convmat.tensors.calls import Call
+from convmat.planning import available_methods, check_method, kernel_obstacle
 
-_COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
+if TYPE_CHECKING:
+    from convmat.models.examples import Trial
 
 
-def accelerate(model: nn.Module, *, conv: bool = True, method: str = "auto", freeze: bool = False) -> ModelReport:
+def accelerate(
+    model: nn.Module,
+    *,
+    conv: bool = True,
+    method: str = "auto",
+    freeze: bool = False,
+    fold: bool = False,
+    example: Any = None,
+) -> ModelReport:
     """Let the convolutions of a model, direct and transposed, compute with convmat, in place.
 
     The layers stay the same objects: parameters, ``state_dict``, hooks, parametrizations (weight norm, spectral norm),
@@ -54,13 +60,27 @@ def accelerate(model: nn.Module, *, conv: bool = True, method: str = "auto", fre
             weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Without it,
             sorted weights are kept as well, by the same digest, but at most 256 MB of all layers, and weight norm is
             computed in every call. Default: ``False``
+        fold: for inference in eval mode: whether to fold each BatchNorm into the convolution before it, where the order
+            in a ``Sequential`` or a trace by ``torch.fx`` shows that nothing else reads what is between. Parameters and
+            ``state_dict`` stay; the folded weights are kept besides, which takes as much memory again. They are
+            made anew after any change that PyTorch counts, but not after writes through ``.data`` or NumPy: call this
+            again then. In train mode, where gradients of parameters are asked for, and where a layer has hooks or is
+            called by itself, the layers compute as they are. Calling again without it takes it back.
+            Default: ``False``
+        example: inputs of the model, to measure what it gains: a tuple of positional arguments, a dict of arguments by
+            name, or the only argument. The model runs on them without gradients, in train or eval mode as it is, about
+            twenty times and some seconds more. Each layer is measured on the very inputs that it meets, PyTorch's own
+            and ours in turns. Where ours is not faster, by 3 % or more, the layer stays or becomes PyTorch's own. Then
+            the whole model is measured before and after. Buffers, attributes of modules and random numbers are put back
+            after each run. A layer that is never called is treated as without an example. Default: ``None``
 
     Returns:
-        A :class:`ModelReport` that prints layer by layer what was done, by which method, and why.
+        A :class:`ModelReport` that prints layer by layer what was done, by which method, and why; with an example, also
+        how long each layer took before and after, and the model.
 
     Raises:
-        GeometryError: if there is no such method.
-        TypeError: if the model is no module, or ``conv`` or ``freeze`` no bool.
+        GeometryError: if there is no such method, or the model fails on the example; it stays as it was then.
+        TypeError: if the model is no module, or ``conv``, ``freeze`` or ``fold`` no bool.
 
     >>> model = nn.Sequential(nn.ConvTranspose2d(8, 4, kernel_size=4, stride=2, padding=1), nn.ReLU())
     >>> report = accelerate(model, method="phases")
@@ -74,25 +94,94 @@ def accelerate(model: nn.Module, *, conv: bool = True, method: str = "auto", fre
     """
     _check_is_module(model)
     check_method(method)
-    for name, value in (("conv", conv), ("freeze", freeze)):
+    for name, value in (("conv", conv), ("freeze", freeze), ("fold", fold)):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     kinds = OURS if conv else TRANSPOSED
-    found = [
-        (layer, _look_at(layer, names, kinds, method))
-        for layer, names in _places(model)
-        if _kind(layer) in {kind.__name__ for kind in kinds}
-    ]
-    for layer, report in found:  # after all have been looked at: an error has changed nothing
+    found = {
+        layer: look_at(layer, names, kinds, method)
+        for layer, names in places(model)
+        if kind_of_layer(layer) in {kind.__name__ for kind in kinds}
+    }
+    times: tuple[float | None, float | None] = None, None
+    if example is None or not any(report.done != "left alone" for report in found.values()):
+        _swap(found, method, freeze)  # after all have been looked at: an error has changed nothing
+        folded = _fold(model, found, fold)
+    else:
+        found, times, folded = _swap_what_gains(model, found, method, freeze, fold, example)
+    reports = tuple(_with_folded(model, found, folded))
+    nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
+    return ModelReport(_title("accelerate", model), reports, nothing, _note(reports, example is None), *times)
+
+
+def _swap(found: dict[nn.Module, LayerReport], method: str, freeze: bool) -> None:
+    """Do to each layer what its report says."""
+    for layer, report in found.items():
         if report.done == "swapped":
             _set_class(layer, accelerated_class(own_class(layer)))
         if report.done in ("swapped", "method changed"):
             layer.method = method  # type: ignore[assignment]  # a module takes any attribute
         if report.done != "left alone":
             _freeze(layer, freeze)
-    reports = [report for _, report in found]
-    nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
-    return ModelReport(_title("accelerate", model), tuple(reports), nothing, _note(reports))
+
+
+def _fold(model: nn.Module, layers: Iterable[nn.Module], fold: bool) -> dict[nn.Module, nn.Module]:
+    """Let accelerated layers fold the BatchNorms behind them, or no more; which do, and with which BatchNorm."""
+    if not fold:
+        for module in model.modules():
+            folding.remove(module)
+        return {}
+    from convmat.models import neighbours
+
+    return neighbours.fold(model, set(filter(was_accelerated, layers)))
+
+
+def _swap_what_gains(
+    model: nn.Module, found: dict[nn.Module, LayerReport], method: str, freeze: bool, fold: bool, inputs: Any
+) -> tuple[dict[nn.Module, LayerReport], tuple[float, float], dict[nn.Module, nn.Module]]:
+    """Swap the layers that are faster on an example; what was found of each, seconds of the model, what is folded."""
+    from convmat.models.examples import Example, Trial, calls_of
+
+    example = Example(inputs)
+    layers = [layer for layer, report in found.items() if report.done != "left alone"]
+    calls = calls_of(model, layers, example)
+    before = {layer: state_of(layer) for layer in layers}
+    folds = {module: folding.installed(module) for module in model.modules()}
+    try:
+        _swap(found, method, freeze)
+        _fold(model, layers, fold)
+        ours = {layer: state_of(layer) for layer in layers}
+        for layer, state in before.items():
+            if found[layer].done == "swapped":
+                put(layer, state)
+            else:
+                _make_pytorchs(layer)
+        trial = Trial(calls, {layer: state_of(layer) for layer in layers}, ours)
+        trial.measure_layers(model, example)
+        times = trial.measure_model(model, example)
+        folded = _fold(model, layers, fold)  # without those that gain nothing
+    except BaseException:
+        for layer, state in before.items():
+            put(layer, state)
+        for module, attributes in folds.items():
+            folding.remove(module)
+            vars(module).update(attributes)
+        raise
+    return {layer: _tried(layer, report, trial) for layer, report in found.items()}, times, folded
+
+
+def _tried(layer: nn.Module, report: LayerReport, trial: Trial) -> LayerReport:
+    """What to report of a layer after the trial."""
+    if report.done == "left alone":
+        return report
+    inputs = tuple(trial.figures[layer].values())
+    if not trial.gains(layer):
+        reason = trial.failed.get(layer)
+        reason = "no faster on the example" if reason is None else f"fails on the example: {reason}"
+        done = "left alone" if report.done == "swapped" else "restored"
+        return replace(report, done=done, method="", reason=reason, inputs=inputs)
+    reason = "faster on the example" if inputs else f"{report.reason}; not called by the example"
+    return replace(report, reason=reason, inputs=inputs)
 
 
 def _freeze(layer: nn.Module, freeze: bool) -> None:
@@ -103,7 +192,7 @@ def _freeze(layer: nn.Module, freeze: bool) -> None:
 
 def _set_class(layer: nn.Module, cls: type) -> None:
     """Give a layer another class, and let it compute as that does."""
-    for name in _COMPUTES:  # methods of the class that it had, as none was replaced
+    for name in COMPUTES:  # methods of the class that it had, as none was replaced
         vars(layer).pop(name, None)
     set_class(layer, cls)
 
@@ -126,181 +215,51 @@ def restore(model: nn.Module) -> ModelReport:
     restore(ConvTranspose1d): no accelerated layer in it, nothing to restore
     """
     _check_is_module(model)
-    reports = [_restore(layer, names) for layer, names in _places(model) if _was_accelerated(layer)]
+    for module in model.modules():
+        folding.remove(module)
+    reports = [_restore(layer, names) for layer, names in places(model) if was_accelerated(layer)]
     return ModelReport(_title("restore", model), tuple(reports), "no accelerated layer in it, nothing to restore")
 
 
 def _restore(layer: Any, names: list[str]) -> LayerReport:
-    obstacle = _was_changed(layer)
+    obstacle = was_changed(layer)
     if obstacle:
-        return _report(layer, names, "left alone", layer.method, obstacle)
+        return report_of(layer, names, "left alone", layer.method, obstacle)
+    _make_pytorchs(layer)
+    return report_of(layer, names, "restored", "", "PyTorch's own again")
+
+
+def _make_pytorchs(layer: nn.Module) -> None:
+    """Give an accelerated layer the class that it had before."""
     original = original_of(own_class(layer))
     assert original is not None
     _set_class(layer, original)
     _freeze(layer, False)
     vars(layer).pop("method", None)
-    return _report(layer, names, "restored", "", "PyTorch's own again")
-
-
-# -- which layers there are --------------------------------------------------------------------------------------------
-
-
-def _places(model: nn.Module) -> Iterator[tuple[nn.Module, list[str]]]:
-    """Every module once, with the name that PyTorch gives it, and with others that it goes by."""
-    names = {module: [name] for name, module in model.named_modules()}
-    for parent, (prefix, *_) in names.items():
-        for child_name, child in parent._modules.items():
-            name = f"{prefix}.{child_name}" if prefix else child_name
-            if child is not None and name not in names[child]:
-                names[child].append(name)
-    yield from names.items()
-
-
-def _kind(layer: nn.Module) -> str | None:
-    """The name of PyTorch's convolution that a layer is one of, or is named after, as quantized ones are."""
-    if not isinstance(layer, tuple(OURS)) and layer._modules:
-        return None  # a module that wraps a layer, which is found by itself
-    known = {torch_class.__name__ for torch_class in OURS}
-    return next((cls.__name__ for cls in type(layer).__mro__ if cls.__name__ in known), None)
-
-
-# -- what to do with each ----------------------------------------------------------------------------------------------
-
-
-def _look_at(layer: Any, names: list[str], kinds: dict[type, type], method: str) -> LayerReport:
-    """What to do with a layer; nothing is done yet."""
-    obstacle = _is_no_layer_of_pytorch(layer, kinds) or _is_not_to_be_swapped(layer) or _refuses(layer, method)
-    if obstacle:
-        now = str(getattr(layer, "method", "")) if isinstance(layer, tuple(OURS.values())) else ""
-        return _report(layer, names, "left alone", now, obstacle)
-    why = "chosen for each input" if method == "auto" else "asked by you"
-    if not _was_accelerated(layer):
-        return _report(layer, names, "swapped", method, why)
-    if layer.method == method:
-        return _report(layer, names, "unchanged", method, "accelerated before")
-    return _report(layer, names, "method changed", method, f"{why}; it was {layer.method!r}")
-
-
-def _is_no_layer_of_pytorch(layer: Any, kinds: dict[type, type]) -> str | None:
-    if isinstance(layer, tuple(kinds)):
-        return None
-    cls = type(layer)
-    return f"{cls.__module__}.{cls.__qualname__} is no torch.nn.{_kind(layer)}"
-
-
-def _is_not_to_be_swapped(layer: Any) -> str | None:
-    """The reason why a layer must keep its class, if there is one."""
-    if _was_accelerated(layer):
-        return _was_changed(layer)
-    if isinstance(layer, tuple(OURS.values())):
-        return "it is a convmat layer already, with a method of its own"
-    if isinstance(layer, LazyModuleMixin):
-        return "it has no weight yet: run the model once before"
-    cls, torch_class = type(layer), torch_class_of(type(layer))
-    for name in _COMPUTES:
-        if getattr(cls, name, None) is not getattr(torch_class, name, None):
-            return f"{cls.__name__} has a {name} of its own"
-        if _is_replaced(layer, name):
-            return f"its {name} was replaced"
-    if hasattr(layer, "method"):
-        return "it has an attribute 'method' of its own"
-    return None
-
-
-def _was_accelerated(layer: nn.Module) -> bool:
-    return getattr(type(layer), "_accelerated_from", None) is not None
-
-
-def _was_changed(layer: Any) -> str | None:
-    """What others did since to an accelerated layer, that would be lost or left over if its class changed again."""
-    if original_of(own_class(layer)) is None:
-        return f"it has become a {type(layer).__name__} since"
-    replaced = [name for name in _COMPUTES if _is_replaced(layer, name)]
-    return f"its {replaced[0]} was replaced since" if replaced else None
-
-
-def _is_replaced(layer: nn.Module, name: str) -> bool:
-    """Whether a layer has a method that its class does not have.
-
-    A method of its class, bound to the layer and set on it, is none: hooks of Hugging Face's accelerate leave such a
-    ``forward`` when they are removed.
-    """
-    method = vars(layer).get(name)
-    is_of_class = isinstance(method, MethodType) and method.__func__ is getattr(type(layer), name, None)
-    return method is not None and not (is_of_class and method.__self__ is layer)
-
-
-def _refuses(layer: Any, method: str) -> str | None:
-    """The reason why a method cannot compute a layer, whatever its input, if there is one."""
-    stored = weight_of(layer)
-    if is_traceable_wrapper_subclass(stored):
-        return f"its weight is a {type(stored).__name__}"
-    try:
-        geometry = _smallest_geometry(layer)
-        chosen = choose(geometry, Call(stored.dtype, is_plain=False), method)
-    except (ValueError, TypeError) as error:  # PyTorch checks some arguments only when it computes
-        return str(error)
-    return None if stored.is_meta else _fails(chosen.name, geometry, stored)
-
-
-def _smallest_geometry(layer: Any) -> Geometry:
-    """The geometry of a layer on an input that is large enough for it."""
-    paddings = [0] if isinstance(layer.padding, str) else layer.padding
-    sizes = [d * (k - 1) + 1 + 3 * max(paddings) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-    options = {
-        "groups": layer.groups,
-        "dilation": layer.dilation,
-        "in_channels": layer.in_channels,
-        "out_channels": layer.out_channels,
-    }
-    if layer.transposed:
-        return Geometry.conv_transpose(
-            sizes, layer.kernel_size, layer.stride, layer.padding, layer.output_padding, **options
-        )
-    return Geometry.conv(sizes, layer.kernel_size, layer.stride, layer.padding, **options)
-
-
-def _fails(method: str, geometry: Geometry, weight: torch.Tensor) -> str | None:
-    """Try a method on one number of a layer's dtype and device: what runs there, PyTorch itself does not say."""
-    sizes = (1,) * geometry.ndim
-    one = Geometry.conv_transpose(sizes, 1) if geometry.transposed else Geometry.conv(sizes, 1)
-    with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
-        try:
-            zero = torch.zeros(1, 1, *sizes, dtype=weight.dtype, device=weight.device)
-            run(one, zero, zero, None, method)
-        except Exception as error:  # of whatever type: kernels that are missing raise several
-            reason = str(error).partition("\n")[0]
-            return f"method={method!r} fails on {weight.dtype} on {weight.device}: {reason}"
-    return None
 
 
 # -- what to tell ------------------------------------------------------------------------------------------------------
 
 
-def _report(layer: Any, names: list[str], done: str, method: str, reason: str) -> LayerReport:
-    return LayerReport(names[0], _kind(layer) or "", _shape(layer), done, method, reason, tuple(names[1:]))
-
-
-def _shape(layer: Any) -> str:
-    """Channels and kernel of a layer, and what of the rest is not as usual."""
-    shape = f"{getattr(layer, 'in_channels', '?')} -> {getattr(layer, 'out_channels', '?')}"
-    usual = {"kernel_size": None, "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
-    for name, default in usual.items():
-        value: Any = getattr(layer, name, default)
-        values = set(value) if isinstance(value, tuple) else {value}
-        if values != {default}:
-            number = values.pop() if len(values) == 1 else "x".join(map(str, value))
-            shape += f", {name.removesuffix('_size').replace('_', ' ')} {number}"
-    return shape
+def _with_folded(
+    model: nn.Module, found: dict[nn.Module, LayerReport], folded: dict[nn.Module, nn.Module]
+) -> Iterator[LayerReport]:
+    names = {module: name for name, module in model.named_modules()}
+    for layer, report in found.items():
+        yield replace(report, folded=names[folded[layer]]) if layer in folded else report
 
 
 def _title(call: str, model: nn.Module) -> str:
     return f"{call}({own_class(model).__name__})"
 
 
-def _note(reports: list[LayerReport]) -> str:
+def _note(reports: Sequence[LayerReport], estimated: bool) -> str:
     automatic = any(report.method == "auto" for report in reports)
-    lines = [f"auto: {available_methods()['auto']} convmat.plan(layer, in_shape) says which."] if automatic else []
+    lines = []
+    if automatic:
+        lines.append(f"auto: {available_methods()['auto']} convmat.plan(layer, in_shape) says which.")
+    if automatic and estimated:
+        lines.append("accelerate(model, example=(input,)) measures what it gains, and leaves alone what gains nothing.")
     if automatic or any(report.method == "tiles" for report in reports):
         lines += filter(None, [kernel_obstacle()])
     return "\n".join(lines)

@@ -6,9 +6,15 @@ nothing but properties, over the class that the layer had. To swap the latter, s
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from torch import nn
 from torch.nn.utils import parametrize
 
+from convmat.nn.frozen import FROZEN
+
+COMPUTES = ("forward", "_conv_forward", "_output_padding")  # what a layer of ours does in its own way
+_CHANGED = (*COMPUTES, "method", FROZEN)
 _MADE_FROM = "_convmat_made_from"  # the attribute of a parametrized class of ours that holds PyTorch's
 
 
@@ -20,6 +26,26 @@ def own_class(layer: nn.Module) -> type:
 def set_class(layer: nn.Module, cls: type) -> None:
     """Give a layer another class, below its parametrizations."""
     layer.__class__ = _parametrized(type(layer), cls) if _has_parametrized_class(layer) else cls
+
+
+class State(NamedTuple):
+    """All of a layer that is changed when it is accelerated or restored."""
+
+    cls: type
+    attributes: dict[str, Any]
+
+
+def state_of(layer: nn.Module) -> State:
+    """How a layer is, to be put back so."""
+    return State(type(layer), {name: vars(layer)[name] for name in _CHANGED if name in vars(layer)})
+
+
+def put(layer: nn.Module, state: State) -> None:
+    """Put a layer back as it was."""
+    layer.__class__ = state.cls
+    for name in _CHANGED:
+        vars(layer).pop(name, None)
+    vars(layer).update(state.attributes)
 
 
 def _has_parametrized_class(layer: nn.Module) -> bool:

@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
 _COLUMNS = ("layer", "kind", "shape", "done", "method", "why")
+_MEASURED = "on the example"
+_MOST_INPUTS = 3  # of one layer, that are listed
 _WIDTH = 80  # of a terminal
 _NAME_WIDTH = 36  # longer names move their line to the right
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _LEAST = 22  # characters of a shape to be worth a place beside its layer
+
+
+@dataclass(frozen=True)
+class InputFigures:
+    """How long a layer takes for inputs of one shape.
+
+    Attributes:
+        shape: of its inputs, with the batch.
+        calls: how many there are of them in one run of the model.
+        method: what ours computes them by.
+        before, after: seconds of one call, by PyTorch's own layer and by ours.
+
+    >>> InputFigures((1, 8, 25), 2, "tiles", before=0.003, after=0.002).gain
+    1.5
+    """
+
+    shape: tuple[int, ...]
+    calls: int
+    method: str
+    before: float
+    after: float
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast ours is."""
+        return self.before / self.after
+
+
+def gain_of(inputs: Iterable[InputFigures]) -> float:
+    """How many times as fast all calls of a layer are together."""
+    before, after = total(inputs)
+    return before / after
+
+
+def total(inputs: Iterable[InputFigures]) -> tuple[float, float]:
+    """Seconds of all calls of a layer, before and after."""
+    inputs = list(inputs)
+    return sum(each.calls * each.before for each in inputs), sum(each.calls * each.after for each in inputs)
 
 
 @dataclass(frozen=True)
@@ -27,6 +68,8 @@ class LayerReport:
         method: what it computes with; empty where that is not up to convmat.
         reason: why.
         aliases: where else it is in the model, if it is shared.
+        inputs: what was measured on an example, for each shape of input.
+        folded: the BatchNorm that is folded into it in eval mode, if one is; it is measured with it.
 
     >>> LayerReport("up", "ConvTranspose1d", "8 -> 4, kernel 4", "swapped", "auto", "chosen for each input").done
     'swapped'
@@ -39,6 +82,13 @@ class LayerReport:
     method: str
     reason: str
     aliases: tuple[str, ...] = ()
+    inputs: tuple[InputFigures, ...] = ()
+    folded: str = ""
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as fast as PyTorch's own layer ours is on the example; ``None`` where it was not measured."""
+        return gain_of(self.inputs) if self.inputs else None
 
 
 @dataclass(frozen=True)
@@ -50,6 +100,7 @@ class ModelReport:
         layers: one :class:`LayerReport` for each layer, in the order of the model.
         nothing: what to say if there is none.
         note: what to say below it.
+        before, after: seconds that the model takes for an example, if there was one.
 
     >>> layer = LayerReport("up", "ConvTranspose1d", "8 -> 4, kernel 4", "swapped", "phases", "asked by you")
     >>> report = ModelReport("accelerate(Decoder)", (layer,), "nothing to swap")
@@ -66,6 +117,13 @@ class ModelReport:
     layers: tuple[LayerReport, ...]
     nothing: str
     note: str = ""
+    before: float | None = None
+    after: float | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as fast the model is on the example; ``None`` where it was not measured."""
+        return None if self.before is None or self.after is None else self.before / self.after
 
     @property
     def swapped(self) -> tuple[str, ...]:
@@ -86,7 +144,7 @@ class ModelReport:
     def __str__(self) -> str:
         if not self.layers:
             return self._summary()
-        lines = [self._summary(), ""]
+        lines = [*self._summaries(), ""]
         name_width = max((len(name) for name in map(_name, self.layers) if len(name) <= _NAME_WIDTH), default=0)
         kind_width = max(len(layer.kind) for layer in self.layers)
         for outcome in dict.fromkeys(map(_outcome, self.layers)):  # in the order of the model
@@ -94,7 +152,7 @@ class ModelReport:
             for layer in self.layers:
                 if _outcome(layer) == outcome:
                     start = f"  {_name(layer):{name_width}}  {layer.kind:{kind_width}}  "
-                    lines += _wrapped(start, layer.shape)
+                    lines += [*_wrapped(start, layer.shape), *(f"      {line}" for line in _figures(layer))]
         return "\n".join([*lines, *(("", *_paragraphs(self.note)) if self.note else ())])
 
     def _repr_html_(self) -> str:
@@ -103,10 +161,10 @@ class ModelReport:
         return "\n".join(
             [
                 "<table>",
-                f"<caption>{escape(self._summary())}</caption>",
-                f"<thead>{_html_row(_COLUMNS, 'th')}</thead>",
+                f"<caption>{'<br>'.join(map(escape, self._summaries()))}</caption>",
+                f"<thead>{_html_row(self._columns(), 'th')}</thead>",
                 "<tbody>",
-                *(_html_row(_cells(layer), "td") for layer in self.layers),
+                *(_html_row(_cells(layer)[: len(self._columns())], "td") for layer in self.layers),
                 "</tbody>",
                 "</table>",
                 *(f"<p>{escape(line)}</p>" for line in self.note.splitlines()),
@@ -116,13 +174,62 @@ class ModelReport:
     def _names(self, done: str) -> tuple[str, ...]:
         return tuple(layer.name for layer in self.layers if layer.done == done)
 
+    def _columns(self) -> tuple[str, ...]:
+        return _COLUMNS if self.gain is None else (*_COLUMNS, _MEASURED)
+
+    def _summaries(self) -> list[str]:
+        if self.before is None or self.after is None:
+            return [self._summary()]
+        return [self._summary(), f"the model {_MEASURED}: {before_and_after(self.before, self.after)}"]
+
     def _summary(self) -> str:
         counts = Counter(layer.done for layer in self.layers)
         return f"{self.title}: {', '.join(f'{count} {done}' for done, count in counts.items()) or self.nothing}"
 
 
 def _cells(layer: LayerReport) -> tuple[str, ...]:
-    return (_name(layer), layer.kind, layer.shape, layer.done, layer.method, layer.reason)
+    return (
+        _name(layer),
+        layer.kind,
+        layer.shape,
+        layer.done,
+        layer.method,
+        layer.reason,
+        "; ".join(_figures(layer)),
+    )
+
+
+def before_and_after(before: float, after: float) -> str:
+    """Two times, and how many times as fast the second is.
+
+    >>> before_and_after(0.003, 0.002)
+    '3.00 ms -> 2.00 ms, 1.50x'
+    """
+    return f"{milliseconds(before)} -> {milliseconds(after)}, {before / after:.2f}x"
+
+
+def milliseconds(seconds: float) -> str:
+    """A time with three digits.
+
+    >>> milliseconds(0.01234)
+    '12.3 ms'
+    """
+    digits = max(2 - math.floor(math.log10(max(seconds * 1e3, 1e-3))), 0)
+    return f"{seconds * 1e3:.{min(digits, 3)}f} ms"
+
+
+def _figures(layer: LayerReport) -> list[str]:
+    """What was measured of a layer; the inputs that take longest come first."""
+    inputs = sorted(layer.inputs, key=lambda each: -each.calls * each.before)
+    lines = [f"BatchNorm {layer.folded} folded in"] if layer.folded else []
+    for each in inputs[:_MOST_INPUTS]:
+        calls = f", {each.calls} calls" if each.calls > 1 else ""
+        what = f"{'x'.join(map(str, each.shape))}{calls}, {each.method}"
+        lines.append(f"{what}: {before_and_after(each.before, each.after)}")
+    if len(inputs) > 1:
+        before, after = total(inputs)
+        lines.append(f"all {len(inputs)} shapes: {before_and_after(before, after)}")
+    return lines
 
 
 def _name(layer: LayerReport) -> str:

@@ -7,7 +7,7 @@ them is set afterwards.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from convmat import functional
 from convmat.geometry import GeometryError, Padding, PerAxis, ints, shown
+from convmat.nn import passing
 from convmat.nn.checks import (
     LayerPadding,
     check_channels,
@@ -26,6 +27,7 @@ from convmat.nn.checks import (
     name_functions,
     positive_per_axis,
 )
+from convmat.nn.folding import FOLD, Fold
 from convmat.nn.frozen import FROZEN
 from convmat.planning import freezing, weight_of
 from convmat.tensors.watching import wants_pytorchs_function
@@ -103,6 +105,14 @@ class _Convolution(nn.Module):
             return self.weight
         return frozen.of(self)
 
+    def _computed(self, input: Tensor, compute: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
+        """Compute with weight and bias, and with a BatchNorm folded into them where one follows that may be."""
+        fold: Fold | None = self.__dict__.get(FOLD)
+        operands = None if fold is None else fold.operands(self, input)
+        if fold is None or operands is None:
+            return compute(input, self._weight_of(input), self.bias)
+        return fold.note(compute(input, *operands))
+
     def _is_pytorchs(self, transposed: bool) -> bool:
         """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
         if self.method not in ("auto", "native", "tiles") or not weight_of(self).is_floating_point():
@@ -168,14 +178,17 @@ class _Direct(_Convolution):
         Returns:
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
         """
-        return self._conv_forward(input, self._weight_of(input), self.bias)
+        return self._computed(input, self._conv_forward)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
         self._warn_of_fx(input)
+        kind = passing.kind_of_input(self, input)
+        if is_passed_on := passing.is_passed_on(self, kind):
+            return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
-        return _convolve(
+        output = _convolve(
             input,
             weight,
             bias,
@@ -186,6 +199,9 @@ class _Direct(_Convolution):
             self.padding_mode,
             self.method,
         )
+        if kind is not None and is_passed_on is None:
+            passing.learn(self, kind, input, weight, bias)
+        return output
 
 
 class _Transposed(_Convolution):
@@ -245,19 +261,23 @@ class _Transposed(_Convolution):
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
-        return _convolve_transpose(
-            input,
-            self._weight_of(input),
-            self.bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
-            output_size,
-            self.padding_mode,
-            self.method,
-        )
+
+        def compute(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            return _convolve_transpose(
+                input,
+                weight,
+                bias,
+                self.stride,
+                self.padding,
+                self.output_padding,
+                self.groups,
+                self.dilation,
+                output_size,
+                self.padding_mode,
+                self.method,
+            )
+
+        return self._computed(input, compute)
 
 
 @torch.fx.wrap

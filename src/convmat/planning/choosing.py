@@ -18,7 +18,7 @@ from convmat.geometry import Geometry, GeometryError, an_int, check_positive, ki
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
-from convmat.planning.costs import estimate
+from convmat.planning.costs import estimate, estimate_tracked
 from convmat.tensors.arguments import layer_geometry
 from convmat.tensors.calls import Call
 from convmat.tensors.watching import has_autocast
@@ -116,7 +116,7 @@ def _with_kernel(geometry: Geometry, call: Call, threads: int) -> Plan:
     if not computing.is_worthwhile():
         plan, obstacle = _without_kernel(geometry, call.dtype), computing.obstacle()
         return plan if obstacle is None else Plan(plan.method, f"{plan.reason}; {obstacle}")
-    ours, theirs = estimate(geometry, call, threads)
+    ours, theirs = (estimate_tracked if call.needs_gradient else estimate)(geometry, call, threads)
     name, than = ("tiles", "PyTorch") if ours <= theirs else ("native", "tiles")
     first, second = sorted((ours, theirs))
     return Plan(name, f"about {_duration(first)}, {than} about {_duration(second)}, by estimate")

@@ -12,6 +12,7 @@ import torch
 
 from convmat.geometry import Geometry
 from convmat.kernel import computing
+from convmat.planning.correcting import Terms
 from convmat.tensors.calls import Call
 from convmat.tensors.strides import Layout
 
@@ -36,16 +37,21 @@ _WEIGHT_LAST = 0.2e-9
 _PAGES, _LARGE = 0.24e-9, 32 << 20
 # Of depthwise layers, seconds for a number of the output: transposed, contiguous or with the channels last; direct.
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
-_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.08e-9, 0.35e-9, 0.47e-9
+_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.09e-9, 0.35e-9, 0.47e-9
 _DEPTHWISE_DIRECT_LAST = 0.024e-9
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
 # seconds for a product.
 _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
+# Of gradients with respect to the input: seconds for a product of such depthwise layers; the time without oneDNN, in
+# units of that of the layer; that of direct layers with a stride, in units of a transposed layer's. With respect to the
+# weight: the time with oneDNN, in units of that of the layer; seconds per byte to cut tensors into halves.
+_NUMBER_BACK, _ALONE_BACK, _STRIDED_BACK = 0.14e-9, 1.25, 1.25
+_WEIGHT_BACK, _HALVES = 1.15, 0.2e-9
 
 
-def seconds(geometry: Geometry, call: Call, threads: int) -> float:
-    """By PyTorch's own function."""
+def terms(geometry: Geometry, call: Call, threads: int) -> Terms:
+    """The seconds of PyTorch's own function."""
     if geometry.transposed:
         in_order = _transposed(geometry, call, threads)
     elif is_depthwise(geometry):
@@ -54,7 +60,7 @@ def seconds(geometry: Geometry, call: Call, threads: int) -> float:
         in_order = _direct_by_onednn(geometry, call, threads)
     else:
         in_order = _direct_alone(geometry, call, threads)
-    return copying(geometry, call) + in_order
+    return in_order._replace(moving=in_order.moving + copying(geometry, call))
 
 
 def copying(geometry: Geometry, call: Call) -> float:
@@ -71,44 +77,48 @@ def is_depthwise(geometry: Geometry) -> bool:
 # -- transposed --------------------------------------------------------------------------------------------------------
 
 
-def _transposed(geometry: Geometry, call: Call, threads: int) -> float:
+def _transposed(geometry: Geometry, call: Call, threads: int) -> Terms:
     batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
     outputs = batch * prod(geometry.out_shape)
     if is_depthwise(geometry):
-        return _PYTORCH_CALL + outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads
+        return Terms(_PYTORCH_CALL, outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads, 0.0)
     block = _BLOCK if geometry.ndim > 1 else 1
     products = _products(geometry, batch, block, block)
     arithmetic = _arithmetic(products, dtype, threads, _USED_LAST if channels_last else _USED)
     if channels_last:
         size = outputs * dtype.itemsize
         pages = size * _PAGES if size >= _LARGE else 0.0
-        return _ONEDNN_CALL + arithmetic + pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST
-    sizes = (batch * prod(geometry.in_shape), outputs, prod(geometry.weight_shape))
-    moved = sum(
-        size * dtype.itemsize * (_REORDER if size * dtype.itemsize < _FRESH else _REORDER_FRESH) for size in sizes
-    )
-    return (_ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL) + arithmetic + moved
+        return Terms(_ONEDNN_CALL, arithmetic, pages + prod(geometry.weight_shape) * dtype.itemsize * _WEIGHT_LAST)
+    call_seconds = _ONEDNN_CALL if _calls_onednn(geometry, call) else _PYTORCH_CALL
+    return Terms(call_seconds, arithmetic, _moved(geometry, call))
+
+
+def _moved(geometry: Geometry, call: Call) -> float:
+    """Seconds to reorder input, output and weight."""
+    counts = call.batch * prod(geometry.in_shape), call.batch * prod(geometry.out_shape), prod(geometry.weight_shape)
+    sizes = [count * call.dtype.itemsize for count in counts]
+    return sum(size * (_REORDER if size < _FRESH else _REORDER_FRESH) for size in sizes)
 
 
 # -- direct ------------------------------------------------------------------------------------------------------------
 
 
-def _depthwise(geometry: Geometry, call: Call, threads: int) -> float:
+def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
     outputs = call.batch * prod(geometry.out_shape)
     products = outputs * prod(geometry.kernel_size)
     if call.layout is Layout.CHANNELS_LAST:
         arithmetic = _arithmetic(products, call.dtype, threads, _USED_DEPTHWISE)
-        return _ONEDNN_CALL_LAST + outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic
+        return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
-        return _ONEDNN_CALL_DIRECT + products * _NUMBER
+        return Terms(_ONEDNN_CALL_DIRECT, products * _NUMBER, 0.0)
     blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_output = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    return _ONEDNN_CALL_DIRECT + outputs * of_output * 2 / threads + arithmetic
+    return Terms(_ONEDNN_CALL_DIRECT, outputs * of_output * 2 / threads + arithmetic, 0.0)
 
 
-def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
+def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
     size, batch = call.dtype.itemsize, call.batch
     products = _products(geometry, batch, 1, _BLOCK)
     if geometry.groups > 1:
@@ -122,15 +132,62 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> float:
     )
     if call.layout is Layout.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
-        return _ONEDNN_CALL_LAST + arithmetic + moved * 2 / threads
+        return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
     moved = inputs * _INPUT + outputs * _OUTPUT + weights * _WEIGHT
-    return _ONEDNN_CALL_DIRECT + arithmetic + moved * 2 / threads
+    return Terms(_ONEDNN_CALL_DIRECT, arithmetic, moved * 2 / threads)
 
 
-def _direct_alone(geometry: Geometry, call: Call, threads: int) -> float:
+def _direct_alone(geometry: Geometry, call: Call, threads: int) -> Terms:
     arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
     columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
-    return _PYTORCH_CALL + arithmetic + columns * call.dtype.itemsize * _COLUMN
+    return Terms(_PYTORCH_CALL, arithmetic, columns * call.dtype.itemsize * _COLUMN)
+
+
+# -- gradients ---------------------------------------------------------------------------------------------------------
+
+
+def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
+    """Seconds for the gradient with respect to the input, by PyTorch's backward pass of a layer."""
+    transposed = geometry.transpose()
+    if is_depthwise(geometry):
+        if geometry.transposed or max(geometry.kernel_size) <= _WIDEST_DEPTHWISE:
+            return terms(transposed, call, threads).total
+        return _ONEDNN_CALL_DIRECT + _products(geometry, call.batch, 1, 1) * _NUMBER_BACK
+    if call.layout is Layout.CHANNELS_LAST:
+        return terms(transposed, call, threads).total
+    if not _calls_onednn(geometry, call):
+        return _ALONE_BACK * _direct_alone(_direct(geometry), call, threads).total
+    if not geometry.transposed:
+        products = _products(transposed, call.batch, *(_BLOCK if geometry.ndim > 1 else 1,) * 2)
+        strided = _STRIDED_BACK if max(geometry.stride) > 1 else 1.0
+        in_order = _arithmetic(products, call.dtype, threads, _USED) + _moved(geometry, call)
+        return _ONEDNN_CALL + strided * in_order
+    products = _products(transposed, call.batch, 1, _BLOCK)
+    return _ONEDNN_CALL + _arithmetic(products, call.dtype, threads, _USED_DIRECT) + _moved(geometry, call)
+
+
+def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: bool = False) -> float:
+    """Seconds for the gradient with respect to the weight, by PyTorch's backward pass of a layer.
+
+    Args:
+        geometry: direct or transposed, as PyTorch is called.
+        call: of its input.
+        threads: how many compute.
+        halved: whether it is given two halves of the outputs as a batch. Default: ``False``
+    """
+    direct = _direct(geometry)
+    if is_depthwise(geometry):
+        return terms(direct, call, threads).total
+    if halved:
+        sizes = call.batch * (prod(direct.in_shape) + prod(direct.out_shape))
+        return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK + sizes * call.dtype.itemsize * _HALVES
+    if not _calls_onednn(geometry, call):
+        return _direct_alone(direct, call, threads).total
+    return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK
+
+
+def _direct(geometry: Geometry) -> Geometry:
+    return geometry.transpose() if geometry.transposed else geometry
 
 
 # -- both --------------------------------------------------------------------------------------------------------------

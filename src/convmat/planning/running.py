@@ -11,13 +11,13 @@ from torch import Tensor
 
 from convmat.geometry import Geometry, shown
 from convmat.methods.common import Computation, add_bias
-from convmat.planning import shortcuts
+from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, call_of
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
 from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
-from convmat.tensors.watching import has_autocast, is_compiling
+from convmat.tensors.watching import has_autocast, is_compiling, tracked_operands
 
 
 def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any = None) -> Tensor:
@@ -75,7 +75,13 @@ def _decide(
     chosen = choose(unpadded, call, method)
     if not (input.numel() and weight.numel()):
         return partial(_sum_of_nothing, geometry)
-    computation = chosen.prepare(unpadded, call)
+    if compiling.emits_operator(unpadded, input, weight, bias, method):
+        keep = not any(tracked_operands(input, weight, bias))
+        computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
+    elif chosen.name == "tiles" and autograd.takes(unpadded, call):
+        computation = partial(autograd.convolve, unpadded, method)
+    else:
+        computation = chosen.prepare(unpadded, call)
     if unpadded is not geometry:
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
     if not call.is_plain:

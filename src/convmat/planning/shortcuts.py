@@ -7,16 +7,17 @@ is done for plain calls on the CPU; all others go the long way.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from convmat.kernel import computing
-from convmat.methods.common import Computation
+from convmat.methods.common import CONVOLUTIONS, Computation
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
-from convmat.tensors.watching import is_watched, needs_gradient
+from convmat.tensors.watching import is_watched, tracked_operands
 
 _MOST = 512
 _known: dict[Any, Computation] = {}
@@ -35,7 +36,7 @@ def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[
         return None
     if torch.is_autocast_enabled("cpu"):
         return None
-    kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, needs_gradient(input, weight, bias))
+    kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, tracked_operands(input, weight, bias))
     shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
     return arguments, kinds, shapes, computing.thread_count(), computing.is_forked()
 
@@ -43,6 +44,12 @@ def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[
 def find(key: Any) -> Computation | None:
     """What was decided."""
     return _known.get(key)
+
+
+def is_pytorchs(key: Any) -> bool:
+    """Whether what was decided is to call PyTorch's own convolution, and nothing before or after it."""
+    computation = _known.get(key)
+    return isinstance(computation, partial) and computation.func in CONVOLUTIONS
 
 
 def keep(key: Any, computation: Computation) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat.tensors.strides import Layout, layout_of
-from convmat.tensors.watching import is_watched, needs_gradient
+from convmat.tensors.watching import is_watched, tracked_operands
 
 
 class Call(NamedTuple):
@@ -19,15 +19,26 @@ class Call(NamedTuple):
         is_plain: whether all operands are plain tensors on the CPU, and nobody watches: then only numbers are wanted.
             Of other calls, nothing else is known.
         batch: number of inputs.
-        needs_gradient: whether autograd may ask for a gradient.
+        tracked: whether autograd may ask for the gradient of the input, of the weight and of the bias.
+        keeps_weight: whether the weight may be met again, and what is made of it is kept.
         layout: how the input lies in memory.
     """
 
     dtype: torch.dtype
     is_plain: bool
     batch: int = 1
-    needs_gradient: bool = False
+    tracked: tuple[bool, bool, bool] = (False, False, False)
+    keeps_weight: bool = True
     layout: Layout = Layout.CONTIGUOUS
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether autograd may ask for any gradient."""
+        return any(self.tracked)
+
+    def untracked(self) -> Call:
+        """The call for its numbers alone; a weight that was tracked will be another one the next time."""
+        return self._replace(tracked=(False, False, False))
 
 
 def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
@@ -36,13 +47,18 @@ def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
         return Call(input.dtype, is_plain=False)
     if not all(map(is_in_memory, (input, weight) if bias is None else (input, weight, bias))):
         return Call(input.dtype, is_plain=False)
-    return Call(input.dtype, True, len(input), needs_gradient(input, weight, bias), layout_of(input))
+    tracked = tracked_operands(input, weight, bias)
+    return Call(input.dtype, True, len(input), tracked, not any(tracked), layout_of(input))
 
 
 def is_in_memory(tensor: Tensor) -> bool:
     """Whether a tensor's numbers lie in memory as they are, without a class or a flag that says otherwise."""
-    is_as_read = type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
-    return is_as_read and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+    return is_plain(tensor) and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor lies on the CPU, dense and without a class of its own."""
+    return type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
 
 
 _PLAIN = (Tensor, nn.Parameter)

@@ -8,10 +8,15 @@ such a size fixes its answer for all inputs to come.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FUNCTIONS = tuple(
     (getattr(F, f"conv{ndim}d"), getattr(F, f"conv_transpose{ndim}d")) for ndim in (1, 2, 3)
@@ -21,6 +26,37 @@ _FUNCTIONS = tuple(
 def is_compiling() -> bool:
     """Whether ``torch.compile`` or ``torch.export`` is tracing."""
     return torch.compiler.is_compiling()
+
+
+def answered_while_tracing(function: Function) -> Function:
+    """Let ``torch.compile`` call a function as it is while it traces, and take its result for a constant.
+
+    This is :func:`torch.compiler.assume_constant_result`, which would import the compiler, and take a second for it.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def takes_operators() -> bool:
+    """Whether ``torch.compile`` is tracing, and nobody besides who wants to see PyTorch's own operations."""
+    return is_compiling() and not _is_exporting() and not is_transformed()
+
+
+@answered_while_tracing
+def _is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing; asked at once, for ``torch.compile`` of PyTorch 2.8 always reads a yes."""
+    return torch.compiler.is_exporting()
+
+
+@answered_while_tracing
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` or forward-mode AD is at work; in what is compiled, at this place of it."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def is_differentiated_again(grad: Tensor) -> bool:
+    """Whether a backward pass is recorded itself, or computes several gradients at once, as for a Jacobian."""
+    return torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad)
 
 
 def is_traced_by_jit() -> bool:
@@ -58,11 +94,11 @@ def has_autocast(device: str) -> bool:
     return device != "meta" and torch.is_autocast_enabled(device)
 
 
-def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether autograd may ask for a gradient of any of the operands."""
-    return torch.is_grad_enabled() and (
-        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    )
+def tracked_operands(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[bool, bool, bool]:
+    """Of which operands autograd may ask for a gradient: of input, weight and bias."""
+    if not torch.is_grad_enabled():
+        return False, False, False
+    return input.requires_grad, weight.requires_grad, bias is not None and bias.requires_grad
 
 
 def is_symbolic(size: int) -> bool:

@@ -21,6 +21,13 @@ WORDS = {
         "或 `convmat norm model.pt`\n\n"
         "`convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` 取权重随机的一层。"
     ),
+    "help.accelerate": (
+        "测量模型改用 convmat 能快多少：每个卷积按实际遇到的输入测量，再测整个模型。\n\n"
+        "`convmat accelerate torchvision.models:resnet18 --input 3x224x224`，或 `convmat accelerate mymodels:build`，"
+        "或 `convmat accelerate model.pt`\n\n"
+        "模型以 eval 模式对随机数运行约二十次。在 Python 里，`convmat.accelerate(model, example=...)` 做同样的事，"
+        "模型随后保持加速。"
+    ),
     "help.upsample": (
         "用转置卷积放大图片，每个通道分开计算。\n\n"
         "`convmat upsample photo.jpg --scale 2 --out larger.png`\n\n"
@@ -75,6 +82,11 @@ WORDS = {
 `convmat explore --open` 在浏览器里打开它。页面是单个文件，不加载任何东西。
 
 `convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
+    "help.tune": (
+        "测量一分钟，让 `auto` 在这台机器上选得更准。\n\n"
+        "`auto` 比较两个估计：一个是我们的内核，一个是 PyTorch 自己的函数。"
+        "文件里有六个系数，分别修正两个估计的各项，此后一直生效。测量时请不要做别的事。"
+    ),
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
     "panel.commands": "命令",
@@ -82,6 +94,8 @@ WORDS = {
     "panel.layer": "层的参数",
     "option.help": "显示这段说明并退出。",
     "option.version": "显示版本并退出。",
+    "option.tuning_file": "要写入的文件。默认是 auto 查找的位置。",
+    "option.tuning_seconds": "测量多少秒。",
     "option.lang": "语言：en 或 zh。默认取自 LC_ALL、LC_MESSAGES 或 LANG。",
     "option.report": "存放报告的文件夹。",
     "option.input": "各轴的尺寸，用 x 连接：7、4x5 或 3x4x5。",
@@ -103,6 +117,9 @@ WORDS = {
     "option.batch": "一次计算的样本数。",
     "option.model": "package.module:name（模型，或生成模型的函数），或 .pt 文件（其中的代码会被运行）。",
     "option.model_input": "对模型：通道数与尺寸，3x224x224。对一层：各轴的尺寸。",
+    "option.model_input_only": "模型输入的通道数与尺寸：3x224x224。",
+    "option.freeze": "为推理把内核排好的权重随层保存。",
+    "option.fold": "把 BatchNorm 折叠进它前面的卷积。",
     "option.model_kernel": "不给 MODEL 时：卷积核的尺寸。",
     "option.photo_to_blur": "一张图片。默认用 matplotlib 自带的照片。",
     "option.psf": "gaussian:SIGMA、disk:RADIUS、motion:LENGTH:DEGREES（像素）或 FILE.npy。",
@@ -169,6 +186,7 @@ WORDS = {
     # -- progress --
     "busy.matrix": "正在构造矩阵",
     "busy.comparing": "正在与 PyTorch 比较",
+    "busy.measuring": "正在测量",
     "busy.upsampling": "正在放大",
     "busy.deblurring": "正在去模糊",
     "busy.drawing": "正在画图",
@@ -176,6 +194,15 @@ WORDS = {
     "busy.preview": "正在复原一小块",
     "busy.writing": "正在写结果",
     # -- norms and deblurring --
+    "tune.term": "项",
+    "tune.kernel": "我们的内核",
+    "tune.call": "调用",
+    "tune.arithmetic": "运算",
+    "tune.moving": "搬运字节",
+    "tune.note": "估计时间的系数；1 表示不修正。",
+    "tune.gained": "在 {layers} 个层上，auto 原来选的比最好的多用 {before}% 的时间；现在多用 {after}%。",
+    "tune.written": "已写入 {out}，auto 从现在起使用它。",
+    "tune.not_used": "已写入 {out}；{variable} 指向它时，auto 就使用它。",
     "norms.layer": "层",
     "norms.sizes": "尺寸",
     "norms.norm": "范数",
@@ -186,6 +213,15 @@ WORDS = {
         "范数：最大奇异值，误差 0.1 %；上界：范数不会更大；"
         "重排后：torch 的 spectral_norm 所除的值；条件数：只在容易算时给出"
     ),
+    "gains.layer": "层",
+    "gains.input": "输入",
+    "gains.gain": "加速比",
+    "gains.note": (
+        "时间是一次调用的；输入后的 (2) 表示调用两次。算法一栏写 PyTorch：convmat 在这里没有更快，或不支持这一层，"
+        "所以保持原样。"
+    ),
+    "gains.model": "整个模型：PyTorch {before}，convmat {after}，加速比 {gain}",
+    "gains.none": "模型里没有卷积。",
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
     "explore.written": "已写出 {out}，请用浏览器打开",

@@ -20,6 +20,13 @@ row 0, column 1 of the kernel. Where the terminal is too narrow for names, each 
 
 `convmat norm --input 16x16 --kernel 3 --padding 1 --in-channels 8 --out-channels 8` takes one layer with random
 weights.""",
+    "help.accelerate": """Measure what a model gains by convmat: each convolution on the inputs that it meets, and all.
+
+`convmat accelerate torchvision.models:resnet18 --input 3x224x224`, or `convmat accelerate mymodels:build`, or `convmat
+accelerate model.pt`
+
+The model runs in eval mode on random numbers, about twenty times. In Python, `convmat.accelerate(model, example=...)`
+does the same, and the model stays accelerated.""",
     "help.upsample": """Upsample a picture by a transposed convolution, each channel by itself.
 
 `convmat upsample photo.jpg --scale 2 --out larger.png`
@@ -78,6 +85,10 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
 `convmat explore --open` shows it in the browser. The page is one file that loads nothing.
 
 `convmat explore --input 4x5 --kernel 3x3 --stride 2 --padding 1 --transposed --out page.html`""",
+    "help.tune": """Measure for a minute, so that `auto` chooses better on this machine.
+
+`auto` compares an estimate of our kernel with one of PyTorch's own function. The file holds six factors that correct
+the terms of both, and is used from then on. Leave the machine alone meanwhile.""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
     "panel.commands": "Commands",
@@ -85,6 +96,8 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "panel.layer": "The layer",
     "option.help": "Show this message and exit.",
     "option.version": "Show the version and exit.",
+    "option.tuning_file": "File to write. Default: where auto looks for it.",
+    "option.tuning_seconds": "How long to measure, in seconds.",
     "option.lang": "Language: en or zh. Default: that of LC_ALL, LC_MESSAGES or LANG.",
     "option.report": "Folder for the report.",
     "option.input": "Spatial sizes joined by x: 7, 4x5 or 3x4x5.",
@@ -106,6 +119,9 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "option.batch": "Inputs at a time.",
     "option.model": "package.module:name (a model, or what makes one), or a .pt file, whose code is run.",
     "option.model_input": "Of a model: channels and sizes, 3x224x224. Of a layer: spatial sizes.",
+    "option.model_input_only": "Channels and sizes of the model's input: 3x224x224.",
+    "option.freeze": "Keep the kernel's weights with the layers, for inference.",
+    "option.fold": "Fold each BatchNorm into the convolution before it.",
     "option.model_kernel": "Without a MODEL: kernel sizes.",
     "option.photo_to_blur": "A picture. Default: the photograph that matplotlib has.",
     "option.psf": "gaussian:SIGMA, disk:RADIUS, motion:LENGTH:DEGREES (pixels) or FILE.npy.",
@@ -174,6 +190,7 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     # -- progress --
     "busy.matrix": "building the matrix",
     "busy.comparing": "comparing with PyTorch",
+    "busy.measuring": "measuring",
     "busy.upsampling": "upsampling",
     "busy.deblurring": "deblurring",
     "busy.drawing": "drawing",
@@ -181,6 +198,18 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
     "busy.preview": "restoring a part",
     "busy.writing": "writing the result",
     # -- norms and deblurring --
+    "tune.term": "term",
+    "tune.kernel": "our kernel",
+    "tune.call": "the call",
+    "tune.arithmetic": "arithmetic",
+    "tune.moving": "moving bytes",
+    "tune.note": "Factors of the estimated times; 1 leaves an estimate as it is.",
+    "tune.gained": (
+        "On {layers} layers, what auto chose took {before} % longer than the best choice; now it takes {after} % "
+        "longer."
+    ),
+    "tune.written": "{out} written; auto uses it from now on.",
+    "tune.not_used": "{out} written; auto uses it where {variable} names it.",
     "norms.layer": "layer",
     "norms.sizes": "sizes",
     "norms.norm": "norm",
@@ -191,6 +220,15 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
         "norm: the largest singular value, to 0.1 %; upper: no norm is larger; reshaped: what torch's spectral_norm "
         "divides by; cond: where it is cheap"
     ),
+    "gains.layer": "layer",
+    "gains.input": "input",
+    "gains.gain": "speedup",
+    "gains.note": (
+        "Times of one call; (2) after an input: two calls. The method PyTorch: convmat gains nothing there, or does "
+        "not take the layer, which stays as it is."
+    ),
+    "gains.model": "The model: {before} by PyTorch, {after} with convmat, speedup {gain}",
+    "gains.none": "The model has no convolution.",
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
     "explore.written": "wrote {out}: open it in a browser",

@@ -1,13 +1,7 @@
-"""The table of the norms of a model's convolutions, and finding that model."""
+"""The table of the norms of a model's convolutions."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pickle
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,19 +10,15 @@ from rich.table import Table
 from torch import nn
 
 from convmat import nn as layers
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry
 from convmat.models.norms import LayerNorm, layer_norms
+from convmat.terminal.loading import random_input
 from convmat.terminal.texts import ENGLISH, Texts
-
-_FILES = (".pt", ".pth")
 
 
 def print_norms(model: nn.Module, in_shape: tuple[int, ...], console: Console, texts: Texts) -> None:
     """Print the norm of each convolution of a model on a random input of ``in_shape``, a batch of one."""
-    generator = torch.Generator().manual_seed(0)
-    parameter = next(model.parameters(), torch.empty(0))
-    inputs = torch.randn(1, *in_shape, generator=generator).to(parameter.device, parameter.dtype)
-    console.print(norms_table(layer_norms(model, inputs), texts))
+    console.print(norms_table(layer_norms(model, random_input(model, (1, *in_shape))), texts))
 
 
 def norms_table(norms: list[LayerNorm], texts: Texts = ENGLISH) -> Table:
@@ -69,61 +59,6 @@ class _Random(nn.Sequential):
             layer.weight.copy_(torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0)))
         super().__init__()
         self.add_module("layer", layer)
-
-
-def load(model: str) -> nn.Module:
-    """A model by its name.
-
-    Args:
-        model: ``package.module:name``, where the name is a model or makes one without arguments (the classes of
-            ``transformers`` from their default configuration), or a file (.pt, .pth) that ``torch.save(model)`` wrote;
-            opening one runs the code that it holds.
-
-    Raises:
-        GeometryError: if there is no such model.
-    """
-    if model.endswith(_FILES):
-        return _checked(_from_file(Path(model)), model)
-    module, colon, name = model.partition(":")
-    if not colon:
-        raise GeometryError(f"{model!r} is no model: need package.module:name, or a file that ends in .pt or .pth")
-    sys.path.insert(0, "")  # a module of the working folder, too
-    try:
-        made: Any = importlib.import_module(module)
-        for part in name.split("."):
-            made = getattr(made, part)
-    except (ImportError, AttributeError) as error:
-        raise GeometryError(f"{model!r} cannot be imported: {error}") from None
-    finally:
-        sys.path.remove("")
-    if isinstance(made, type) and hasattr(made, "config_class"):
-        made = made(made.config_class())
-    if not isinstance(made, nn.Module) and callable(made):
-        made = _made_by(made, model)
-    return _checked(made, model)
-
-
-def _made_by(build: Callable[[], Any], model: str) -> Any:
-    try:
-        inspect.signature(build).bind()
-    except TypeError as error:
-        raise GeometryError(
-            f"{model!r} makes no model without arguments ({error}): write a function that takes none"
-        ) from None
-    return build()
-
-
-def _from_file(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, ImportError) as error:
-        raise GeometryError(f"{path} holds no model that can be opened here: {error}") from None
-
-
-def _checked(model: Any, name: str) -> nn.Module:
-    if not isinstance(model, nn.Module):
-        raise GeometryError(f"{name!r} is a {type(model).__name__} and no torch.nn.Module: save the model itself")
-    return model
 
 
 def _sizes(geometry: Geometry) -> str:

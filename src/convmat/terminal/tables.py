@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from convmat.checking.comparing import Comparison, compare_methods
 from convmat.geometry import Geometry
 from convmat.methods import METHODS
+from convmat.models.reports import milliseconds
 from convmat.progress import bar
 from convmat.tensors.calls import call_of
 from convmat.tensors.memory import human
@@ -89,9 +89,3 @@ def print_table(rows: Sequence[Row], title: str, console: Console, texts: Texts,
     console.print(table)
     for note in (*notes, *(row.note for row in rows if row.note)):
         console.print(note, style="dim", highlight=False)
-
-
-def milliseconds(seconds: float) -> str:
-    """A time with three digits: ``milliseconds(0.01234)`` is ``"12.3 ms"``."""
-    digits = max(2 - math.floor(math.log10(max(seconds * 1e3, 1e-3))), 0)
-    return f"{seconds * 1e3:.{min(digits, 3)}f} ms"

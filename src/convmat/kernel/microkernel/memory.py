@@ -129,6 +129,24 @@ def gathering(vectors: Vectors) -> Callable[..., None]:
     return gather
 
 
+def prefetching(vectors: Vectors) -> Callable[..., None]:
+    """Have memory fetched into the second-level cache.
+
+    Returns:
+        ``prefetch(address)``, of any address, the cache line of which is fetched.
+    """
+
+    @intrinsic
+    def prefetch(typing, address):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            vectors.prefetch(builder, builder.inttoptr(arguments[0], vectors.number.as_pointer()))
+            return context.get_dummy_value()
+
+        return types.void(types.int64), emit
+
+    return prefetch
+
+
 @intrinsic
 def clear_bytes(typing, target, count):  # type: ignore[no-untyped-def]
     """Set so many bytes at an address to zero."""

@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from convmat.kernel.epilogue import emit_epilogue
 from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
 from convmat.kernel.tiling.processor import RUN
 
@@ -116,3 +117,66 @@ def _emit_tile(
     start.add_incoming(stop, next_run)
     builder.cbranch(builder.icmp_signed("<", stop, count), run, end)
     builder.position_at_end(end)
+
+
+def row_product(vectors: Vectors, most: int) -> Callable[..., None]:
+    """A product of one row, straight to the output: ``target[n] = sum over k of weights[k] * window[offsets[k] + n]``.
+
+    Args:
+        vectors: the vectors to use.
+        most: the most vectors of columns.
+
+    Returns:
+        ``product(columns, weights, window, offsets, count, target, bias, stored)``: for so many *vectors* of columns,
+        of which the first ``stored`` numbers are stored, all but some of the last vector. The epilogue is applied.
+    """
+
+    @intrinsic
+    def product(typing, columns, weights, window, offsets, count, target, bias, stored):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            columns, *operands = arguments
+            shapes = range(1, most + 1)
+            switch(builder, columns, shapes, lambda columns: _emit_row(vectors, builder, columns, *operands))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 6, vectors.numba_type, types.int64), emit
+
+    return product
+
+
+def _emit_row(
+    v: Vectors,
+    builder: Any,
+    columns: int,
+    weights: Any,
+    window: Any,
+    offsets: Any,
+    count: Any,
+    target: Any,
+    bias: Any,
+    stored: Any,
+) -> None:
+    before = builder.block
+    loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+    biases = v.spread(builder, bias)
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k = builder.phi(I64)
+    sums = [builder.phi(v.type) for _ in range(columns)]
+    offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
+    cell = v.address(builder, window, builder.sext(offset, I64))
+    tap = v.spread(builder, builder.load(builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [k])))
+    new = [v.multiply_add(builder, tap, v.load(builder, cell, n * v.lanes), sums[n]) for n in range(columns)]
+    following = builder.add(k, I64(1))
+    for phi, first, later in ((k, I64(0), following), *((s, zero, n) for s, n in zip(sums, new, strict=True))):
+        phi.add_incoming(first, before)
+        phi.add_incoming(later, loop)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+
+    builder.position_at_end(done)
+    *whole, last = (emit_epilogue(builder, total, biases) for total in new)
+    for n, vector in enumerate(whole):
+        v.store(builder, vector, target, n * v.lanes)
+    v.store_some(builder, last, target, len(whole) * v.lanes, stored)

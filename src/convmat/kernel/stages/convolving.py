@@ -8,26 +8,33 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
-from convmat.kernel.microkernel.products import tile_product
+from convmat.kernel.microkernel.products import row_product, tile_product
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
 from convmat.kernel.task import (
+    AT_ONCE,
     BATCH_INNER,
     BEFORE,
     BEGINS,
+    BIAS,
     BLOCKS,
     BOX,
     BOXES,
     CELLS,
     CHANNELS,
+    COPIES,
     COUNTERS,
+    FACTORS,
     GROUPS,
     KEPT,
     LINE_COUNT,
     LINES,
     LOOPED,
     OFFSETS,
+    OUT_CHANNELS,
+    OUTPUT,
+    OUTPUT_STRIDE,
     PACKED,
     PARTS,
     PITCH,
@@ -40,7 +47,6 @@ from convmat.kernel.task import (
     STRIPE_COUNT,
     STRIPES,
     TABLE_BYTES,
-    TAPS,
     TILE_COUNT,
     TILES,
     UNDIVIDED,
@@ -55,7 +61,7 @@ _I8 = np.int64
 def build_convolving(pieces: Pieces) -> Any:
     """Compile ``convolve(t)``, which takes units of work from a task until none is left."""
     size = pieces.vectors.size
-    pack_window, compute_box = build_reading(pieces), _build_box(pieces)
+    pack_window, compute_box, compute_rows = build_reading(pieces), _build_box(pieces), _build_rows(pieces)
     work_of, box_of = _build_units(pieces)
 
     @pieces.inlined
@@ -65,7 +71,7 @@ def build_convolving(pieces: Pieces) -> Any:
         results = window + t[CHANNELS] * t[PLANES] * t[PLANE] * size
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
         biases = table + TABLE_BYTES // 2
-        row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
+        row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]
         packed = -1
         while True:
             unit = add_atomically(t[COUNTERS], 1)
@@ -76,9 +82,13 @@ def build_convolving(pieces: Pieces) -> Any:
             corner, box = box_of(t, place // t[GROUPS])
             if place != packed:
                 depth, height, width = corner[1] - t[BEFORE + 1], corner[2] - t[BEFORE + 2], corner[3] - t[BEFORE + 3]
-                pack_window(t, window, row_starts, table, corner[0], depth, height, width, group)
+                again = packed >= 0 and packed // t[GROUPS] == place // t[GROUPS]
+                pack_window(t, window, row_starts, table, corner[0], depth, height, width, group, again)
                 packed = place
-            compute_box(t, window, results, table, biases, group, corner, box, part, parts)
+            if t[AT_ONCE]:
+                compute_rows(t, window, group, corner, box, part, parts)
+            else:
+                compute_box(t, window, results, table, biases, group, corner, box, part, parts)
         fence()
 
     return convolve
@@ -170,6 +180,39 @@ def _build_box(pieces: Pieces) -> Any:
     return compute_box
 
 
+def _build_rows(pieces: Pieces) -> Any:
+    number, lanes, size, most = pieces.number, pieces.lanes, pieces.vectors.size, pieces.widest[0]
+    product_of_row = row_product(pieces.vectors, most)
+
+    @pieces.compiled
+    def compute_rows(t, window, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
+        """The rows of a box, each a product of few factors, which goes from registers to the output."""
+        tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
+        vectors, channels, apart = (box[3] + lanes - 1) // lanes, t[CHANNELS], t[OUTPUT_STRIDE + 1]
+        of_box = corner[0] * t[OUTPUT_STRIDE] + corner[1] * t[OUTPUT_STRIDE + 2] + corner[2] * t[OUTPUT_STRIDE + 3]
+        of_box += group * t[OUT_CHANNELS] * apart + corner[3]
+        for tile in range(t[TILE_COUNT] * part // parts, t[TILE_COUNT] * (part + 1) // parts):
+            weights = t[PACKED] + channels * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
+            count = channels * tiles[7 * tile + 1]
+            bias = number(0)
+            if t[BIAS] != 0:
+                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[group * t[OUT_CHANNELS] + tile]
+            for b in range(box[0]):
+                for d in range(box[1]):
+                    for h in range(box[2]):
+                        source = window + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
+                        to = of_box + tile * apart + b * t[OUTPUT_STRIDE]
+                        to = t[OUTPUT] + (to + d * t[OUTPUT_STRIDE + 2] + h * t[OUTPUT_STRIDE + 3]) * size
+                        for vector in range(0, vectors, most):
+                            at, columns = vector * lanes, min(most, vectors - vector)
+                            stored = box[3] - at
+                            product_of_row(
+                                columns, weights, source + at * size, t[OFFSETS], count, to + at * size, bias, stored
+                            )
+
+    return compute_rows
+
+
 def _build_multiply(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     product_of_tile, most_columns = tile_product(pieces.vectors, pieces.widest), np.array([0, *pieces.widest])
@@ -178,7 +221,7 @@ def _build_multiply(pieces: Pieces) -> Any:
     def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last):  # type: ignore[no-untyped-def]
         """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
-        weights = t[PACKED] + t[CHANNELS] * (group * t[TAPS] + tiles[7 * tile + 4]) * size
+        weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         weights += first * deltas * rows * size
         offsets = t[OFFSETS] + (begins[product] + first * deltas) * 4
         into = results + tiles[7 * tile + 3] * t[RESULTS] * size

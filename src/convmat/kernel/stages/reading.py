@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, taking
+from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, prefetching, taking
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.stages.transformed import build_channels_ahead, build_transformed_reading
 from convmat.kernel.task import (
     BATCH_INNER,
     CHANNELS,
@@ -22,6 +23,7 @@ from convmat.kernel.task import (
     PLANES,
     READ,
     STEP_IN,
+    TRANSFORMED,
     USED,
     WINDOW,
 )
@@ -43,18 +45,21 @@ def build_reading(pieces: Pieces) -> Any:
     part_inside = _build_part_inside(pieces)
     pack_channels_last, pack_batch_inner = _build_transposing(pieces, part_inside)
     pack_rows = _build_rows(pieces, part_inside)
+    pack_transformed = build_transformed_reading(pieces)
 
     @pieces.inlined
-    def pack_window(t, window, row_starts, table, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
+    def pack_window(t, window, row_starts, table, batch, depth, height, width, group, again):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 4  # the axis of neighbours in the window
-        if t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
+        if t[TRANSFORMED]:
+            pack_transformed(t, window, batch, depth, height, width, group)
+        elif t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
             clear_bytes(window, t[CHANNELS] * t[PLANES] * t[PLANE] * size)
             pack_channels_last(t, window, table, batch, depth, height, width, group)
         elif t[BATCH_INNER] != 0 and t[INPUT_STRIDE + 4] == 1 and t[INPUT_STRIDE] != 1:
             clear_bytes(window, t[CHANNELS] * t[PLANES] * t[PLANE] * size)
             pack_batch_inner(t, window, table, batch, depth, height, width, group)
         else:
-            pack_rows(t, window, row_starts, batch, depth, height, width, group)
+            pack_rows(t, window, row_starts, batch, depth, height, width, group, again)
 
     return pack_window
 
@@ -154,6 +159,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
 
 def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
+    channels_ahead = build_channels_ahead(pieces)
     size, copy_row, gather_row = pieces.vectors.size, _build_copied_row(pieces), _build_gathered_row(pieces)
     take_row = _build_taken_row(pieces)
 
@@ -174,21 +180,21 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
                     row += 1
 
     @pieces.compiled
-    def pack_rows(t, window, row_starts, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
-        """Copy row by row where the cells along the width are neighbours, else number by number."""
+    def pack_rows(t, window, row_starts, batch, depth, height, width, group, again):  # type: ignore[no-untyped-def]
+        """Copy row by row where the cells along the width are neighbours, else number by number.
+
+        Where the same box is packed ``again``, for another group, the rows start where they did.
+        """
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
         apart, across, step = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size, t[STEP_IN + 2]
-        starts = carray(pointer(row_starts), (2 * rows,), _I8)
+        ahead = apart * channels_ahead(rows * whole * size)
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
         for phase in range(t[PLANES] // copies):
-            phase_w = phases[3 * phase + 2]
-            if (
-                phase == 0
-                or phases[3 * phase] != phases[3 * phase - 3]
-                or phases[3 * phase + 1] != phases[3 * phase - 2]
-            ):
-                find_rows(t, starts, batch, depth, height, phases[3 * phase], phases[3 * phase + 1])
+            phase_d, phase_h, phase_w = phases[3 * phase], phases[3 * phase + 1], phases[3 * phase + 2]
+            starts = carray(pointer(row_starts + 16 * phase * rows), (2 * rows,), _I8)
+            if not again:
+                find_rows(t, starts, batch, depth, height, phase_d, phase_h)
             for channel in range(channels):
                 of_channel = t[INPUT] + (group * channels + channel) * apart
                 for copy in range(copies):
@@ -200,9 +206,9 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
                         source = of_channel + starts[2 * row + 1] + (first * step + phase_w) * across
                         last = stop if starts[2 * row + 1] >= 0 else left
                         if pitch == 1 and across == size and step == 1:
-                            copy_row(to, source, left, last, whole)
+                            copy_row(to, source, left, last, whole, ahead)
                         elif pitch == 1 and across == size and step <= MOST_TAKEN:
-                            take_row(to, source, left, last, whole, step)
+                            take_row(to, source, left, last, whole, step, ahead)
                         else:
                             gather_row(to, source, left, last, whole, pitch, step * across)
                     clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
@@ -212,13 +218,17 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
 
 def _build_copied_row(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    move, move_some = moves(pieces.vectors)
+    (move, move_some), prefetch = moves(pieces.vectors), prefetching(pieces.vectors)
 
     @pieces.compiled
-    def copy_row(to, source, left, stop, whole):  # type: ignore[no-untyped-def]
-        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites."""
+    def copy_row(to, source, left, stop, whole, ahead):  # type: ignore[no-untyped-def]
+        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites.
+
+        What lies ``ahead`` bytes further is prefetched.
+        """
         for cell in range(0, whole, lanes):
             at = cell * size
+            prefetch(source + at + ahead)
             if left <= cell and cell + lanes <= stop:
                 move(to + at, source + at)
             else:
@@ -229,13 +239,15 @@ def _build_copied_row(pieces: Pieces) -> Any:
 
 def _build_taken_row(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    take, take_some = taking(pieces.vectors, _TAKEN)
+    (take, take_some), prefetch = taking(pieces.vectors, _TAKEN), prefetching(pieces.vectors)
 
     @pieces.compiled
-    def take_row(to, source, left, stop, whole, step):  # type: ignore[no-untyped-def]
+    def take_row(to, source, left, stop, whole, step, ahead):  # type: ignore[no-untyped-def]
         """Copy every ``step``-th number by whole vectors, as ``copy_row`` does."""
         for cell in range(0, whole, lanes):
             at, of = to + cell * size, source + cell * step * size
+            for line in range(step):
+                prefetch(of + line * lanes * size + ahead)
             if left <= cell and cell + lanes < stop:
                 take(step, at, of)
             else:

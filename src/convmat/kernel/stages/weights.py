@@ -15,6 +15,7 @@ from convmat.kernel.task import (
     CHANNELS,
     CHUNKS,
     COUNTERS,
+    FACTORS,
     GROUPS,
     NUMBERS,
     OUTPUT,
@@ -42,12 +43,12 @@ def build_packing(pieces: Pieces) -> Any:
     @pieces.inlined
     def pack_weights(t):  # type: ignore[no-untyped-def]
         """Sort the weights by tile: (tiles, input channels, deltas, rows)."""
-        channels, across = t[CHANNELS], t[TAPS]
+        channels, across, factors = t[CHANNELS], t[TAPS], t[FACTORS]
         source = carray(pointer(t[WEIGHT]), (t[GROUPS] * channels * across,), number)
-        packed = carray(pointer(t[PACKED]), (t[GROUPS] * channels * across,), number)
+        packed = carray(pointer(t[PACKED]), (t[GROUPS] * channels * factors,), number)
         stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)
         tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
-        taps = carray(pointer(t[TAP_PLACES]), (across,), _I8)
+        taps = carray(pointer(t[TAP_PLACES]), (factors,), _I8)
         while True:
             unit = add_atomically(t[COUNTERS], 1)
             if unit >= t[GROUPS] * t[PACK_UNITS]:
@@ -60,7 +61,7 @@ def build_packing(pieces: Pieces) -> Any:
                 at = group * channels * across + channel * t[CHANNEL_STEP]
                 for tile in range(first_tile, last_tile):
                     count, first = tiles[7 * tile] * tiles[7 * tile + 1], tiles[7 * tile + 4]
-                    to = (group * across + first) * channels + channel * count
+                    to = (group * factors + first) * channels + channel * count
                     whole = count // lanes * lanes
                     for n in range(0, whole, lanes):
                         gather(t[PACKED] + (to + n) * size, t[WEIGHT] + at * size, t[TAP_PLACES] + (first + n) * 8)

@@ -11,6 +11,7 @@ from convmat.kernel.microkernel.memory import pointer
 from convmat.kernel.microkernel.transposing import transposing_sums
 from convmat.kernel.microkernel.weaving import finishing, interleave, interleave_pieces, interleave_some
 from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.stages.transformed import build_transformed_writing
 from convmat.kernel.task import (
     BATCH_INNER,
     BIAS,
@@ -23,6 +24,7 @@ from convmat.kernel.task import (
     PLACES,
     STEP_OUT,
     STREAM,
+    TRANSFORMED,
     WRITTEN,
 )
 
@@ -39,12 +41,15 @@ def build_writing(pieces: Pieces) -> Any:
     inside = _build_inside(pieces)
     write_channels_last = _build_channels_last(pieces, *inside)
     write_lines = _build_lines(pieces, *inside)
+    write_transformed = build_transformed_writing(pieces, *inside)
 
     @pieces.inlined
     def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 3  # the axis of neighbours among the results
         apart = t[OUTPUT_STRIDE + (0 if t[BATCH_INNER] else 4)]
-        if t[OUTPUT_STRIDE + 1] == 1 and apart != 1 and t[PITCH + along] == 1:
+        if t[TRANSFORMED]:
+            write_transformed(t, lines, first_line, last_line, results, group, corner, box)
+        elif t[OUTPUT_STRIDE + 1] == 1 and apart != 1 and t[PITCH + along] == 1:
             write_channels_last(t, lines, first_line, last_line, results, table, biases, group, corner, box)
         else:
             write_lines(t, lines, first_line, last_line, results, table, biases, group, corner, box)

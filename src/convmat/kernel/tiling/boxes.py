@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -15,16 +15,27 @@ from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
+from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 # Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
 # for a number by itself, where steps are wider; for a number that is transposed.
-_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 4.0, 2.5, 0.7
+_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 6.0, 2.5, 0.7
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
+# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
+_TRANSFORM, _WEAVE_TRANSFORMED = 6.0, 0.3
+# Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
+_BOTH = 0.95
+_FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
+_ROW_AT_ONCE, _VECTOR_AT_ONCE = (
+    6.0,
+    1.25,
+)  # cycles to start a row that is stored at once; for a factor of a vector of it
+_BOX_AT_ONCE = 100.0  # cycles of overhead for each box of such rows
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
@@ -57,6 +68,7 @@ class BoxTiling:
         results: how far apart the results of the rows lie.
         undivided: how many boxes of a group, or of several, are one thread's work.
         parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
+        at_once: whether products are stored at once, row by row, and no results are kept.
         cycles: about how many cycles it takes, of each thread.
     """
 
@@ -76,6 +88,7 @@ class BoxTiling:
     results: int
     undivided: int
     parts: int
+    at_once: bool
     cycles: float
 
     @property
@@ -126,46 +139,9 @@ def _factors(rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], Int
     return channel_numbers, np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
 
 
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
-
-    rows: RowTiling
-    processor: Processor
-    channels: int
-    groups: int
-    # Along batch, depth, height and width:
-    cells: tuple[int, ...]
-    inputs: tuple[int, ...]
-    lows: tuple[int, ...]
-    highs: tuple[int, ...]
-    starts: tuple[int, ...]
-    widths: tuple[int, ...]  # cells of a window beyond those of its box
-    phases_in: tuple[tuple[int, ...], ...]
-    layouts: dict[tuple[tuple[int, ...], _Way], _Layout] = field(default_factory=dict)
-
-
-class _Way(NamedTuple):
-    """One way to lay a window out: with the images of a batch as neighbours, or with copies."""
-
-    inner: bool
-    copied: bool
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """The axes from the outermost to that of neighbours."""
-        return (1, 2, 3, 0) if self.inner else (0, 1, 2, 3)
-
-
-class _Layout(NamedTuple):
-    window: tuple[int, ...]
-    pitches: tuple[int, ...]
-    used: int
-    copies: int
-    numbers: int  # of a channel
-
-
-def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+def box_tiling(
+    rows: RowTiling, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True
+) -> BoxTiling:
     """Cut the cells of a convolution into boxes: of some ways, the one that should take the fewest cycles.
 
     Args:
@@ -173,53 +149,77 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
         geometry: the convolution.
         batch: number of inputs.
         processor: what it runs on.
+        contiguous: whether inputs and outputs are. Default: ``True``
     """
     ones = (1,) * (AXES - geometry.ndim)
-    cells = (batch, *(-(-m // a.step_out) for m, a in zip(ones + geometry.written, rows.axes, strict=True)))
+    cells = (batch, *(axis.cells(m) for m, axis in zip(ones + geometry.written, rows.axes, strict=True)))
     inputs = (batch, *(-(-m // a.step_in) for m, a in zip(ones + geometry.read, rows.axes, strict=True)))
     lows, highs, starts = zip((0, 0, 0), *rows.reaches, strict=True)
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     sizes = (cells, inputs, lows, highs, starts, widths)
-    problem = _Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in)
-    ways = [_Way(False, False)]
-    if not starts[AXES]:  # otherwise, a line also reads results of cells beyond the box
+    at_once = contiguous and rows.is_single(channels)
+    problem = Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once)
+    ways = [Way(False, False)]
+    # Where phases start apart, a line also reads results of cells beyond the box.
+    if not (starts[AXES] or rows.transformed or at_once):
         if highs[AXES] > lows[AXES]:
-            ways.append(_Way(False, True))
+            ways.append(Way(False, True))
         if batch > 1 and rows.axes[-1].step_in == 1:
-            ways.append(_Way(True, False))
+            ways.append(Way(True, False))
     return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
 
 
-def _boxes(problem: _Problem, way: _Way) -> Iterator[BoxTiling]:
+def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
-    whole, processor = list(problem.cells), problem.processor
+    processor = problem.processor
     most = processor.window // (problem.channels * processor.itemsize)
-
-    def fits(box: tuple[int, ...]) -> bool:
-        return _lay_out(problem, box, way).numbers <= most
-
-    if not fits(problem.cells):  # a larger window is read from a slower cache, which may still beat many small boxes
+    # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form,
+    # whose windows and sums are twice and four times as large.
+    if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed):
         yield _tiling(problem, problem.cells, way)
-    for a in way.order:
-        cells, is_last = problem.cells[a], a == way.order[-1]
-        if cells == 1 and not is_last:
-            continue
-        before, after = tuple(whole[:a]), tuple(whole[a + 1 :])
-        largest = _largest(problem, (before, after), way, most)
-        fewest = -(-cells // largest)
-        even = -(-fewest // processor.threads) * processor.threads
-        counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
-        sizes = {-(-cells // min(count, cells)) for count in counts}
-        if is_last:
-            sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
-        for size in sorted(sizes, reverse=True):
-            box = (*before, size, *after)
-            if is_last or fits(box):
-                yield _tiling(problem, box, way)
-        if fits((*before, largest, *after)):
-            return
-        whole[a] = 1
+    yield from _cut_along(problem, way, most, way.order, problem.cells)
+
+
+def _cut_along(
+    problem: Problem, way: Way, most: int, axes: tuple[int, ...], box: tuple[int, ...]
+) -> Iterator[BoxTiling]:
+    """Cut boxes along the first of some axes; where the window of one cell is still too large, along the next as well.
+
+    Args:
+        problem: what is to be cut.
+        way: how windows are laid out.
+        most: the most numbers of a channel in a window.
+        axes: along which boxes may be cut, from the outermost.
+        box: the cells along all axes, where it is not cut.
+    """
+    (a, *inner), processor, is_last = axes, problem.processor, len(axes) == 1
+    cells, before, after = problem.cells[a], box[:a], box[a + 1 :]
+    if cells == 1 and not is_last:
+        yield from _cut_along(problem, way, most, tuple(inner), box)
+        return
+    largest = _largest(problem, (before, after), way, most)
+    fewest = -(-cells // largest)
+    even = -(-fewest // processor.threads) * processor.threads
+    counts = {fewest, fewest + 1, even, max(even, 2 * processor.threads)}
+    sizes = {-(-cells // min(count, cells)) for count in counts}
+    if is_last:
+        together = problem.rows.axes[-1].together  # cells that no box separates
+        sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
+        sizes = {-(-size // together) * together for size in sizes}
+    for size in sorted(sizes, reverse=True):
+        if is_last or _fits(problem, (*before, size, *after), way, most):
+            yield _tiling(problem, (*before, size, *after), way)
+    if is_last or _fits(problem, (*before, largest, *after), way, most):
+        return
+    # Of several cells along an axis, each input is read into fewer windows.
+    for few in _FEW if problem.widths[a] and len(inner) > 1 else (1,):
+        if few <= cells:
+            yield from _cut_along(problem, way, most, tuple(inner), (*before, few, *after))
+
+
+def _fits(problem: Problem, box: tuple[int, ...], way: Way, most: int) -> bool:
+    return lay_out(problem, box, way).numbers <= most
 
 
 def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
@@ -231,13 +231,13 @@ def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) ->
     return min(rounded, cells)
 
 
-def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]], way: _Way, most: int) -> int:
+def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], way: Way, most: int) -> int:
     """The most cells of a box along an axis, at least one; ``around`` are those along the axes before and after."""
     before, after = around
     cells = problem.cells[len(before)]
 
     def numbers(count: int) -> int:
-        return _lay_out(problem, (*before, count, *after), way).numbers
+        return lay_out(problem, (*before, count, *after), way).numbers
 
     if cells < 3 or numbers(cells) <= most:
         return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
@@ -247,53 +247,28 @@ def _largest(problem: _Problem, around: tuple[tuple[int, ...], tuple[int, ...]],
     )  # each further cell adds the same number
 
 
-def _lay_out(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
-    """The window of a box."""
-    found = problem.layouts.get((box, way))
-    if found is None:
-        found = problem.layouts[box, way] = _new_layout(problem, box, way)
-    return found
-
-
-def _new_layout(problem: _Problem, box: tuple[int, ...], way: _Way) -> _Layout:
-    widths, copies = list(problem.widths), 1
-    if way.copied:
-        copies, widths[AXES] = widths[AXES] + 1, 0
-    window, pitches, pitch, used = list(box), [0] * (AXES + 1), 1, 1
-    for a in reversed(way.order):
-        pitches[a] = pitch
-        cells = window[a] = box[a] + widths[a]
-        used += (cells - 1) * pitch
-        pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
-    return _Layout(tuple(window), tuple(pitches), used, copies, used * copies * prod(map(len, problem.phases_in)))
-
-
-def _shared_zeros(problem: _Problem, a: int) -> int:
-    """The zeros at both ends of a whole line, which lie in a window once, after one line and before the next."""
-    after = problem.cells[a] + problem.highs[a] + problem.starts[a] - problem.inputs[a]
-    return max(min(-problem.lows[a], after), 0)
-
-
-def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
-    layout, processor = _lay_out(problem, box, way), problem.processor
+def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
+    layout, processor = lay_out(problem, box, way), problem.processor
     slack = processor.lanes  # the last vector of a run reaches beyond its last cell, by less than a vector
-    run = _best_run(problem, box, way, layout)
-    results = _odd_lines(run.cells + slack, processor.lanes)
+    run = _rows_at_once(problem, box) if problem.at_once else _best_run(problem, box, way, layout)
+    results = _odd_lines(run.cells + slack, processor.lanes) if run.cells else 0
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.numbers
     packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * _packing_cycles(problem, layout)
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * len(problem.rows.axes[-1].phases))
-    cycles = run.cycles + (outputs * _WEAVE_TRANSPOSED if way.inner else outputs * _WEAVE + lines * _LINE)
+    weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
+    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.at_once else _BOX
+    if not problem.at_once:
+        cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
+    if problem.rows.transformed == 2:
+        cycles *= _BOTH
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
-    rounds = -(
-        -divided * parts // processor.threads
-    )  # rounds in which all threads share a box; each thread packs its window for itself
-    last = (cycles + packing) / (
-        parts if divided else 1
-    )  # the last unit of work, which the other threads may have to wait for
+    rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
+    last = (cycles + packing) / (parts if divided else 1)  # the last unit, which the other threads may have to wait for
+    boxes_of_thread = each * (overhead + cycles + packing) + rounds * (overhead + cycles / parts) + divided * packing
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -311,15 +286,18 @@ def _tiling(problem: _Problem, box: tuple[int, ...], way: _Way) -> BoxTiling:
         results=results,
         undivided=boxes - divided,
         parts=parts,
-        cycles=each * (_BOX + cycles + packing) + rounds * (_BOX + cycles / parts) + divided * packing + _WAIT * last,
+        at_once=problem.at_once,
+        cycles=boxes_of_thread + _WAIT * last,
     )
 
 
-def _packing_cycles(problem: _Problem, layout: _Layout) -> float:
+def _packing_cycles(problem: Problem, layout: Layout) -> float:
     """Cycles to pack the planes of a channel row by row."""
     *outer, width = layout.window
     rows = prod(outer) * layout.numbers // layout.used
     step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
+    if problem.rows.transformed:
+        return rows / step * _ROW + rows * -(-width // lanes) * _TRANSFORM
     if step > MOST_TAKEN:
         return rows * (_ROW + width * _ROW_NUMBER)
     return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
@@ -334,7 +312,15 @@ class _Run(NamedTuple):
     blocks: int
 
 
-def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layout) -> _Run:
+def _rows_at_once(problem: Problem, box: tuple[int, ...]) -> _Run:
+    """The rows of a box, each of which goes from registers to the output."""
+    (_, deltas), tiles = next(iter(problem.rows.tables.kinds.items()))
+    vectors = -(-box[AXES] // problem.processor.lanes)
+    row = _ROW_AT_ONCE + deltas * problem.channels * vectors * _VECTOR_AT_ONCE
+    return _Run(tiles * prod(box[:AXES]) * row, AXES, 0, 1)
+
+
+def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
     processor = problem.processor
     computed = [box[a] + problem.starts[a] for a in way.order]
     pitches = [layout.pitches[a] for a in way.order]
@@ -354,7 +340,7 @@ def _best_run(problem: _Problem, box: tuple[int, ...], way: _Way, layout: _Layou
     return min(runs, key=lambda run: (run.cycles, -run.looped))
 
 
-def _share(problem: _Problem, boxes: int, blocks: int, results: int) -> tuple[int, int, int]:
+def _share(problem: Problem, boxes: int, blocks: int, results: int) -> tuple[int, int, int]:
     """How many boxes each thread computes by itself, how many are divided, and into how many parts."""
     processor, stripes = problem.processor, len(problem.rows.tables.stripes) - 1
     each, divided = (0, boxes) if blocks > 1 else divmod(boxes, processor.threads)
@@ -365,7 +351,7 @@ def _share(problem: _Problem, boxes: int, blocks: int, results: int) -> tuple[in
     return each, divided, min(parts, stripes)
 
 
-def _run_cycles(problem: _Problem, vectors: int, fits: bool) -> float:
+def _run_cycles(problem: Problem, vectors: int, fits: bool) -> float:
     """Cycles for all stripes over a run of cells."""
     return sum(
         count * problem.processor.run_cycles(rows, vectors, deltas * problem.channels, fits)

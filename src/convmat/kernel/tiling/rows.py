@@ -12,69 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convmat.geometry.axis import Axis, IntArray
+from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling import winograd
+from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, axis_phases
+from convmat.kernel.tiling.processor import AXES, RUN, Processor
 
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
-
-
-class PhaseOut(NamedTuple):
-    """The outputs ``a*step_out + e``: each is the sum over ``taps`` of the inputs ``a*step_in + first - shift``."""
-
-    first: int
-    taps: tuple[int, ...]
-    shifts: tuple[int, ...]
-
-
-class AxisPhases(NamedTuple):
-    """An axis as the phases of what it writes, e = 0, 1, ...
-
-    Cᵀ has as many as its stride, ``step_out``, and a cell is one of its inputs. C has one, and a cell is as many of its
-    inputs as its stride, ``step_in``: these are its phases in.
-    """
-
-    step_out: int
-    step_in: int
-    kernel: int
-    phases: tuple[PhaseOut, ...]
-
-
-def axis_phases(axis: Axis, transposed: bool) -> AxisPhases:
-    """The phases of an axis of C or Cᵀ.
-
-    >>> axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True).phases
-    (PhaseOut(first=0, taps=(1,), shifts=(0,)), PhaseOut(first=1, taps=(0, 2), shifts=(0, 1)))
-    >>> axis_phases(Axis.conv(9, kernel=3, stride=2, padding=1), transposed=False).phases
-    (PhaseOut(first=-1, taps=(0, 1, 2), shifts=(0, -1, -2)),)
-    """
-    if not transposed:
-        return _direct_phases(axis.kernel, axis.stride if axis.outputs > 1 else 1, axis.dilation, axis.lo)
-    # A single input has no neighbour, so its stride is of no account. A stride as large as the axis gives each output a
-    # phase of its own, with one tap at most.
-    stride = axis.stride if axis.outputs > 1 else axis.padded
-    return _transposed_phases(axis.kernel, stride, axis.dilation, axis.lo, min(stride, axis.inputs))
-
-
-@lru_cache(maxsize=1024)
-def _direct_phases(kernel: int, stride: int, dilation: int, lo: int) -> AxisPhases:
-    taps = tuple(range(kernel))
-    return AxisPhases(1, stride, kernel, (PhaseOut(-lo, taps, tuple(-tap * dilation for tap in taps)),))
-
-
-@lru_cache(maxsize=1024)
-def _transposed_phases(kernel: int, stride: int, dilation: int, lo: int, count: int) -> AxisPhases:
-    by_residue: dict[int, list[tuple[int, int]]] = {}
-    for tap in range(kernel):
-        shift, residue = divmod(tap * dilation, stride)
-        by_residue.setdefault(residue, []).append((tap, shift))
-    phases = []
-    for e in range(count):
-        first, residue = divmod(e + lo, stride)
-        pairs = by_residue.get(residue, [])
-        phases.append(PhaseOut(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
-    return AxisPhases(stride, 1, kernel, tuple(phases))
 
 
 class PhasePart(NamedTuple):
@@ -150,6 +95,8 @@ class RowTiling:
         apart: how far apart the weights of these lie.
         together: how many of these a stripe takes.
         most: the most rows of a tile.
+        transformed: along how many of the last axes the product has Winograd's form
+            (:mod:`~convmat.kernel.tiling.winograd`).
     """
 
     axes: tuple[AxisPhases, ...]
@@ -158,6 +105,7 @@ class RowTiling:
     apart: int
     together: int
     most: int
+    transformed: int = 0
 
     @cached_property
     def classes(self) -> tuple[tuple[PhaseClass, ...], ...]:
@@ -190,6 +138,16 @@ class RowTiling:
             tuple(sorted({d % axis.step_in for d in deltas}))
             for deltas, axis in zip(self.deltas, self.axes, strict=True)
         )
+
+    def is_single(self, channels: int) -> bool:
+        """Whether each row is one product of few factors, and a line of the output: those of a depthwise convolution.
+
+        Args:
+            channels: input channels of a group.
+        """
+        if any(axis.step_out > 1 for axis in self.axes) or [rows for rows, _ in self.tables.kinds] != [1]:
+            return False
+        return channels * len(self.tables.deltas) <= RUN
 
     @cached_property
     def tables(self) -> RowTables:
@@ -232,27 +190,44 @@ class RowTables:
         return sum(count * rows for (rows, _), count in self.kinds.items())
 
 
-def row_tiling(geometry: Geometry, processor: Processor) -> RowTiling:
-    """Cut the rows of a convolution: of some ways, the one that should take the fewest cycles.
+def row_tilings(geometry: Geometry, processor: Processor, transforms: bool = True) -> Iterator[RowTiling]:
+    """Cut the rows of a convolution, as it is and in each of Winograd's forms.
 
-    It depends on channels, kernel, stride, dilation and padding, not on the sizes (where there is more than one input).
+    A tiling depends on channels, kernel, stride, dilation and padding, not on the sizes (where there is more than one
+    input).
+
+    Args:
+        geometry: the convolution.
+        processor: what it runs on.
+        transforms: whether Winograd's forms are wanted. Default: ``True``
     """
-    transposed, taps = geometry.transposed, prod(geometry.kernel_size)
-    axes = (_POINT,) * (AXES - geometry.ndim) + tuple(axis_phases(axis, transposed) for axis in geometry.axes)
-    apart = taps if transposed else taps * geometry.in_channels // geometry.groups
-    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor)
+    for transformed in (0, *(winograd.forms(geometry, processor.lanes) if transforms else ())):
+        yield _tiling_of(geometry, processor, transformed)
+
+
+def _tiling_of(geometry: Geometry, processor: Processor, transformed: int) -> RowTiling:
+    plain = geometry.axes[: geometry.ndim - transformed]
+    axes = (_POINT,) * (AXES - geometry.ndim) + tuple(axis_phases(axis, geometry.transposed) for axis in plain)
+    if transformed:
+        axes += winograd.transformed_phases(geometry, transformed)
+    taps = prod(axis.kernel for axis in axes)
+    apart = taps if geometry.transposed else taps * geometry.in_channels // geometry.groups
+    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor, transformed)
 
 
 _POINT = AxisPhases(1, 1, 1, (PhaseOut(0, (0,), (0,)),))
 
 
 @lru_cache(maxsize=256)
-def _row_tiling(axes: tuple[AxisPhases, ...], channels: int, apart: int, processor: Processor) -> RowTiling:
+def _row_tiling(
+    axes: tuple[AxisPhases, ...], channels: int, apart: int, processor: Processor, transformed: int
+) -> RowTiling:
+    """Of some ways, the one that should take the fewest cycles."""
     most = len(processor.widest)
-    has_phases = any(len(axis.phases) > 1 for axis in axes)
+    can_merge = not transformed and any(len(axis.phases) > 1 for axis in axes)
     ways = [
-        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, apart, together, most)
-        for merged in range(AXES + 1 if has_phases else 1)
+        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, apart, together, most, transformed)
+        for merged in range(AXES + 1 if can_merge else 1)
         for together in range(min(channels, _MOST_CHANNELS), 0, -1)
     ]
     return min(ways, key=lambda way: _cost(way, processor))

@@ -12,7 +12,6 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import convmat
-import convmat.methods.operator  # defines it
 from tests.cases import LAYERS
 from tests.kernel.kernels import Call, assert_right
 from tests.layers import Layer, reference
@@ -67,8 +66,8 @@ def operator_of(layer):
     return torch.ops.convmat.conv_transpose if layer.transposed else torch.ops.convmat.conv
 
 
-def call(layer, *operands):
-    return operator_of(layer)(*operands, *arguments(layer))
+def call(layer, *operands, method="tiles"):
+    return operator_of(layer)(*operands, *arguments(layer), method)
 
 
 class Called(nn.Module):
@@ -107,7 +106,17 @@ def test_it_is_what_it_says(name, sample):
     operands = [input, weight, bias if with_bias else None]
     if tracked:
         operands = [None if operand is None else operand.requires_grad_() for operand in operands]
-    torch.library.opcheck(operator_of(layer).default, (*operands, *arguments(layer)))
+    for choice in ((), ("tiles",), ("native", True)):
+        torch.library.opcheck(operator_of(layer).default, (*operands, *arguments(layer), *choice))
+
+
+@every_case
+def test_its_backward_is_what_it_says(layer):
+    input, weight, _ = layer.tensors(2, dtype=torch.float32)
+    grad = torch.randn(2, layer.channels[1], *layer.out_sizes)
+    backward = torch.ops.convmat.conv_transpose_backward if layer.transposed else torch.ops.convmat.conv_backward
+    for wanted in ((True, True, True), (False, True, False)):
+        torch.library.opcheck(backward.default, (grad, input, weight, *arguments(layer), wanted))
 
 
 @every_case

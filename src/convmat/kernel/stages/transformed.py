@@ -1,0 +1,195 @@
+"""Windows and lines in Winograd's form: see :mod:`convmat.kernel.tiling.winograd`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray
+
+from convmat.kernel.microkernel.memory import clear_bytes, pointer, prefetching
+from convmat.kernel.microkernel.winograd import (
+    BOTH,
+    KINDS,
+    LONG_WIDTH,
+    WIDTH,
+    cells_at_once,
+    finishing_some_transformed,
+    finishing_transformed,
+    transforming,
+)
+from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.task import (
+    BIAS,
+    CHANNELS,
+    GROUPS,
+    INPUT,
+    INPUT_STRIDE,
+    ORIGIN,
+    OUT_CHANNELS,
+    OUTPUT,
+    OUTPUT_STRIDE,
+    PHASES_IN,
+    PHASES_OUT,
+    PITCH,
+    PLACES,
+    PLANE,
+    PLANES,
+    READ,
+    STEP_IN,
+    STEP_OUT,
+    STREAM,
+    TOGETHER,
+    TRANSFORMED,
+    USED,
+    WINDOW,
+    WRITTEN,
+)
+from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
+
+_I8 = np.int64
+_AHEAD = 4096  # bytes that are read until what is prefetched is wanted
+
+
+def _cells_at_once(lanes: int) -> Any:
+    """How many cells a vector holds, by dilation."""
+    return np.array([cells_at_once(lanes, max(dilation, 1)) for dilation in range(DILATIONS[-1] + 1)])
+
+
+def build_channels_ahead(pieces: Pieces) -> Any:
+    """Compile ``channels_ahead(count)``: how many channels further the memory lies that is wanted some time later.
+
+    The processor foresees the rows of a channel, not where the next channel lies. ``count`` is the bytes of a channel
+    that a window holds.
+    """
+
+    @pieces.inlined
+    def channels_ahead(count):  # type: ignore[no-untyped-def]
+        return max(1, _AHEAD // count)
+
+    return channels_ahead
+
+
+def build_transformed_reading(pieces: Pieces) -> Any:
+    """Compile ``pack_transformed(t, window, batch, depth, height, width, group)``, for neighbours along the width.
+
+    It stores the sums of inputs that each cell of a box reads, with zeros around the input, to (channels, phases along
+    depth and height, planes, cells).
+    """
+    lanes, size = pieces.lanes, pieces.vectors.size
+    transform, transform_some = transforming(pieces.vectors)
+    at_once, prefetch, channels_ahead = _cells_at_once(lanes), prefetching(pieces.vectors), build_channels_ahead(pieces)
+
+    @pieces.compiled
+    def transform_row(t, form, to, plane, source, place, first_row, last_row, ahead):  # type: ignore[no-untyped-def]
+        """The sums of a row of cells, the first of which reads from the number ``place`` of a row of the input on.
+
+        Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
+        """
+        rows = PRODUCTS if form == BOTH else 1
+        apart, dilation = t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
+        has_all_rows, kind = first_row <= 0 and last_row >= rows, form * KINDS + dilation
+        for cell in range(0, t[WINDOW + 3], at_once[dilation]):
+            at, target = place + OUTPUTS * cell, to + cell * size
+            first, last = -at, t[READ + 3] - at
+            for row in range(rows // OUTPUTS + 1):  # the others are those of the cells before
+                prefetch(source + at * size + row * apart + ahead)
+                prefetch(source + (at + lanes) * size + row * apart + ahead)
+            if has_all_rows and first <= 0 and last >= OUTPUTS * (lanes + dilation):
+                transform(kind, target, plane, source + at * size, apart)
+            else:
+                transform_some(kind, target, plane, source + at * size, apart, first, last, first_row, last_row)
+
+    @pieces.compiled
+    def pack_transformed(t, window, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
+        channels, plane, step_d, step_h = t[CHANNELS], t[PLANE] * size, t[STEP_IN], t[STEP_IN + 1]
+        planes = t[STEP_IN + 2]
+        form = BOTH if t[TRANSFORMED] == 2 else LONG_WIDTH if planes > PRODUCTS else WIDTH
+        place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
+        cells = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[WINDOW + 3]
+        ahead = t[INPUT_STRIDE + 1] * size * channels_ahead(cells * t[STEP_OUT + 1] * OUTPUTS * size)
+        phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
+        for phase in range(t[PLANES] // planes):
+            phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]
+            for channel in range(channels):
+                to_plane = window + (channel * t[PLANES] + phase * planes) * plane
+                of_channel = t[INPUT] + (group * channels + channel) * t[INPUT_STRIDE + 1] * size
+                for b in range(t[WINDOW]):
+                    for d in range(t[WINDOW + 1]):
+                        for h in range(t[WINDOW + 2]):
+                            at_d = (depth + d) * step_d + phase_d + t[ORIGIN]
+                            at_h = (height + h) * step_h + phase_h + t[ORIGIN + 1]
+                            if form == BOTH:
+                                at_h -= (height + h) % t[TOGETHER + 1]
+                            source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
+                            source += at_h * t[INPUT_STRIDE + 3]
+                            first_row = (-at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
+                            last_row = (t[READ + 2] - at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
+                            if batch + b >= t[READ] or at_d < 0 or at_d >= t[READ + 1]:
+                                last_row = 0
+                            cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]
+                            to = to_plane + cell * size
+                            transform_row(
+                                t, form, to, plane, of_channel + source * size, place, first_row, last_row, ahead
+                            )
+                for number in range(planes):  # the last vector reads beyond the last cell
+                    clear_bytes(to_plane + number * plane + whole, plane - whole)
+
+    return pack_transformed
+
+
+def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
+    """Compile ``write_transformed(t, lines, first_line, last_line, results, group, corner, box)``.
+
+    It writes the outputs that the results of a stripe make, over a box of cells, as neighbours along the width.
+    """
+    number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
+    finish, finish_past = finishing_transformed(pieces.vectors), finishing_transformed(pieces.vectors, True)
+    finish_some = finishing_some_transformed(pieces.vectors)
+    at_once, both = _cells_at_once(lanes), OUTPUTS * lanes
+
+    @pieces.compiled
+    def write_cells(t, to, count, rows, source, places, bias):  # type: ignore[no-untyped-def]
+        """``count`` outputs along the width, in so many rows."""
+        axes, apart, dilation = t[TRANSFORMED], t[OUTPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
+        kind, step = axes * KINDS + dilation, OUTPUTS * at_once[dilation]
+        whole = (count - both) // step + 1 if rows == axes and count >= both else 0  # two vectors are stored
+        # Non-temporal stores want whole vectors, and no others that meet them halfway.
+        if t[STREAM] != 0 and dilation == 1 and count % both == 0 and (to | apart) % (lanes * size) == 0:
+            for n in range(whole):
+                finish_past(kind, to + n * step * size, apart, source + n * lanes * size, places, bias)
+        else:
+            for n in range(whole):
+                finish(kind, to + n * step * size, apart, source + n * step // OUTPUTS * size, places, bias)
+        for n in range(whole, (count + step - 1) // step):
+            at, rest = to + n * step * size, min(step, count - n * step)
+            finish_some(kind, at, apart, source + n * step // OUTPUTS * size, places, bias, rest, rows)
+
+    @pieces.compiled
+    def write_transformed(t, lines, first_line, last_line, results, group, corner, box):  # type: ignore[no-untyped-def]
+        count, axes = min(box[3] * OUTPUTS, t[WRITTEN + 2] - corner[3] * OUTPUTS), t[TRANSFORMED]
+        of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * OUTPUTS) * size
+        for line in range(first_line, last_line):
+            channel = group * t[OUT_CHANNELS] + lines[3 * line]
+            bias = number(0)
+            if t[BIAS] != 0:
+                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
+            places = t[PLACES] + line * t[PHASES_OUT] * 8
+            first_d, first_h = first_of_line(t, lines, line, corner)
+            most_d = cells_inside(t, 0, first_d, box[1])
+            most_h = box[2] if axes == 2 else cells_inside(t, 1, first_h, box[2])
+            for b in range(box[0]):
+                for d in range(most_d):
+                    for h in range(most_h):
+                        at_d, at_h = first_d + d * t[STEP_OUT], first_h + h * t[STEP_OUT + 1]
+                        rows = 1
+                        if axes == 2:
+                            at_h -= (corner[2] + h) % t[TOGETHER + 1]
+                            rows = (t[WRITTEN + 1] - at_h + t[TOGETHER + 1] - 1) // t[TOGETHER + 1]
+                        to = b * t[OUTPUT_STRIDE] + channel * t[OUTPUT_STRIDE + 1]
+                        to += at_d * t[OUTPUT_STRIDE + 2] + at_h * t[OUTPUT_STRIDE + 3]
+                        source = results + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
+                        if rows > 0:
+                            write_cells(t, of_box + to * size, count, min(rows, axes), source, places, bias)
+
+    return write_transformed

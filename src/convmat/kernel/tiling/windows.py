@@ -1,0 +1,79 @@
+"""How the window of a box of cells can be laid out in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import NamedTuple
+
+from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling.rows import RowTiling
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
+
+    rows: RowTiling
+    processor: Processor
+    channels: int
+    groups: int
+    # Along batch, depth, height and width:
+    cells: tuple[int, ...]
+    inputs: tuple[int, ...]
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+    starts: tuple[int, ...]
+    widths: tuple[int, ...]  # cells of a window beyond those of its box
+    phases_in: tuple[tuple[int, ...], ...]
+    at_once: bool
+    layouts: dict[tuple[tuple[int, ...], Way], Layout] = field(default_factory=dict)
+
+
+class Way(NamedTuple):
+    """One way to lay a window out: with the images of a batch as neighbours, or with copies."""
+
+    inner: bool
+    copied: bool
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes from the outermost to that of neighbours."""
+        return (1, 2, 3, 0) if self.inner else (0, 1, 2, 3)
+
+
+class Layout(NamedTuple):
+    """A window: see :class:`~convmat.kernel.tiling.boxes.BoxTiling`."""
+
+    window: tuple[int, ...]
+    pitches: tuple[int, ...]
+    used: int
+    copies: int
+    numbers: int  # of a channel
+
+
+def lay_out(problem: Problem, box: tuple[int, ...], way: Way) -> Layout:
+    """The window of a box."""
+    found = problem.layouts.get((box, way))
+    if found is None:
+        found = problem.layouts[box, way] = _new_layout(problem, box, way)
+    return found
+
+
+def _new_layout(problem: Problem, box: tuple[int, ...], way: Way) -> Layout:
+    widths, copies = list(problem.widths), 1
+    if way.copied:
+        copies, widths[AXES] = widths[AXES] + 1, 0
+    window, pitches, pitch, used = list(box), [0] * (AXES + 1), 1, 1
+    for a in reversed(way.order):
+        pitches[a] = pitch
+        cells = window[a] = box[a] + widths[a]
+        used += (cells - 1) * pitch
+        pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
+    return Layout(tuple(window), tuple(pitches), used, copies, used * copies * prod(map(len, problem.phases_in)))
+
+
+def _shared_zeros(problem: Problem, a: int) -> int:
+    """The zeros at both ends of a whole line, which lie in a window once, after one line and before the next."""
+    after = problem.cells[a] + problem.highs[a] + problem.starts[a] - problem.inputs[a]
+    return max(min(-problem.lows[a], after), 0)

@@ -1,0 +1,104 @@
+"""A layer passes on inputs that PyTorch's own function computes best, until something changes."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import convmat
+from convmat.kernel import compiled
+from convmat.nn import passing
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    made = convmat.nn.Conv2d(4, 6, (3, 2), 2, 1, method="native")
+    made(torch.randn(2, 4, 9, 12))
+    return made
+
+
+@pytest.fixture
+def input():
+    torch.manual_seed(1)
+    return torch.randn(2, 4, 9, 12)
+
+
+def is_passed_on(layer, input):
+    return passing.is_passed_on(layer, passing.kind_of_input(layer, input))
+
+
+def by_pytorch(layer, input):
+    return nn.functional.conv2d(input, layer.weight, layer.bias, layer.stride, layer.padding)
+
+
+def test_what_was_native_once_is_passed_on(layer, input):
+    assert is_passed_on(layer, input)
+    assert torch.equal(layer(input), by_pytorch(layer, input))
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    assert torch.equal(layer(input), by_pytorch(layer, input))
+
+
+def test_another_kind_of_input_is_not(layer, input):
+    others = {
+        "size": input[..., :-1],
+        "strides": input.movedim(1, -1).contiguous().movedim(-1, 1),
+        "dtype": input.double(),
+        "batch": input[0],
+    }
+    for what, other in others.items():
+        assert not is_passed_on(layer, other), what
+    with torch.no_grad():
+        assert not is_passed_on(layer, input)
+
+
+def test_a_single_input_has_no_batch(layer, input):
+    for _ in range(3):
+        torch.testing.assert_close(layer(input[0]), layer(input)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("method", "fft"), ("padding", ((1, 0), (2, 1))), ("padding_mode", "circular")]
+)
+def test_a_layer_that_is_changed_computes_what_it_says(layer, input, name, value):
+    setattr(layer, name, value)
+    assert not is_passed_on(layer, input)
+    options = {"padding_mode": layer.padding_mode, "method": layer.method}
+    expected = convmat.conv2d(input, layer.weight, layer.bias, layer.stride, layer.padding, **options)
+    for _ in range(2):
+        torch.testing.assert_close(layer(input), expected)
+
+
+def test_the_kernel_is_passed_by_nobody(input):
+    layer = convmat.nn.Conv2d(4, 6, 3, method="tiles")
+    with torch.no_grad():
+        for _ in range(2):
+            layer(input)
+        assert is_passed_on(layer, input) is False or not compiled.is_installed()
+
+
+def test_copies_and_pickles_know_nothing(layer, input):
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert is_passed_on(other, input) is None
+        assert torch.equal(other(input), layer(input))
+
+
+def test_it_is_forgotten_with_the_layer_and_bounded(layer):
+    for width in range(3, 90):
+        layer(torch.randn(1, 4, 5, width))
+        assert len(passing._known[layer]) <= 64
+    convmat.empty_cache()
+    assert layer not in passing._known
+
+
+def test_a_subclass_with_a_function_of_its_own_still_computes_by_it(input):
+    class Doubled(convmat.nn.Conv2d):
+        def _conv_forward(self, input, weight, bias):
+            return super()._conv_forward(input, 2 * weight, bias)
+
+    layer = Doubled(4, 6, 3, bias=False, method="native")
+    for _ in range(3):
+        torch.testing.assert_close(layer(input), 2 * nn.functional.conv2d(input, layer.weight))

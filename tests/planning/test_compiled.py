@@ -1,0 +1,268 @@
+"""What ``torch.compile`` sees of a layer, and that it computes the same."""
+
+import pytest
+import torch
+from functorch.compile import make_boxed_func
+from torch import nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.testing import CompileCounter
+from torch.testing import assert_close
+
+import convmat
+from convmat.kernel import compiled as kernel
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning"),
+]
+OURS, OURS_TRANSPOSED = torch.ops.convmat.conv.default, torch.ops.convmat.conv_transpose.default
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    yield
+    torch.compiler.reset()
+
+
+class Seen:
+    """A backend that runs the graphs of PyTorch's operations as they are, and keeps what they call."""
+
+    def __init__(self):
+        self.graphs = []
+
+    def __call__(self, graph, _):
+        self.graphs.append([node.target for node in graph.graph.nodes if node.op == "call_function"])
+        return graph.forward
+
+    def forward(self, graph, examples):
+        """The same for graphs of aten operations, as those that compile them take it."""
+        return make_boxed_func(self(graph, examples))
+
+    def ours(self):
+        return [target for target in self.graphs[-1] if target in (OURS, OURS_TRANSPOSED)]
+
+
+def compiled(function, *arguments, dynamic=None):
+    """What is seen of a call, and its result, which is that of the call as it is."""
+    torch.compiler.reset()  # sizes that differ from those of another layer would be dynamic
+    seen = Seen()
+    result = torch.compile(function, fullgraph=True, backend=seen, dynamic=dynamic)(*arguments)
+    assert_close(result, function(*arguments), rtol=1e-4, atol=1e-4)
+    return seen.ours(), result
+
+
+def enlarging(method="auto"):
+    """A layer for which the kernel is chosen, by far."""
+    torch.manual_seed(0)
+    return convmat.nn.ConvTranspose2d(16, 2, 9, 4, padding=4, output_padding=3, method=method)
+
+
+def narrow():
+    """A layer for which PyTorch's own function is chosen."""
+    torch.manual_seed(0)
+    return convmat.nn.ConvTranspose1d(1, 1, 2)
+
+
+PICTURE, SOUND = torch.randn(1, 16, 30, 40), torch.randn(1, 1, 6)
+
+
+# -- what is seen ------------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_of_known_sizes_is_ours_where_the_kernel_is_chosen():
+    assert convmat.plan(enlarging(), (16, 30, 40)).method == "tiles"
+    assert convmat.plan(narrow(), (1, 6)).method == "native"
+    with torch.no_grad():
+        assert compiled(enlarging(), PICTURE)[0] == [OURS_TRANSPOSED]
+        assert compiled(narrow(), SOUND)[0] == []
+
+
+def test_a_layer_of_any_size_is_ours_and_chooses_when_it_runs():
+    with torch.no_grad():
+        assert compiled(enlarging(), PICTURE, dynamic=True)[0] == [OURS_TRANSPOSED]
+        sound = torch.randn(2, 1, 6)  # a batch of one has a known size
+        assert compiled(narrow(), sound, dynamic=True)[0] == [OURS_TRANSPOSED]
+
+
+def test_methods():
+    with torch.no_grad():
+        assert compiled(convmat.nn.Conv2d(3, 2, (3, 2), method="tiles"), torch.randn(1, 3, 5, 6))[0] == [OURS]
+        for method in ("native", "phases"):
+            assert compiled(enlarging(method), PICTURE)[0] == []
+
+
+def test_functions_and_padding_modes():
+    weight = torch.randn(16, 2, 9, 9)
+    with torch.no_grad():
+        for mode in ("zeros", "circular"):
+            ours, _ = compiled(
+                lambda x, w, mode=mode: convmat.conv_transpose2d(x, w, None, 4, ((2, 4), 4), padding_mode=mode),
+                PICTURE,
+                weight,
+            )
+            assert ours == [OURS_TRANSPOSED]
+        assert compiled(lambda x, w: convmat.conv_transpose2d(x, w, stride=4), PICTURE[0], weight)[0]
+
+
+def test_what_the_kernel_does_not_take_is_pytorchs():
+    with torch.no_grad():
+        assert compiled(enlarging().bfloat16(), PICTURE.bfloat16())[0] == []
+        with torch.autocast("cpu"):
+            ours, result = compiled(enlarging(), PICTURE)
+    assert (ours, result.dtype) == ([], torch.bfloat16)
+
+
+def test_without_the_kernel(monkeypatch):
+    monkeypatch.setattr(kernel, "_failed", [ImportError("none here")])
+    with torch.no_grad():
+        assert compiled(enlarging(), PICTURE)[0] == []
+        assert compiled(enlarging(), PICTURE, dynamic=True)[0] == []
+
+
+class Labelled(torch.Tensor):
+    """A tensor of another class."""
+
+
+def test_other_tensors_are_pytorchs():
+    layer = enlarging()
+    seen = Seen()
+    run = torch.compile(layer, backend=seen)
+    with torch.no_grad():
+        assert_close(run(PICTURE.as_subclass(Labelled)).as_subclass(torch.Tensor), layer(PICTURE))
+    assert not any(target in (OURS, OURS_TRANSPOSED) for graph in seen.graphs for target in graph)
+    on_meta = enlarging().to("meta")
+    seen = Seen()
+    assert torch.compile(on_meta, backend=seen)(PICTURE.to("meta")).shape == (1, 2, 120, 160)
+    assert seen.ours() == []
+
+
+TRANSFORMS = {
+    "vmap": lambda layer: torch.func.vmap(lambda x: layer(x[None])[0]),
+    "grad": lambda layer: torch.func.grad(lambda x: layer(x).sin().sum()),
+    "jvp": lambda layer: lambda x: torch.func.jvp(layer, (x,), (x.cos(),)),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS.keys())
+def test_transforms_within_are_given_pytorchs(transform):
+    layer = enlarging().requires_grad_(False)
+    assert compiled(transform(layer), PICTURE)[0] == []
+    assert compiled(layer, PICTURE)[0] == [OURS_TRANSPOSED]  # and the next call knows nothing of it
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_exported_programs_are_pytorchs(strict):
+    for dynamic in (None, ({2: torch.export.Dim.DYNAMIC},)):
+        graph = torch.export.export(enlarging(), (PICTURE,), strict=strict, dynamic_shapes=dynamic).graph
+        names = [node.target.namespace for node in graph.nodes if isinstance(node.target, torch._ops.OpOverload)]
+        assert set(names) == {"aten"}
+
+
+# -- recompiling -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_no_more_graphs_than_pytorchs_own(dynamic):
+    """For sounds of many lengths."""
+    model = nn.Sequential(nn.ConvTranspose1d(8, 4, 8, 4, 2), nn.LeakyReLU(), nn.Conv1d(4, 4, 7, padding=3), nn.Tanh())
+    counts = []
+    for accelerate in (False, True):
+        torch.compiler.reset()
+        if accelerate:
+            assert len(convmat.accelerate(model).swapped) == 2
+        counter = CompileCounter()
+        run = torch.compile(model, fullgraph=True, backend=counter, dynamic=dynamic)
+        with torch.no_grad():
+            for length in (50, 60, 70, 71, 1000):
+                sound = torch.randn(1, 8, length)
+                assert_close(run(sound), model(sound), rtol=1e-4, atol=1e-5)
+        counts.append(counter.frame_count)
+    assert counts[0] == counts[1] == (1 if dynamic else 2)
+
+
+def test_marked_dynamic():
+    counter = CompileCounter()
+    layer = enlarging()
+    run = torch.compile(layer, fullgraph=True, backend=counter)
+    with torch.no_grad():
+        for size in (30, 31, 50):
+            picture = torch.randn(1, 16, size, 40)
+            torch._dynamo.mark_dynamic(picture, 2)
+            assert_close(run(picture), layer(picture))
+    assert counter.frame_count == 1
+
+
+# -- compiled by inductor ----------------------------------------------------------------------------------------------
+
+
+def mixed():
+    """Layers of ours between those of PyTorch, whose inputs inductor lays out with their channels last."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU()),
+        *(nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.ReLU()),
+        *(nn.Conv2d(8, 3, 3, padding=1), nn.Sigmoid()),
+    )
+    convmat.accelerate(model[2:3], method="tiles")
+    return model
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_layouts(memory_format, dynamic):
+    model = mixed()
+    run = torch.compile(model, fullgraph=True, dynamic=dynamic)
+    for size in (10, 12)[: 1 + dynamic]:
+        picture = torch.randn(2, 3, size, 14).contiguous(memory_format=memory_format)
+        with torch.no_grad():
+            output, expected = run(picture), model(picture)
+        assert_close(output, expected, rtol=1e-4, atol=1e-5)
+        assert output.stride() == expected.stride()
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_training(dynamic):
+    model, picture = mixed(), torch.randn(2, 3, 10, 14)
+    plain = mixed()
+    convmat.restore(plain)
+    run = torch.compile(model, fullgraph=True, dynamic=dynamic)
+    for network, call in ((model, run), (plain, plain)):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            call(picture).square().mean().backward()
+            optimizer.step()
+    assert_close(list(model.parameters()), list(plain.parameters()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_gradients_are_ours_too(dynamic):
+    """And each is chosen when it runs."""
+    seen = Seen()
+    backend = aot_autograd(fw_compiler=seen.forward, bw_compiler=seen.forward)
+    layer = enlarging()
+    picture = PICTURE.clone().requires_grad_()
+    output = torch.compile(layer, fullgraph=True, backend=backend, dynamic=dynamic)(picture)
+    operands = [picture, *layer.parameters()]
+    above = torch.randn_like(output)
+    assert_close(
+        torch.autograd.grad(output, operands, above),
+        torch.autograd.grad(layer(picture), operands, above),
+        rtol=1e-4,
+        atol=1e-3,
+    )
+    forward, backward = seen.graphs
+    assert OURS_TRANSPOSED in forward
+    assert torch.ops.convmat.conv_transpose_backward.default in backward
+    assert not any("convolution" in str(target) for target in (*forward, *backward))
+
+
+def test_changed_weights_are_noticed():
+    layer = enlarging()
+    run = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        for _ in range(3):
+            assert_close(run(PICTURE), layer(PICTURE))
+            layer.weight.data.mul_(2)
