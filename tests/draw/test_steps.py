@@ -48,7 +48,8 @@ def inserted(layer: Layer, x: torch.Tensor) -> np.ndarray:
     pads = []
     for (lo, hi, more, *_), kernel, dilation in zip(layer.numbers(), layer.kernel, dilations, strict=True):
         pads = [dilation * (kernel - 1) - lo, dilation * (kernel - 1) - hi + more, *pads]
-    return torch.nn.functional.pad(pulled, pads).numpy()
+    pulled = torch.nn.functional.pad(pulled, [max(amount, 0) for amount in pads])
+    return torch.nn.functional.pad(pulled, [min(amount, 0) for amount in pads]).numpy()  # may crop what was added
 
 
 @few
