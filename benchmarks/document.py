@@ -92,7 +92,9 @@ _CHINESE = {
 def write(results: dict[str, Any]) -> None:
     """Keep the results, beside those of modes that were not measured, and put their figures into the pages."""
     kept, found = json.loads(RESULTS.read_text(encoding="utf-8")), trimmed(results)
-    found |= {"roofline": found["roofline"] or kept["roofline"], "modes": kept["modes"] | found["modes"]}
+    if "fixed" not in found["modes"]:  # the machine that the page names is that of the main table
+        found |= {"machine": kept["machine"], "roofline": kept["roofline"]}
+    found["modes"] = kept["modes"] | found["modes"]
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for language, pages in PAGES.items():
         for page in pages:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints, shortened, shown
@@ -351,10 +352,15 @@ def _key_of_conv(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, 
     return shortcuts.key_of(input, weight, bias, ("conv", ndim, *arguments))
 
 
-def chooses_pytorch(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> bool:
-    """Whether a convolution that was just computed is PyTorch's own function with the same arguments, and no more."""
+def format_of_pytorchs(
+    ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any
+) -> torch.memory_format | None:
+    """The memory format that the output of PyTorch's own function was given, if that computed a convolution just now.
+
+    It is ``torch.preserve_format`` where the output was left as it is, and ``None`` where there was more to do.
+    """
     key = _key_of_conv(ndim, input, weight, bias, *arguments)
-    return key is not None and shortcuts.is_pytorchs(key)
+    return None if key is None else shortcuts.format_of_pytorchs(key)
 
 
 def _conv_transpose(

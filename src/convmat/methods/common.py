@@ -63,3 +63,14 @@ def no_complex_half(dtype: torch.dtype) -> str | None:
 def no_bool(dtype: torch.dtype) -> str | None:
     """The reason why a method built on sums and products refuses bool."""
     return "it sums products, which torch.bool does not have" if dtype == torch.bool else None
+
+
+def in_format(
+    memory_format: torch.memory_format,
+    computation: Computation,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """What is computed, in a memory format."""
+    return computation(input, weight, bias).contiguous(memory_format=memory_format)

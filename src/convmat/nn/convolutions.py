@@ -184,8 +184,10 @@ class _Direct(_Convolution):
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
         self._warn_of_fx(input)
         kind = passing.kind_of_input(self, input)
-        if is_passed_on := passing.is_passed_on(self, kind):
-            return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
+        if (memory_format := passing.format_of_output(self, kind)) is not None:
+            passed: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
+            is_right = memory_format is torch.preserve_format
+            return passed if is_right else passed.contiguous(memory_format=memory_format)
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
         output = _convolve(
@@ -199,7 +201,7 @@ class _Direct(_Convolution):
             self.padding_mode,
             self.method,
         )
-        if kind is not None and is_passed_on is None:
+        if kind is not None and not passing.is_known(self, kind):
             passing.learn(self, kind, input, weight, bias)
         return output
 

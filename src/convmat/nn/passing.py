@@ -17,7 +17,8 @@ from convmat.tensors.watching import is_watched
 
 _MOST = 64  # kinds of inputs of a layer
 
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, bool]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, torch.memory_format | None]] = weakref.WeakKeyDictionary()
+_NOTHING: dict[Any, torch.memory_format | None] = {}
 
 
 def kind_of_input(layer: Any, input: Any) -> Any:
@@ -28,12 +29,14 @@ def kind_of_input(layer: Any, input: Any) -> Any:
     return of_input, layer.method, layer.padding, layer.padding_mode
 
 
-def is_passed_on(layer: nn.Module, kind: Any) -> bool | None:
-    """Whether a layer passes on inputs of a kind; ``None`` if nobody knows yet."""
+def is_known(layer: nn.Module, kind: Any) -> bool:
+    """Whether it was learnt what a layer does with inputs of a kind; never where somebody watches."""
+    return kind in _known.get(layer, _NOTHING)
+
+
+def format_of_output(layer: nn.Module, kind: Any) -> torch.memory_format | None:
+    """The memory format for what PyTorch's layer makes of inputs of a kind; ``None`` if they are not passed on."""
     return None if kind is None else _known.get(layer, _NOTHING).get(kind)
-
-
-_NOTHING: dict[Any, bool] = {}
 
 
 def learn(layer: Any, kind: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -42,7 +45,7 @@ def learn(layer: Any, kind: Any, input: Tensor, weight: Tensor, bias: Tensor | N
     if len(kinds) >= _MOST:
         kinds.clear()
     arguments = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode, layer.method)
-    kinds[kind] = functional.chooses_pytorch(layer._ndim, input, weight, bias, *arguments)
+    kinds[kind] = functional.format_of_pytorchs(layer._ndim, input, weight, bias, *arguments)
 
 
 def forget() -> None:

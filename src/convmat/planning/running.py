@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, shown
-from convmat.methods.common import Computation, add_bias
+from convmat.methods.common import Computation, add_bias, in_format
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, call_of
@@ -87,7 +87,7 @@ def _decide(
     if not call.is_plain:
         computation = partial(_in_layout_of_input, computation)
     elif call.layout is Layout.CHANNELS_LAST:
-        computation = partial(_in_format, memory_format_of(input), computation)
+        computation = partial(in_format, memory_format_of(input), computation)
     return partial(_if_it_fits, size, geometry.out_shape, computation) if size > WORTH_ASKING else computation
 
 
@@ -127,16 +127,6 @@ def _pad_after(
     geometry: Geometry, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     return add_bias(pad_transpose(computation(input, weight, None), geometry), bias)
-
-
-def _in_format(
-    memory_format: torch.memory_format,
-    computation: Computation,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-) -> Tensor:
-    return computation(input, weight, bias).contiguous(memory_format=memory_format)
 
 
 def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convmat.kernel import computing
-from convmat.methods.common import CONVOLUTIONS, Computation
+from convmat.methods.common import CONVOLUTIONS, Computation, in_format
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
 from convmat.tensors.watching import is_watched, tracked_operands
@@ -46,10 +46,13 @@ def find(key: Any) -> Computation | None:
     return _known.get(key)
 
 
-def is_pytorchs(key: Any) -> bool:
-    """Whether what was decided is to call PyTorch's own convolution, and nothing before or after it."""
-    computation = _known.get(key)
-    return isinstance(computation, partial) and computation.func in CONVOLUTIONS
+def format_of_pytorchs(key: Any) -> torch.memory_format | None:
+    """The memory format that PyTorch's own convolution is to have; ``None`` if that convolution is not all there is."""
+    computation, memory_format = _known.get(key), torch.preserve_format
+    if isinstance(computation, partial) and computation.func is in_format:
+        memory_format, computation = computation.args
+    is_pytorchs = isinstance(computation, partial) and computation.func in CONVOLUTIONS
+    return memory_format if is_pytorchs else None
 
 
 def keep(key: Any, computation: Computation) -> None:
