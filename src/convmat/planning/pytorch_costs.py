@@ -31,6 +31,7 @@ _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
 _INPUT, _OUTPUT, _WEIGHT = 0.05e-9, 0.03e-9, 0.05e-9
 _READ_LAST, _WEIGHT_LAST_DIRECT = 0.01e-9, 0.035e-9
+_WEIGHT_FRESH, _KEPT = 0.25e-9, 64 << 20  # of weights so large that the memory to reorder them is new in each call
 _COLUMN = 0.2e-9
 # Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
 _WEIGHT_LAST = 0.2e-9
@@ -133,7 +134,7 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
     if call.layout is Layout.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
         return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
-    moved = inputs * _INPUT + outputs * _OUTPUT + weights * _WEIGHT
+    moved = inputs * _INPUT + outputs * _OUTPUT + weights * (_WEIGHT if weights < _KEPT else _WEIGHT_FRESH)
     return Terms(_ONEDNN_CALL_DIRECT, arithmetic, moved * 2 / threads)
 
 
