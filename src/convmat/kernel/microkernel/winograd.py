@@ -5,7 +5,7 @@ The formulas are in :mod:`convmat.kernel.tiling.winograd`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from numba import types
@@ -16,11 +16,18 @@ from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
 
 # The forms: along the width, with planes for even places only and with those for odd ones, and along height and width.
-# Each is compiled for every dilation along the width: a form times KINDS plus a dilation is a kind.
+# Each is compiled for the dilations along the width: a form times KINDS plus a dilation is a kind.
 WIDTH, LONG_WIDTH, BOTH = range(3)
 KINDS = 8
-_KINDS = [form * KINDS + dilation for form in (WIDTH, LONG_WIDTH, BOTH) for dilation in DILATIONS]
-_KINDS_OUT = [axes * KINDS + dilation for axes in (1, 2) for dilation in DILATIONS]
+
+
+def kinds(forms: Iterable[int], lanes: int) -> list[int]:
+    """The kinds that there is code for, of some forms or numbers of axes; a vector must hold a whole run of neighbours.
+
+    >>> kinds((1, 2), lanes=2)
+    [9, 10, 17, 18]
+    """
+    return [form * KINDS + dilation for form in forms for dilation in DILATIONS if dilation <= lanes]
 
 
 def cells_at_once(lanes: int, dilation: int) -> int:
@@ -37,6 +44,7 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
         ``transform_some(kind, target, plane, source, apart, first, last, first_row, last_row)`` reads only the numbers
         from ``first`` to before ``last``, of the rows from ``first_row`` to before ``last_row``, with zeros around.
     """
+    all_kinds = kinds((WIDTH, LONG_WIDTH, BOTH), vectors.lanes)
 
     def emit_kind(builder: Any, kind: int, target: Any, plane: Any, load: Callable[[int, int], Any]) -> None:
         form, dilation = divmod(kind, KINDS)
@@ -57,7 +65,7 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
             def load(row: int, number: int) -> Any:
                 return vectors.load(builder, builder.add(source, builder.mul(apart, I64(row))), number)
 
-            switch(builder, kind, _KINDS, lambda kind: emit_kind(builder, kind, target, plane, load))
+            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, target, plane, load))
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 5), emit
@@ -76,7 +84,7 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
                     builder, address, builder.sub(first, I64(number)), builder.sub(stop, I64(number))
                 )
 
-            switch(builder, kind, _KINDS, lambda kind: emit_kind(builder, kind, target, plane, load))
+            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, target, plane, load))
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 9), emit
@@ -132,7 +140,7 @@ def finishing_transformed(vectors: Vectors, non_temporal: bool = False) -> Calla
                     for part, vector in enumerate(outputs):
                         vectors.store(builder, vector, address, part * vectors.lanes, non_temporal)
 
-            switch(builder, kind, _KINDS_OUT, emit_kind)
+            switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 5, vectors.numba_type), emit
@@ -160,7 +168,7 @@ def finishing_some_transformed(vectors: Vectors) -> Callable[..., None]:
                     for part, vector in enumerate(outputs):
                         vectors.store_some(builder, vector, address, part * vectors.lanes, stored)
 
-            switch(builder, kind, _KINDS_OUT, emit_kind)
+            switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 5, vectors.numba_type, *[types.int64] * 2), emit
