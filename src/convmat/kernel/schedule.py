@@ -18,6 +18,7 @@ from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
+from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling, row_tilings
@@ -53,6 +54,8 @@ class Schedule:
     def _tiling(self) -> tuple[RowTiling, BoxTiling]:
         transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
         ways = list(row_tilings(self.geometry, self.processor, transforms))
+        if self._contiguous:
+            ways += by_channels.row_tilings(self.geometry, self.processor)
         # By what one image takes: an image is computed to the same bits alone and among others.
         rows = (
             min(ways, key=lambda rows: self._cut(rows, 1).cycles + self._packing_cycles(rows)) if ways[1:] else ways[0]
@@ -60,6 +63,8 @@ class Schedule:
         return rows, self._cut(rows, self.batch)
 
     def _cut(self, rows: RowTiling, batch: int) -> BoxTiling:
+        if rows.by_channels:
+            return by_channels.box_tiling(rows, self.geometry, batch, self.processor)
         return box_tiling(rows, self.geometry, batch, self.processor, self._contiguous)
 
     @property
@@ -96,7 +101,7 @@ class Schedule:
         """Memory for the window and the results of a thread."""
         channels = self.geometry.in_channels // self.geometry.groups
         stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
-        numbers = channels * self.cells.planes * self.cells.plane + self.cells.results * self.rows.tables.most_rows
+        numbers = channels * self.cells.planes * self.cells.plane + self.cells.sums_of_stripe(self.rows)
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(self.cells.window[:-1]) * self.cells.planes // self.cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
@@ -115,12 +120,14 @@ class Schedule:
             "BEGINS": begins,
             "PHASES_IN": np.array(list(product(*self.cells.phases_in)), dtype=np.int64),
         }
+        if self.rows.by_channels:
+            tables["CELL_PLACES"] = self.cells.cell_places() * self.processor.itemsize
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
 
     @property
     def _kept(self) -> int:
         """The distance between the sums of two stripes, where the sums of all stripes are kept at once."""
-        return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
+        return self.cells.sums_of_stripe(self.rows) if self.cells.blocks > 1 else 0
 
     @cached_property
     def _known(self) -> tuple[list[int], dict[str, Any]]:
@@ -158,6 +165,8 @@ class Schedule:
             "STEP_IN": tuple(axis.step_in for axis in rows.axes),
             "TRANSFORMED": rows.transformed,
             "AT_ONCE": cells.at_once,
+            "BY_CHANNELS": rows.by_channels,
+            "SUMS_PITCH": cells.sums_pitch or cells.pitches,
             "TOGETHER": tuple(axis.together for axis in rows.axes),
             "ORIGIN": tuple(axis.origin for axis in rows.axes),
             "STEP_OUT": tuple(axis.step_out for axis in rows.axes),

@@ -40,8 +40,12 @@ FACTORS = 97
 TOGETHER = 98
 # Whether products are stored at once, row by row.
 AT_ONCE = 101
-COUNTS = 102
-FIELDS = 104
+# Of batch, depth, height and width: how far apart the sums of neighbouring cells lie.
+SUMS_PITCH = 102
+# Whether lanes are output channels; where cells then lie in the window, in bytes.
+BY_CHANNELS, CELL_PLACES = range(106, 108)
+COUNTS = 108
+FIELDS = 110
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 
