@@ -192,6 +192,12 @@ class Schedule:
         _put(numbers, values)
         return numbers, tables
 
+    @cached_property
+    def _contiguous_strides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The strides of input and output, where both are contiguous."""
+        in_shape, out_shape = self.geometry.in_shape, self.geometry.out_shape
+        return tuple(tuple(prod(shape[a:]) for a in range(len(shape) + 1)) for shape in (in_shape, out_shape))  # type: ignore[return-value]
+
     def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> tuple[bytes, dict[str, Any]]:
         """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
 
@@ -205,7 +211,7 @@ class Schedule:
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """Pack a weight: sort it into the order in which the kernel reads it."""
-        weight = weight.detach()
+        weight = weight.detach().reshape(self.geometry.weight_shape)
         if self.rows.transformed:
             weight = transform_weight(weight, self.rows.transformed, self.geometry.transposed)
         weight = weight.contiguous()
@@ -216,12 +222,28 @@ class Schedule:
         del tables  # kept alive until here: the task holds their addresses
         return packed
 
-    def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, epilogue: Epilogue, threads: int) -> Tensor:
-        """Compute the output from an input and a packed weight; the output has the memory format of the input."""
-        output = empty(self.out_shape, input, memory_format_of(input))
+    def convolve(
+        self,
+        kernel: Kernel,
+        input: Tensor,
+        packed: Tensor,
+        epilogue: Epilogue,
+        threads: int,
+        out_shape: tuple[int, ...] | None = None,
+    ) -> Tensor:
+        """Compute the output from an input and a packed weight; the output has the memory format of the input.
+
+        With an ``out_shape``, input and output are contiguous and may have more axes than the geometry, which merges
+        them.
+        """
+        if out_shape is None:
+            output = empty(self.out_shape, input, memory_format_of(input))
+            strides = input.stride(), output.stride()
+        else:
+            output, strides = empty(out_shape, input), self._contiguous_strides
         work = scratch(self.scratch_bytes * threads + _LINE)
         epilogue = epilogue.contiguous()
-        known, tables = self._task(input.stride(), output.stride())
+        known, tables = self._task(*strides)
         run(
             kernel.convolve,
             known,
