@@ -33,7 +33,7 @@ _DIGEST_FAR, _NEAR = 0.06e-9, 1 << 20  # of a weight that does not stay in a cac
 _READ = 0.05e-9
 # The same for inputs and outputs of layers with one tap, each of which is read or written once: in a model, they come
 # from farther away than where one layer is measured by itself.
-_ONE_TAP = 0.03e-9
+_ONE_TAP = 0.01e-9
 # Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
 _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 
