@@ -10,6 +10,8 @@ from torch.testing import assert_close
 
 import convmat
 from convmat.kernel import compiled as kernel
+from convmat.planning import costs
+from convmat.tensors.strides import Layout
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
@@ -82,6 +84,20 @@ def test_a_layer_of_any_size_is_ours_and_chooses_when_it_runs():
         assert compiled(enlarging(), PICTURE, dynamic=True)[0] == [OURS_TRANSPOSED]
         sound = torch.randn(2, 1, 6)  # a batch of one has a known size
         assert compiled(narrow(), sound, dynamic=True)[0] == [OURS_TRANSPOSED]
+
+
+def test_a_picture_is_ours_only_where_that_pays_for_two_conversions(monkeypatch):
+    """Inductor computes PyTorch's own layers of pictures with the channels last, and all between them."""
+    layer, sound = convmat.nn.Conv2d(16, 8, 3), convmat.nn.Conv1d(16, 8, 3)
+    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: (1.0, FASTER[call.layout]))
+    with torch.no_grad():
+        assert compiled(sound, torch.randn(1, 16, 40))[0] == [OURS]
+        assert compiled(layer, PICTURE)[0] == []
+        monkeypatch.setitem(FASTER, Layout.CHANNELS_LAST, 1.1)
+        assert compiled(layer, PICTURE)[0] == [OURS]
+
+
+FASTER = {Layout.CONTIGUOUS: 2.0, Layout.CHANNELS_LAST: 1.0}  # seconds, where the kernel takes 1
 
 
 def test_methods():
@@ -243,7 +259,7 @@ def test_gradients_are_ours_too(dynamic):
     seen = Seen()
     backend = aot_autograd(fw_compiler=seen.forward, bw_compiler=seen.forward)
     layer = enlarging()
-    picture = PICTURE.clone().requires_grad_()
+    picture = torch.randn(4, 16, 30, 40, requires_grad=True)
     output = torch.compile(layer, fullgraph=True, backend=backend, dynamic=dynamic)(picture)
     operands = [picture, *layer.parameters()]
     above = torch.randn_like(output)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from convmat.geometry import Axis, Geometry
 from convmat.kernel import computing
-from convmat.planning.choosing import choose
+from convmat.methods import METHODS
+from convmat.planning.costs import estimate_compiled
 from convmat.tensors.calls import Call, is_plain
 from convmat.tensors.strides import Layout, layout_of
 from convmat.tensors.watching import answered_while_tracing, is_symbolic, takes_operators, tracked_operands
@@ -53,4 +54,7 @@ def _is_for_kernel(
     in_channels, out_channels, groups = channels
     geometry = Geometry(tuple(Axis(*sizes) for sizes in axes), in_channels, out_channels, groups, transposed)
     call = Call(dtype, True, batch, tracked, not any(tracked), layout)
-    return choose(geometry, call).name == "tiles"
+    if METHODS["tiles"].refuses(geometry, dtype) is not None:
+        return False
+    ours, theirs = estimate_compiled(geometry, call, computing.thread_count())
+    return ours <= theirs
