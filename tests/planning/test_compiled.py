@@ -86,18 +86,18 @@ def test_a_layer_of_any_size_is_ours_and_chooses_when_it_runs():
         assert compiled(narrow(), sound, dynamic=True)[0] == [OURS_TRANSPOSED]
 
 
-def test_a_picture_is_ours_only_where_that_pays_for_two_conversions(monkeypatch):
+SECONDS = {Layout.CONTIGUOUS: (1.0, 2.0), Layout.CHANNELS_LAST: (3.0, 0.9)}  # of the kernel, and of PyTorch
+
+
+def test_pictures_change_kind_where_that_pays_for_their_conversion(monkeypatch):
     """Inductor computes PyTorch's own layers of pictures with the channels last, and all between them."""
-    layer, sound = convmat.nn.Conv2d(16, 8, 3), convmat.nn.Conv1d(16, 8, 3)
-    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: (1.0, FASTER[call.layout]))
+    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: SECONDS[call.layout])
+    layers = nn.Sequential(*(convmat.nn.Conv2d(16, 16, 3, padding=1) for _ in range(6)))
+    bytes_of_picture = 4 * 16 * 30 * 40
     with torch.no_grad():
-        assert compiled(sound, torch.randn(1, 16, 40))[0] == [OURS]
-        assert compiled(layer, PICTURE)[0] == []
-        monkeypatch.setitem(FASTER, Layout.CHANNELS_LAST, 1.1)
-        assert compiled(layer, PICTURE)[0] == [OURS]
-
-
-FASTER = {Layout.CONTIGUOUS: 2.0, Layout.CHANNELS_LAST: 1.0}  # seconds, where the kernel takes 1
+        for seconds, ours in ((0.05, 0), (0.25, 2), (2.0, 6)):  # there and back; in each layer, 0.1 is lost
+            monkeypatch.setattr(costs, "_CONVERT", seconds / 2 / bytes_of_picture)
+            assert compiled(layers, PICTURE)[0] == [OURS] * ours
 
 
 def test_methods():

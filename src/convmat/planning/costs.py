@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from convmat.kernel.computing import Schedule
 
 _KERNEL_CALL = 18e-6  # seconds for a call of our kernel, found by its arguments
+_OPERATOR_CALL = 30e-6  # more of a call of our operator, from what is compiled
 _TRACKED_CALL = 0.16e-3  # more of a call that autograd tracks, and of its gradients
 _SURE = 1.1  # estimates of all three differ by this at least before ours is taken
 # Seconds per byte: copying; digesting weights; reading what a matrix product needs.
 _COPY = 0.2e-9
 _CONVERT = 0.1e-9  # to channels last or back, by the activation that comes before or after
+# Seconds more for a number of an activation that inductor computes with the channels last, where these fill no vectors.
+_ACTIVATION, _VECTOR = 0.4e-9, 16
 _DIGEST = 0.035e-9
 _DIGEST_FAR, _NEAR = 0.09e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
 _READ = 0.05e-9
@@ -74,19 +77,19 @@ def estimate_tracked(geometry: Geometry, call: Call, threads: int) -> tuple[floa
     return _TRACKED_CALL + _SURE * sum(map(min, parts)), sum(theirs for _, theirs in parts)
 
 
-def estimate_compiled(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
-    """Seconds by our operator and by PyTorch's convolution in a graph that inductor compiles.
+def estimate_compiled(geometry: Geometry, call: Call, threads: int) -> tuple[float, float, float]:
+    """Seconds for a contiguous picture in a graph that inductor compiles.
 
-    Inductor computes its own convolutions of images with the channels last, and activations between them, too. So an
-    operator that wants contiguous images costs a conversion before and one after it.
+    Returns:
+        Those of our operator, which takes the faster way when it runs; of PyTorch's convolution and the activation that
+        follows, with the channels last; and of converting the picture from one format to the other.
     """
     compare = estimate_tracked if call.needs_gradient else estimate
-    ours, theirs = compare(geometry, call, threads)
-    if geometry.ndim != 2 or call.layout is not Layout.CONTIGUOUS:
-        return ours, theirs
     _, theirs = compare(geometry, call._replace(layout=Layout.CHANNELS_LAST), threads)
-    sizes = call.batch * (prod(geometry.in_shape) + prod(geometry.out_shape)) * call.dtype.itemsize
-    return ours + (2 if call.needs_gradient else 1) * sizes * _CONVERT, theirs
+    if geometry.out_channels % _VECTOR:
+        theirs += call.batch * prod(geometry.out_shape) * _ACTIVATION
+    picture = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
+    return _OPERATOR_CALL + min(compare(geometry, call, threads)), theirs, picture * _CONVERT
 
 
 def estimate_input_gradient(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
