@@ -81,13 +81,16 @@ def estimate_compiled(geometry: Geometry, call: Call, threads: int) -> tuple[flo
     """Seconds for a contiguous picture in a graph that inductor compiles.
 
     Returns:
-        Those of our operator, which takes the faster way when it runs; of PyTorch's convolution and the activation that
-        follows, with the channels last; and of converting the picture from one format to the other.
+        Those of our operator, which takes the faster way when it runs; of PyTorch's convolution with the channels last,
+        for which the weight is converted in each call, and of the activation that follows; and of converting the
+        picture from one format to the other.
     """
     compare = estimate_tracked if call.needs_gradient else estimate
     _, theirs = compare(geometry, call._replace(layout=Layout.CHANNELS_LAST), threads)
     if geometry.out_channels % _VECTOR:
         theirs += call.batch * prod(geometry.out_shape) * _ACTIVATION
+    if prod(geometry.kernel_size) > 1:
+        theirs += prod(geometry.weight_shape) * call.dtype.itemsize * _CONVERT
     picture = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
     return _OPERATOR_CALL + min(compare(geometry, call, threads)), theirs, picture * _CONVERT
 
