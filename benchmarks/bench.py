@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,9 +13,11 @@ from torch import Tensor
 from benchmarks.checking import check, exact
 from benchmarks.layers import Layer
 from benchmarks.peers import Peer, Problem, RefusedError, make_peer
+from benchmarks.tables import in_one_line
 from benchmarks.timing import CLOCKS, Blocks, Call, Clock
 
 Row: TypeAlias = dict[str, Any]  # what a mode found out about one layer, as JSON takes it
+Case = TypeVar("Case")
 
 _LARGEST_MATRIX = 2**28  # bytes of a dense or sparse matrix; beyond, building it anew in each call is hopeless
 _LONGEST_CALL = 1.0  # seconds; a method of ours that takes longer cannot be the one that auto has missed
@@ -51,6 +53,15 @@ class Bench:
     def only(self, *names: str) -> list[str]:
         """Those of the peers that a mode is about."""
         return [name for name in self.peers if name in names]
+
+
+def measure_each(bench: Bench, cases: Iterable[Case], measure: Callable[[Bench, Case], Row]) -> list[Row]:
+    """A row for each layer, or whatever a mode measures, told as soon as it is known."""
+    rows = []
+    for case in cases:
+        rows.append(measure(bench, case))
+        bench.say(in_one_line(rows[-1]))
+    return rows
 
 
 @dataclass

@@ -48,8 +48,8 @@ def times(rows: Sequence[dict[str, Any]], names: Sequence[str], title: str) -> T
 
 def in_one_line(row: dict[str, Any]) -> str:
     """A row while there is no table yet."""
-    figures = (f"{name} {number(peer['ms'])}" for name, peer in row["peers"].items())
-    return f"{row['layer']}: {', '.join(figures)} ms"
+    figures = ", ".join(f"{name} {number(peer['ms'])}" for name, peer in row["peers"].items())
+    return f"{row['layer']}: {figures} ms" if figures else f"{row['layer']}: not measured"
 
 
 def peers_of(rows: Iterable[dict[str, Any]]) -> list[str]:

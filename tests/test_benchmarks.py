@@ -38,11 +38,12 @@ def test_main_table(tmp_path, capsys):
 
 def test_direct_layers_in_every_mode_of_layers(tmp_path):
     results, peers = tmp_path / "results.json", ["torch", "torch-channels-last", "onnxruntime", "convmat"]
-    arguments = ["--mode", "fixed", "direct", "error", "memory", "--quick", "--pause", "0", "--peers", *peers]
+    of_layers = ("direct", "error", "memory", "backward", "regret")
+    arguments = ["--mode", "fixed", *of_layers, "--quick", "--pause", "0", "--peers", *peers]
     run(parse([*arguments, "--layers", "mobilenet-dw-s2", "--json", str(results)]), torch.get_num_threads())
     modes = json.loads(results.read_text())["modes"]
     assert not modes["fixed"]
-    for mode in ("direct", "error", "memory"):
+    for mode in of_layers:
         assert [row["layer"] for row in modes[mode]] == ["mobilenet-dw-s2"]
     assert set(modes["direct"][0]["peers"]) == set(modes["error"][0]["peers"]) == set(peers)
     assert all(peer["error"] < 1e-5 for peer in modes["error"][0]["peers"].values())

@@ -10,11 +10,11 @@ from rich.table import Table
 
 import convmat
 from benchmarks import roofline
-from benchmarks.bench import Bench, Row, line_up
+from benchmarks.bench import Bench, Row, line_up, measure_each
 from benchmarks.layers import Layer
 from benchmarks.peers.ours import frozen_layer
 from benchmarks.statistic import geometric_mean, summary
-from benchmarks.tables import against, contest_table, in_one_line, median, new_table, number, peers_of, speedup, times
+from benchmarks.tables import against, contest_table, median, new_table, number, peers_of, speedup, times
 from benchmarks.timing import time_rounds
 
 CONTIGUOUS = ("torch", "onnxruntime", "openvino", "jax")  # torch.compile calls the kernels of torch
@@ -34,11 +34,7 @@ def measure(bench: Bench) -> list[Row]:
 
 def time_layers(bench: Bench, layers: Sequence[Layer]) -> list[Row]:
     """Time all peers on these layers."""
-    rows = []
-    for layer in layers:
-        rows.append(_measure(bench, layer))
-        bench.say(in_one_line(rows[-1]))
-    return rows
+    return measure_each(bench, layers, _measure)
 
 
 def _measure(bench: Bench, layer: Layer) -> Row:

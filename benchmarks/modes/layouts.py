@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -16,11 +17,11 @@ from rich.table import Table
 from torch import Tensor
 
 import convmat
-from benchmarks.bench import Bench, Row
+from benchmarks.bench import Bench, Row, measure_each
 from benchmarks.checking import relative_error
 from benchmarks.layers import Layer
 from benchmarks.statistic import summary
-from benchmarks.tables import against, in_one_line, new_table, number, speedup
+from benchmarks.tables import against, new_table, number, speedup
 from benchmarks.timing import time_rounds
 
 _TOLERANCE = 1e-4  # of the largest output
@@ -57,17 +58,13 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def measure(bench: Bench) -> list[Row]:
     """Time PyTorch's function and ours on each layer and layout."""
-    rows = []
-    for layer in (_PICTURE, _DECODER, _VOCODER):
-        for name, lie in LAYOUTS.items():
-            rows.append(_measure(bench, layer, name, lie))
-            bench.say(in_one_line(rows[-1]))
-    return rows
+    return measure_each(bench, product((_PICTURE, _DECODER, _VOCODER), LAYOUTS), _measure)
 
 
-def _measure(bench: Bench, layer: Layer, name: str, lie: Callable[[Tensor], Tensor]) -> Row:
+def _measure(bench: Bench, case: tuple[Layer, str]) -> Row:
+    layer, name = case
     input, weight = bench.tensors(layer)
-    placed = lie(input)
+    placed = LAYOUTS[name](input)
     functions: dict[str, Any] = {"torch": F, "convmat": convmat}
     calls = {
         who: partial(getattr(library, layer.function), placed, weight, **layer.options)

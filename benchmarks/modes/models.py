@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from benchmarks.bench import Bench, Row
+from benchmarks.bench import Bench, Row, measure_each
 from benchmarks.fresh import run_fresh
 from benchmarks.real_models import MODELS, Model
 from benchmarks.tables import (
@@ -16,7 +16,6 @@ from benchmarks.tables import (
     against,
     contest_table,
     heading,
-    in_one_line,
     new_table,
     peers_of,
     speedup,
@@ -34,13 +33,8 @@ CONTESTS: Contests = {
 
 def measure(bench: Bench) -> list[Row]:
     """Time everybody on the models."""
-    rows = []
-    for model in MODELS:
-        if bench.models and model.key not in bench.models:
-            continue
-        rows.append(_measure(bench, model))
-        bench.say(in_one_line(rows[-1]) if rows[-1]["peers"] else f"{model.name}: not measured")
-    return rows
+    models = [model for model in MODELS if model.key in bench.models or not bench.models]
+    return measure_each(bench, models, _measure)
 
 
 def _measure(bench: Bench, model: Model) -> Row:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import torch
 from rich.table import Table
 
-from benchmarks.bench import Bench, Row, line_up
+from benchmarks.bench import Bench, Row, line_up, measure_each
 from benchmarks.layers import Layer
 from benchmarks.modes.fixed import plan_of
 from benchmarks.peers import METHODS
 from benchmarks.statistic import geometric_mean, ratios, summary
-from benchmarks.tables import in_one_line, median, new_table, number, peers_of, rounds_of, speedup
+from benchmarks.tables import median, new_table, number, peers_of, rounds_of, speedup
 from benchmarks.timing import time_rounds
 from convmat.planning import correcting
 
@@ -26,11 +26,7 @@ CHOICES = {"plan": "auto", "uncorrected": "auto, uncorrected"}  # in a row, and 
 
 def measure(bench: Bench) -> list[Row]:
     """Time the candidates on all layers, and ask which of them auto would choose."""
-    rows = []
-    for layer in bench.layers:
-        rows.append(_measure(bench, layer))
-        bench.say(in_one_line(rows[-1]))
-    return rows
+    return measure_each(bench, bench.layers, _measure)
 
 
 def _measure(bench: Bench, layer: Layer) -> Row:

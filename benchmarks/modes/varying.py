@@ -15,11 +15,11 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.bench import Bench, Row, checked_peer
+from benchmarks.bench import Bench, Row, checked_peer, measure_each
 from benchmarks.layers import Layer
 from benchmarks.peers import Peer, Problem, RefusedError
 from benchmarks.statistic import summary
-from benchmarks.tables import against, heading, in_one_line, new_table, peers_of, speedup, times
+from benchmarks.tables import against, heading, new_table, peers_of, speedup, times
 
 _LENGTHS = 50
 _MOST_ROUNDS = 3  # a round is long, and just-in-time compilers make it longer
@@ -30,11 +30,7 @@ def measure(bench: Bench) -> list[Row]:
     layers = [layer for layer in bench.layers if layer.transposed and layer.ndim == 1]
     if not layers:
         bench.say("varying: none of these transposed layers has one axis")
-    rows = []
-    for layer in layers:
-        rows.append(_measure(bench, layer))
-        bench.say(in_one_line(rows[-1]))
-    return rows
+    return measure_each(bench, layers, _measure)
 
 
 def _measure(bench: Bench, layer: Layer) -> Row:

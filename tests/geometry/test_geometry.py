@@ -227,3 +227,21 @@ def test_outputs_that_would_fit_beyond_those_there_are():
     axis = Axis.conv_transpose(3, kernel=2, dilation=4, output_padding=3)  # 10 cells, of which C would make 6
     assert (axis.inputs, axis.outputs, axis.further_outputs) == (10, 3, 3)
     assert Axis.conv(10, kernel=2, dilation=4).outputs == axis.outputs + axis.further_outputs
+
+
+@given(layer=layers(padding_mode="zeros"))
+def test_the_gradient_with_respect_to_the_weight_is_a_convolution(layer):
+    """Of ``<y, C(w) x>``, from x with the kernel y."""
+    geometry = geometry_of(layer)
+    direct = geometry.transpose() if geometry.transposed else geometry
+    of_weight, groups = direct.of_weight(batch=1), direct.groups
+    for axis, exchanged in zip(direct.axes, of_weight.axes, strict=True):
+        assert np.array_equal(exchanged.source(), axis.source().T)
+    shapes = direct.in_shape, direct.out_shape, direct.weight_shape
+    x, y, weight = (torch.randn(shape, dtype=torch.float64) for shape in shapes)
+    form = y.flatten() @ build(direct, weight.requires_grad_(), torch.strided) @ x.flatten()
+    (expected,) = torch.autograd.grad(form, weight)
+    matrix = build(of_weight, y.unsqueeze(1), torch.strided)
+    of_each_channel = [matrix @ channel.flatten() for channel in x.unflatten(0, (groups, -1)).unbind(1)]
+    found = torch.stack([column.reshape(of_weight.out_shape) for column in of_each_channel], 1)
+    torch.testing.assert_close(found, expected)

@@ -10,6 +10,8 @@ from torch.testing import assert_close
 
 import convmat
 from convmat.kernel import compiled as kernel
+from convmat.planning import costs
+from convmat.tensors.strides import Layout
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
@@ -82,6 +84,20 @@ def test_a_layer_of_any_size_is_ours_and_chooses_when_it_runs():
         assert compiled(enlarging(), PICTURE, dynamic=True)[0] == [OURS_TRANSPOSED]
         sound = torch.randn(2, 1, 6)  # a batch of one has a known size
         assert compiled(narrow(), sound, dynamic=True)[0] == [OURS_TRANSPOSED]
+
+
+SECONDS = {Layout.CONTIGUOUS: (1.0, 2.0), Layout.CHANNELS_LAST: (3.0, 0.9)}  # of the kernel, and of PyTorch
+
+
+def test_pictures_change_kind_where_that_pays_for_their_conversion(monkeypatch):
+    """Inductor computes PyTorch's own layers of pictures with the channels last, and all between them."""
+    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: SECONDS[call.layout])
+    layers = nn.Sequential(*(convmat.nn.Conv2d(16, 16, 1) for _ in range(6)))
+    bytes_of_picture = 4 * 16 * 30 * 40
+    with torch.no_grad():
+        for seconds, ours in ((0.05, 0), (0.25, 2), (2.0, 6)):  # there and back; in each layer, 0.1 is lost
+            monkeypatch.setattr(costs, "_CONVERT", seconds / 2 / bytes_of_picture)
+            assert compiled(layers, PICTURE)[0] == [OURS] * ours
 
 
 def test_methods():
@@ -243,7 +259,7 @@ def test_gradients_are_ours_too(dynamic):
     seen = Seen()
     backend = aot_autograd(fw_compiler=seen.forward, bw_compiler=seen.forward)
     layer = enlarging()
-    picture = PICTURE.clone().requires_grad_()
+    picture = torch.randn(4, 16, 30, 40, requires_grad=True)
     output = torch.compile(layer, fullgraph=True, backend=backend, dynamic=dynamic)(picture)
     operands = [picture, *layer.parameters()]
     above = torch.randn_like(output)

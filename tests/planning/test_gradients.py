@@ -13,6 +13,7 @@ import convmat
 from convmat.methods import native
 from convmat.operators import ConvOperator
 from convmat.planning import gradients, weight_gradient
+from convmat.planning.costs import WeightWay
 from tests.cases import LAYERS
 from tests.layers import Layer, reference
 from tests.strategies import layers
@@ -47,15 +48,17 @@ def test_it_is_differentiable_in_both(layer):
 
 # -- the ways ----------------------------------------------------------------------------------------------------------
 
-WAYS = [gradients._Ways(*way) for way in product((False, True), (None, False, True))]
+WAYS = list(product((False, True), WeightWay))
 ZEROS = [name for name, layer in LAYERS.items() if layer.padding_mode == "zeros" and layer.output_size is None]
 FORMATS = {3: torch.contiguous_format, 4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-@pytest.fixture(params=WAYS, ids=str)
+@pytest.fixture(params=WAYS, ids=lambda way: f"{way[0]}-{way[1].name}")
 def way(request, monkeypatch):
-    monkeypatch.setattr(gradients, "_ways", lambda geometry, call: request.param)
-    return request.param
+    convmat.empty_cache()  # decisions are kept
+    monkeypatch.setattr(gradients, "_fastest_ways", lambda geometry, call, threads: request.param)
+    yield request.param
+    convmat.empty_cache()
 
 
 @given(layer=layers())
@@ -87,7 +90,7 @@ def test_every_way_is_right(name, way):
             theirs = torch.autograd.grad(expected, wanted, above, retain_graph=True)
             assert_close(ours, theirs)
         (of_input,) = torch.autograd.grad(output, operands[:1], above)
-        assert not way.input or of_input.stride() == operands[0].stride()
+        assert not way[0] or of_input.stride() == operands[0].stride()
 
 
 @pytest.mark.parametrize("name", ["grouped", "transposed_uneven"])

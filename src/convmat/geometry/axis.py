@@ -239,6 +239,14 @@ class Axis:
             return self
         return replace(self, inputs=self.padded, lo=0, hi=0, padding_mode="zeros")
 
+    def exchanged(self) -> Axis:
+        """The axis on which taps are outputs, and outputs taps: both read the same inputs.
+
+        >>> Axis.conv(9, 3, stride=2).source().T.tolist() == Axis.conv(9, 3, stride=2).exchanged().source().tolist()
+        True
+        """
+        return replace(self, outputs=self.kernel, kernel=self.outputs, stride=self.dilation, dilation=self.stride)
+
     # -- the table -----------------------------------------------------------------------------------------------------
 
     def source(self) -> IntArray:

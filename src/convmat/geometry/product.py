@@ -307,6 +307,20 @@ class Geometry:
             axes.append(axis)
         return self if len(axes) == self.ndim else replace(self, axes=tuple(axes))
 
+    def of_weight(self, batch: int) -> Geometry:
+        """The convolution that computes the gradient with respect to the weight of this direct one.
+
+        Tap t of the weight gathers ``x[o*stride - lo + t*dilation] * y[o]`` over all outputs o. That is a convolution
+        of x with the kernel y; see :meth:`Axis.exchanged`. The images of the batch are its input channels, and the
+        input channels of a group are its batch.
+
+        >>> geometry = Geometry.conv((9, 8), (3, 2), stride=(2, 1), in_channels=4, out_channels=6).of_weight(batch=5)
+        >>> geometry.kernel_size, geometry.dilation, geometry.in_shape, geometry.out_shape
+        ((4, 7), (2, 1), (5, 9, 8), (6, 3, 2))
+        """
+        axes = tuple(axis.exchanged() for axis in self.axes)
+        return replace(self, axes=axes, in_channels=self.groups * batch)
+
     def part(self, ranges: Sequence[tuple[int, int]]) -> tuple[Part, ...]:
         """The cells in some ranges of what the map writes, as maps of their own, which read no more than they need.
 

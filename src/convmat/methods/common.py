@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.tensors.strides import with_usual_strides
 from convmat.tensors.watching import is_compiling
 
 Compute: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]  # of input, weight and geometry
@@ -74,3 +75,8 @@ def in_format(
 ) -> Tensor:
     """What is computed, in a memory format."""
     return computation(input, weight, bias).contiguous(memory_format=memory_format)
+
+
+def from_usual_strides(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What is computed from input and weight with their usual strides."""
+    return computation(with_usual_strides(input), with_usual_strides(weight), bias)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,9 +14,8 @@ from convmat.methods import native
 from convmat.methods.common import Computation
 from convmat.methods.tiles import is_for_kernel
 from convmat.planning.choosing import choose
-from convmat.planning.gradients import Wanted, gradients
-from convmat.tensors.calls import Call, call_of
-from convmat.tensors.strides import memory_format_of, with_usual_strides
+from convmat.planning.gradients import Gradients, prepare_gradients
+from convmat.tensors.calls import Call
 from convmat.tensors.watching import is_differentiated_again, is_watched
 
 
@@ -25,64 +24,44 @@ def takes(geometry: Geometry, call: Call) -> bool:
     return call.needs_gradient and is_for_kernel(geometry, call) and computing.is_ready(call.dtype)
 
 
-def convolve(geometry: Geometry, method: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute a call of which autograd tracks an operand.
+def prepare(geometry: Geometry, call: Call, method: str) -> Computation:
+    """What computes a call of which autograd tracks an operand.
 
     Args:
         geometry: over at most three axes, padded with zeros.
+        call: of operands with their usual strides.
         method: of the numbers; the gradients are computed by the fastest.
-        input, weight, bias: the operands, batch first.
     """
-    output: Tensor = _Convolution.apply(input, weight, bias, geometry, method)  # type: ignore[no-untyped-call]
+    call = call.untracked()
+    numbers = choose(geometry, call, method).prepare(geometry, call)
+    return partial(_convolve, _Prepared(geometry, numbers, prepare_gradients(geometry, call)))
+
+
+class _Prepared(NamedTuple):
+    """What computes the numbers and the gradients of a geometry."""
+
+    geometry: Geometry
+    numbers: Computation
+    gradients: Gradients
+
+
+def _convolve(prepared: _Prepared, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    output: Tensor = _Convolution.apply(input, weight, bias, prepared)  # type: ignore[no-untyped-call]
     return output
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, method: str
-    ) -> Tensor:
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, prepared: _Prepared) -> Tensor:
         ctx.save_for_backward(input, weight)
-        ctx.geometry = geometry
-        return decide_numbers(geometry, input, weight, bias, method)(input, weight, bias)
+        ctx.prepared = prepared
+        return prepared.numbers(input, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:3]
         # Whoever differentiates again, or watches, is given PyTorch's own operations.
-        compute = native.gradients if is_differentiated_again(grad) or is_watched() else _gradients
-        return (*compute(grad, input, weight, ctx.geometry, ctx.needs_input_grad[:3]), None, None)
-
-
-def _gradients(
-    grad: Tensor, input: Tensor, weight: Tensor, geometry: Geometry, wanted: Wanted
-) -> tuple[Tensor | None, ...]:
-    return gradients(geometry, grad, input, weight, wanted)
-
-
-def decide_numbers(
-    geometry: Geometry,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    method: str = "auto",
-    keep: bool = False,
-) -> Computation:
-    """What computes the numbers of a call, and of the calls like it, in the memory format of the input.
-
-    Args:
-        geometry: over at most three axes, padded with zeros.
-        input, weight, bias: the operands, batch first.
-        method: as users write it. Default: ``"auto"``
-        keep: whether what is made of the weight is kept for later calls. Default: ``False``
-    """
-    call = call_of(with_usual_strides(input), with_usual_strides(weight), bias).untracked()
-    if not (input.numel() and weight.numel()):
-        method = "native"
-    call = call._replace(keeps_weight=keep)
-    return partial(_in_format_of_input, choose(geometry, call, method).prepare(geometry, call))
-
-
-def _in_format_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    output = computation(with_usual_strides(input), with_usual_strides(weight), bias)
-    return output.contiguous(memory_format=memory_format_of(input))
+        if is_differentiated_again(grad) or is_watched():
+            return (*native.gradients(grad, input, weight, ctx.prepared.geometry, wanted), None)
+        return (*ctx.prepared.gradients(grad, input, weight, wanted), None)

@@ -7,6 +7,7 @@ Where they are wrong on a machine, :mod:`~convmat.planning.correcting` corrects 
 
 from __future__ import annotations
 
+from enum import Enum
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -25,15 +26,23 @@ if TYPE_CHECKING:
     from convmat.kernel.computing import Schedule
 
 _KERNEL_CALL = 18e-6  # seconds for a call of our kernel, found by its arguments
-_TRACKED_CALL = 0.12e-3  # more of a call that autograd tracks, and of its gradients
-_SURE = 1.05  # estimates of all three differ by this at least before ours is taken
-# Seconds per byte: digesting weights; reading what a matrix product needs.
+_OPERATOR_CALL = 30e-6  # more of a call of our operator, from what is compiled
+_TRACKED_CALL = 0.16e-3  # more of a call that autograd tracks, and of its gradients
+_SURE = 1.1  # estimates of all three differ by this at least before ours is taken
+# Seconds per byte: copying; digesting weights; reading what a matrix product needs.
+_COPY = 0.2e-9
+_CONVERT = 0.1e-9  # to channels last or back, by the activation that comes before or after
+# Seconds more for a number of an activation that inductor computes with the channels last, where these fill no vectors.
+_ACTIVATION, _VECTOR = 0.4e-9, 16
 _DIGEST = 0.035e-9
 _DIGEST_FAR, _NEAR = 0.06e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
 _READ = 0.05e-9
 # The same for inputs and outputs of layers with one tap, each of which is read or written once: in a model, they come
 # from farther away than where one layer is measured by itself.
 _ONE_TAP = 0.01e-9
+# The gradient with respect to the weight is left to PyTorch beyond so many outputs along an axis, and in all: they are
+# taps of the kernel then, and planning for more of them takes too long.
+_WIDEST, _MOST_TAPS = 256, 4096
 # Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
 _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 
@@ -63,9 +72,27 @@ def estimate_tracked(geometry: Geometry, call: Call, threads: int) -> tuple[floa
     if call.tracked[0]:
         parts.append(estimate_input_gradient(geometry, call, threads))
     if call.tracked[1]:
-        ours, theirs = estimate_weight_gradient(geometry, call, threads)
-        parts.append((min(ours.values()), theirs))
+        of_weight = estimate_weight_gradient(geometry, call, threads)
+        parts.append((min(of_weight.values()), of_weight[WeightWay.LAYER]))
     return _TRACKED_CALL + _SURE * sum(map(min, parts)), sum(theirs for _, theirs in parts)
+
+
+def estimate_compiled(geometry: Geometry, call: Call, threads: int) -> tuple[float, float, float]:
+    """Seconds for a contiguous picture in a graph that inductor compiles.
+
+    Returns:
+        Those of our operator, which takes the faster way when it runs; of PyTorch's convolution with the channels last,
+        for which the weight is converted in each call, and of the activation that follows; and of converting the
+        picture from one format to the other.
+    """
+    compare = estimate_tracked if call.needs_gradient else estimate
+    _, theirs = compare(geometry, call._replace(layout=Layout.CHANNELS_LAST), threads)
+    if geometry.out_channels % _VECTOR:
+        theirs += call.batch * prod(geometry.out_shape) * _ACTIVATION
+    if prod(geometry.kernel_size) > 1:
+        theirs += prod(geometry.weight_shape) * call.dtype.itemsize * _CONVERT
+    picture = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
+    return _OPERATOR_CALL + min(compare(geometry, call, threads)), theirs, picture * _CONVERT
 
 
 def estimate_input_gradient(geometry: Geometry, call: Call, threads: int) -> tuple[float, float]:
@@ -74,17 +101,42 @@ def estimate_input_gradient(geometry: Geometry, call: Call, threads: int) -> tup
     return ours, pytorch_costs.input_gradient(geometry, call, threads)
 
 
-def estimate_weight_gradient(geometry: Geometry, call: Call, threads: int) -> tuple[dict[bool, float], float]:
-    """Seconds for the gradient with respect to the weight, as that of the direct convolution and by PyTorch alone.
+class WeightWay(Enum):
+    """How the gradient with respect to the weight is computed."""
 
-    The former is given by whether the outputs are halved, where they can be.
-    """
+    LAYER = "PyTorch's backward pass of the layer"
+    DIRECT = "that of the direct convolution"
+    HALVES = "that of the direct convolution, of two halves of its outputs as a batch"
+    KERNEL = "our kernel"
+
+
+def estimate_weight_gradient(geometry: Geometry, call: Call, threads: int) -> dict[WeightWay, float]:
+    """Seconds for the gradient with respect to the weight, in all ways in which it can be computed."""
     direct = geometry.transpose() if geometry.transposed else geometry
-    ours = {False: pytorch_costs.weight_gradient(direct, call, threads)}
+    seconds = {WeightWay.LAYER: pytorch_costs.weight_gradient(geometry, call, threads)}
+    if geometry.transposed:
+        seconds[WeightWay.DIRECT] = pytorch_costs.weight_gradient(direct, call, threads)
     is_single = call.batch == 1 and call.dtype == torch.float32 and call.layout is Layout.CONTIGUOUS
     if is_single and direct.outputs[0] > 1:
-        ours[True] = pytorch_costs.weight_gradient(direct, call, threads, halved=True)
-    return ours, pytorch_costs.weight_gradient(geometry, call, threads)
+        seconds[WeightWay.HALVES] = pytorch_costs.weight_gradient(direct, call, threads, halved=True)
+    if max(direct.outputs) <= _WIDEST and prod(direct.outputs) <= _MOST_TAPS:
+        seconds[WeightWay.KERNEL] = _weight_gradient_by_kernel(direct, call, threads)
+    return seconds
+
+
+def _weight_gradient_by_kernel(direct: Geometry, call: Call, threads: int) -> float:
+    channels = direct.in_channels // direct.groups
+    copied = call.batch > 1 or (direct.groups > 1 and channels > 1) or call.layout is not Layout.CONTIGUOUS
+    sizes = call.batch * (prod(direct.in_shape) + prod(direct.out_shape)) * call.dtype.itemsize
+    as_call = Call(call.dtype, call.is_plain, channels, keeps_weight=False)
+    seconds = _by_kernel(geometry_of_weight(direct, call.batch), as_call, threads).total
+    return seconds + copied * sizes * _COPY
+
+
+def geometry_of_weight(direct: Geometry, batch: int) -> Geometry:
+    """See :meth:`Geometry.of_weight`; the same object in every call, with its notes."""
+    found: Geometry = direct.notes.plans.get_or_make(("of weight", batch), lambda: direct.of_weight(batch))
+    return found
 
 
 def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:

@@ -49,6 +49,11 @@ _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
 # weight: the time with oneDNN, in units of that of the layer; seconds per byte to cut tensors into halves.
 _NUMBER_BACK, _ALONE_BACK, _STRIDED_BACK = 0.14e-9, 1.25, 1.25
 _WEIGHT_BACK, _HALVES = 1.15, 0.2e-9
+# With respect to the weight of groups, oneDNN computes number by number where kernels are wider than this, dilated or
+# volumes, if each channel has its own; and where there are fewer channels in each than this. Seconds for a product:
+# contiguous and with the channels last, and of few channels.
+_WIDEST_DEPTHWISE_BACK, _FEWEST = 3, 8
+_NUMBER_WEIGHT, _NUMBER_WEIGHT_LAST, _NUMBER_FEW, _NUMBER_FEW_LAST = 0.4e-9, 0.15e-9, 0.11e-9, 0.04e-9
 
 
 def terms(geometry: Geometry, call: Call, threads: int) -> Terms:
@@ -176,7 +181,9 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
         threads: how many compute.
         halved: whether it is given two halves of the outputs as a batch. Default: ``False``
     """
-    direct = _direct(geometry)
+    direct, is_last = _direct(geometry), call.layout is Layout.CHANNELS_LAST
+    if direct.groups > 1 and (number := _number(direct, is_last)):
+        return _ONEDNN_CALL_DIRECT + _products(direct, call.batch, 1, 1) * number
     if is_depthwise(geometry):
         return terms(direct, call, threads).total
     if halved:
@@ -185,6 +192,15 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
     if not _calls_onednn(geometry, call):
         return _direct_alone(direct, call, threads).total
     return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK
+
+
+def _number(direct: Geometry, is_last: bool) -> float:
+    """Seconds for a product of the gradient with respect to the weight of groups; 0 where vectors are computed."""
+    if is_depthwise(direct):
+        is_wide = max(direct.kernel_size) > _WIDEST_DEPTHWISE_BACK or max(direct.dilation) > 1 or direct.ndim > 2
+        return (_NUMBER_WEIGHT_LAST if is_last else _NUMBER_WEIGHT) if is_wide else 0.0
+    has_few = min(direct.in_channels, direct.out_channels) < _FEWEST * direct.groups
+    return (_NUMBER_FEW_LAST if is_last else _NUMBER_FEW) if has_few else 0.0
 
 
 def _direct(geometry: Geometry) -> Geometry:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, shown
-from convmat.methods.common import Computation, add_bias, in_format
+from convmat.methods.common import Computation, add_bias, from_usual_strides, in_format
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.calls import Call, call_of
@@ -53,16 +53,12 @@ def decide(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | Non
         return _decide(geometry, geometry.unpadded(), input, weight, bias, method)
     usual = with_usual_strides(input), with_usual_strides(weight)
     computation = _decide(geometry, _unpadded(geometry), *usual, bias, method)
-    return computation if usual[0] is input and usual[1] is weight else partial(_with_usual_strides, computation)
+    return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)
 
 
 def _as_batch(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Compute on a batch of one."""
     return computation(input.unsqueeze(0), weight, bias).squeeze(0)
-
-
-def _with_usual_strides(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return computation(with_usual_strides(input), with_usual_strides(weight), bias)
 
 
 def _decide(
@@ -79,7 +75,7 @@ def _decide(
         keep = not any(tracked_operands(input, weight, bias))
         computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
     elif chosen.name == "tiles" and autograd.takes(unpadded, call):
-        computation = partial(autograd.convolve, unpadded, method)
+        computation = autograd.prepare(unpadded, call, method)
     else:
         computation = chosen.prepare(unpadded, call)
     if unpadded is not geometry:

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods import native
+from convmat.methods.common import Computation, from_usual_strides, in_format
 from convmat.planning import shortcuts
-from convmat.planning.autograd import decide_numbers
-from convmat.planning.gradients import gradients
+from convmat.planning.choosing import choose
+from convmat.planning.gradients import prepare_gradients
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
-from convmat.tensors.strides import memory_format_of
+from convmat.tensors.calls import call_of
+from convmat.tensors.strides import memory_format_of, with_usual_strides
 from convmat.tensors.watching import is_differentiated_again, is_transformed
 
 _library = torch.library.Library("convmat", "FRAGMENT")
@@ -81,7 +83,7 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
         computation = None if key is None else shortcuts.find(key)
         if computation is None:
             geometry = geometry_of(input, weight, *arguments[:_SIZES])
-            computation = decide_numbers(geometry, input, weight, bias, *arguments[_SIZES:])
+            computation = _decide(geometry, input, weight, bias, *arguments[_SIZES:])
             if key is not None:
                 shortcuts.keep(key, computation)
         return computation(input, weight, bias)
@@ -104,6 +106,23 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
     torch.library.register_autograd(operator, backward, setup_context=keep, lib=_library)
     torch.library.register_vmap(operator, vmap, lib=_library)
     return operator
+
+
+def _decide(
+    geometry: Geometry,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    method: str = "auto",
+    keep: bool = False,
+) -> Computation:
+    """What computes the numbers of a call, and of the calls like it, in the memory format of the input."""
+    usual = with_usual_strides(input), with_usual_strides(weight)
+    call = call_of(*usual, bias).untracked()._replace(keeps_weight=keep)
+    if not (input.numel() and weight.numel()):
+        method = "native"
+    computation = partial(in_format, memory_format_of(input), choose(geometry, call, method).prepare(geometry, call))
+    return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)
 
 
 def _hashable(argument: Any) -> Any:
@@ -136,7 +155,9 @@ def _register_backward(name: str, what: str, geometry_of: Callable[..., Geometry
 
     def compute(grad: Tensor, input: Tensor, weight: Tensor, *arguments: Any) -> list[Tensor]:
         *sizes, wanted = arguments
-        made = gradients(geometry_of(input, weight, *sizes), grad, input, weight, tuple(wanted))
+        input, weight = with_usual_strides(input), with_usual_strides(weight)
+        compute_gradients = prepare_gradients(geometry_of(input, weight, *sizes), call_of(input, weight, grad))
+        made = compute_gradients(grad, input, weight, tuple(wanted))
         formats = memory_format_of(input), torch.contiguous_format, torch.contiguous_format
         return [
             gradient.contiguous(memory_format=memory_format)

@@ -59,6 +59,11 @@ def is_differentiated_again(grad: Tensor) -> bool:
     return torch.is_grad_enabled() or torch._C._functorch.is_legacy_batchedtensor(grad)
 
 
+def graph_in_work() -> Any:
+    """What stands for the graph that ``torch.compile`` is tracing, asked of by what is answered meanwhile."""
+    return torch._guards.TracingContext.try_get()
+
+
 def is_traced_by_jit() -> bool:
     """Whether ``torch.jit.trace`` is tracing; the older ONNX exporter uses it too."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
