@@ -22,6 +22,7 @@ from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.threads import is_forked, thread_count
 from convmat.kernel.tiling.processor import AXES, UNITS
 from convmat.kernel.weights import freeze
+from convmat.tensors.activations import Activation
 
 if TYPE_CHECKING:
     from convmat.kernel.schedule import Schedule as Schedule
@@ -75,7 +76,15 @@ def schedule_of(
     return found
 
 
-def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: bool, keep: bool) -> Computation:
+def prepare(
+    geometry: Geometry,
+    batch: int,
+    dtype: torch.dtype,
+    *,
+    contiguous: bool,
+    keep: bool,
+    activation: Activation | None = None,
+) -> Computation:
     """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
 
     Args:
@@ -84,11 +93,13 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: b
         dtype: for which the kernel is ready.
         contiguous: whether inputs are.
         keep: whether packed weights are kept for later calls.
+        activation: what follows. Default: ``None``
     """
     kernel, threads = compiled.kernel(dtype), thread_count()
     assert kernel is not None
     schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
-    return partial(_convolve, schedule, kernel, threads, keep)
+    numbers = None if activation is None else activation.numbers(geometry.out_channels, dtype)
+    return partial(_convolve, schedule, kernel, threads, keep, numbers)
 
 
 def _convolve(schedule: Schedule, *arguments: Any) -> Tensor:
@@ -104,12 +115,13 @@ def _convolve_unseen(
     kernel: Kernel,
     threads: int,
     keep: bool,
+    activation: Tensor | None,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
 ) -> Tensor:
     packed = weights.packed_weight(schedule, kernel, weight, threads, keep)
-    return schedule.convolve(kernel, input, packed, Epilogue(bias), threads)
+    return schedule.convolve(kernel, input, packed, Epilogue(bias, activation), threads)
 
 
 def content_of(tensor: Tensor) -> Any:

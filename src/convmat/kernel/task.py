@@ -41,9 +41,11 @@ TOGETHER = 98
 # Whether products are stored at once, row by row.
 AT_ONCE = 101
 COUNTS = 102
-FIELDS = 104
+# The address of the slope of each output channel and of two limits, 0 where no activation follows.
+ACTIVATION = 104
+FIELDS = 105
 
-TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
+TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 
 _Task = ctypes.c_int64 * FIELDS
 _NUMBERS = struct.Struct(f"={FIELDS}q")
@@ -63,6 +65,7 @@ def run(
     weight: int = 0,
     packed: int = 0,
     bias: int = 0,
+    activation: int = 0,
     output: int = 0,
     scratch: int = 0,
 ) -> None:
@@ -74,6 +77,7 @@ def run(
         threads: how many work on it.
     """
     numbers = _Task.from_buffer_copy(known)
+    numbers[ACTIVATION] = activation
     place = ctypes.addressof(numbers)
     _ADDRESSES.pack_into(numbers, 0, input, weight, packed, bias, output, scratch, place + 8 * COUNTS)
     function(place, threads)

@@ -87,8 +87,9 @@ def _input_gradient(geometry: Geometry, grad: Tensor, weight: Tensor) -> Tensor:
     call = call_of(grad, weight, None)
     if call.layout is Layout.APART:
         grad = grad.contiguous()
-    options = {"contiguous": will_be_contiguous(call), "keep": False}
-    return prepare_numbers(_transpose(geometry), call.batch, call.dtype, **options)(grad, weight, None)
+    contiguous = will_be_contiguous(call)
+    compute = prepare_numbers(_transpose(geometry), call.batch, call.dtype, contiguous=contiguous, keep=False)
+    return compute(grad, weight, None)
 
 
 def _transpose(geometry: Geometry) -> Geometry:

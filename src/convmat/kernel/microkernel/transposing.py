@@ -8,7 +8,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import emit_epilogue
+from convmat.kernel.epilogue import emit_epilogue, unpacked
 from convmat.kernel.microkernel.vectors import I64, Vectors
 
 
@@ -33,20 +33,21 @@ def transposing(vectors: Vectors) -> Callable[..., None]:
 
 
 def transposing_sums(vectors: Vectors) -> Callable[..., None]:
-    """Transpose as :func:`transposing` does, and add a number to each row.
+    """Transpose as :func:`transposing` does, and finish each row by an epilogue of its own.
 
     Returns:
-        ``transpose(target, pitch, source, starts, rows, columns, biases, non_temporal)``: the address of the numbers to
-        add, and whether to use non-temporal stores, for which the target and the pitch must be aligned to vectors.
+        ``transpose(target, pitch, source, starts, rows, columns, epilogues, non_temporal)``: the address of the biases,
+        or the addresses of biases and slopes and two limits; and whether to use non-temporal stores, for which the
+        target and the pitch must be aligned to vectors.
     """
 
     @intrinsic
-    def transpose(typing, target, pitch, source, starts, rows, columns, biases, non_temporal):  # type: ignore[no-untyped-def]
+    def transpose(typing, target, pitch, source, starts, rows, columns, epilogues, non_temporal):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             _emit_transpose(vectors, builder, *arguments)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 8), emit
+        return types.void(*[types.int64] * 6, epilogues, types.int64), emit
 
     return transpose
 
@@ -60,7 +61,7 @@ def _emit_transpose(
     starts: Any,
     rows: Any,
     columns: Any,
-    biases: Any = None,
+    epilogues: Any = None,
     non_temporal: Any = None,
 ) -> None:
     table, none = builder.inttoptr(starts, I64.as_pointer()), I64(0)
@@ -76,10 +77,12 @@ def _emit_transpose(
 
     def columns_of(vectors: list[Any]) -> list[Any]:
         vectors = _transposed(v, builder, vectors)
-        if biases is None:
+        if epilogues is None:
             return vectors
-        of_channels = v.load_some(builder, biases, none, rows)
-        return [emit_epilogue(builder, vector, of_channels) for vector in vectors]
+        addresses, limits = unpacked(builder, epilogues)[:2], unpacked(builder, epilogues)[2:]
+        operands = [v.load_some(builder, address, none, rows) for address in addresses]
+        operands += [v.spread(builder, limit) for limit in limits]
+        return [emit_epilogue(builder, vector, operands) for vector in vectors]
 
     with builder.if_else(is_whole) as (whole, some):
         with whole:
