@@ -117,7 +117,7 @@ def test_an_activation_that_is_called_several_times(folded):
     model = folding(with_statistics(Block()))
     assert_as_pytorch(model, image())
     assert folded == [model.norm, model.relu, model.relu]
-    assert [layer.folded for layer in accelerate(model, fold=True)] == ["norm, relu", "relu"]
+    assert [layer.folded for layer in accelerate(model, fold=True)] == [("norm", "relu"), ("relu",)]
 
 
 def test_no_numbers_and_no_batch(folded):

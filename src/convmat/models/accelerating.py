@@ -247,7 +247,7 @@ def _with_folded(
 ) -> Iterator[LayerReport]:
     names = {module: name for name, module in model.named_modules()}
     for layer, report in found.items():
-        yield replace(report, folded=", ".join(names[each] for each in folded.get(layer, ())))
+        yield replace(report, folded=tuple(names[each] for each in folded.get(layer, ())))
 
 
 def _title(call: str, model: nn.Module) -> str:

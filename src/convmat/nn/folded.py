@@ -38,16 +38,14 @@ class Made(NamedTuple):
         """Whether it was made of these, as they are now."""
         if len(tensors) != len(self.tensors) or settings != self.settings:
             return False
-        return all(
-            tensor is other and tensor._version == version and alias.is_set_to(tensor)
-            for tensor, (other, alias, version) in zip(tensors, self.tensors, strict=True)
-        )
+        for tensor, (other, alias, version) in zip(tensors, self.tensors, strict=True):
+            if tensor is not other or tensor._version != version or not alias.is_set_to(tensor):
+                return False
+        return True
 
 
-def made_again(made: Made | None, tensors: list[Tensor], settings: Any, make: Callable[[], Any]) -> Made | None:
-    """The same, if nothing changed since, or made now; ``None`` for tensors whose changes are not counted."""
-    if made is not None and made.is_of(tensors, settings):
-        return made
+def made_of(tensors: list[Tensor], settings: Any, make: Callable[[], Any]) -> Made | None:
+    """Make something of tensors and settings; ``None`` for tensors whose changes are not counted."""
     if any(tensor.is_inference() for tensor in tensors):
         return None
     known = [(tensor, tensor.detach(), tensor._version) for tensor in tensors]

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import MethodType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from convmat.nn.folded import (
     NORMS,
     Made,
     activation_of,
-    made_again,
+    made_of,
     parameters_of,
     statistics_of,
     weight_and_bias,
@@ -59,18 +59,17 @@ class Fold:
 
     Args:
         norm, activation: what follows the convolution that holds this: one of them or both.
+
+    Attributes:
+        layers: the same, in its order.
     """
 
     def __init__(self, norm: nn.Module | None, activation: nn.Module | None) -> None:
         self._norm: Any = norm
         self._activation: Any = activation
+        self.layers: tuple[nn.Module, ...] = tuple(layer for layer in (norm, activation) if layer is not None)
         self._operands: Made | None = None
         self._numbers: Made | None = None
-
-    @property
-    def layers(self) -> tuple[nn.Module, ...]:
-        """What follows, in its order."""
-        return tuple(layer for layer in (self._norm, self._activation) if layer is not None)
 
     def now(self, conv: Any, input: Any) -> Now | None:
         """What the convolution does for an input; ``None`` where all layers have to compute as they are.
@@ -81,12 +80,17 @@ class Fold:
         """
         if self not in _running.folds or not self._may_fold(conv, input):
             return None
-        operands = None if self._norm is None else self._operands_now(conv, input)
-        if self._norm is not None and operands is None:
-            return None
-        activation = None if self._activation is None else self._activation_now(conv, input)
-        followers = self.layers if activation is not None or self._activation is None else self.layers[:-1]
-        return Now(operands, activation, followers) if followers else None
+        operands = None
+        if self._norm is not None:
+            operands = self._operands_now(conv, input)
+            if operands is None:
+                return None
+        if self._activation is None:
+            return Now(operands, None, self.layers)
+        activation = self._activation_now(conv, input)
+        if activation is not None:
+            return Now(operands, activation, self.layers)
+        return None if operands is None else Now(operands, None, self.layers[:-1])
 
     def _may_fold(self, conv: Any, input: Any) -> bool:
         if conv.training or not isinstance(input, Tensor) or is_watched():
@@ -105,13 +109,15 @@ class Fold:
         if "weight" in vars(conv) or "bias" in vars(conv):  # as hooks set them anew in every call
             return None
         tensors = parameters_of(conv) + statistics_of(norm)
-        made = made_again(self._operands, tensors, norm.eps, lambda: weight_and_bias(conv, norm))
-        self._operands = made
+        made = self._operands
+        if made is None or not made.is_of(tensors, norm.eps):
+            made = self._operands = made_of(tensors, norm.eps, lambda: weight_and_bias(conv, norm))
         return None if made is None or input.dtype is not tensors[0].dtype else made.result
 
     def _activation_now(self, conv: Any, input: Tensor) -> Activation | None:
         layer = self._activation
-        if type(layer) not in ACTIVATIONS or _has_hooks(layer) or not is_plain(input):
+        settings_of = ACTIVATIONS.get(type(layer))
+        if settings_of is None or _has_hooks(layer) or not is_plain(input):
             return None
         if torch.is_grad_enabled() and (input.requires_grad or _wants_gradients(conv, layer)):
             return None
@@ -119,9 +125,9 @@ class Fold:
         tensors = [] if slopes is None else [slopes]
         if slopes is not None and (slopes.dtype is not input.dtype or slopes.numel() not in (1, conv.out_channels)):
             return None
-        settings = ACTIVATIONS[type(layer)](layer)
-        made = made_again(self._numbers, tensors, settings, lambda: activation_of(settings, slopes))
-        self._numbers = made
+        settings, made = settings_of(layer), self._numbers
+        if made is None or not made.is_of(tensors, settings):
+            made = self._numbers = made_of(tensors, settings, lambda: activation_of(settings, slopes))
         return None if made is None else made.result
 
     def run(self, conv: Callable[[], Tensor]) -> Any:
@@ -161,22 +167,25 @@ def _wants_gradients(*layers: nn.Module) -> bool:
     return torch.is_grad_enabled() and any(p.requires_grad for layer in layers for p in layer.parameters())
 
 
+_Waiting: TypeAlias = dict[int, tuple[Tensor, tuple[nn.Module, ...]]]  # outputs and their followers, by id
+
+
 class _Running(threading.local):
     """Of the innermost module that runs in this thread: what may be folded, and outputs whose followers are to come."""
 
     def __init__(self) -> None:
-        self.folds: frozenset[Fold] = frozenset()
-        self.waiting: dict[int, tuple[Tensor, tuple[nn.Module, ...]]] = {}  # by the id of the output
+        self.folds: tuple[Fold, ...] = ()
+        self.waiting: _Waiting = {}
 
 
 _running = _Running()
 
 
-def folding(folds: Iterable[Fold], compute: Callable[[], Any]) -> tuple[Any, bool]:
+def folding(folds: tuple[Fold, ...], compute: Callable[[], Any]) -> tuple[Any, bool]:
     """Compute something while these may fold; its result, and whether all followers got what was folded for them."""
     outer = _running.folds, _running.waiting
-    waiting: dict[int, tuple[Tensor, tuple[nn.Module, ...]]] = {}
-    _running.folds, _running.waiting = frozenset(folds), waiting
+    waiting: _Waiting = {}
+    _running.folds, _running.waiting = folds, waiting
     try:
         result = compute()
     finally:
