@@ -195,6 +195,8 @@ def folding(folds: tuple[Fold, ...], compute: Callable[[], Any]) -> tuple[Any, b
 
 def _has_nothing_to_do(layer: nn.Module, input: Tensor) -> bool:
     """Whether an input of a layer is what the layer would make of it already; it is asked once for each input."""
+    if not _running.waiting:  # as under torch.compile, of which not all versions know an id
+        return False
     output, followers = _running.waiting.get(id(input), (None, ()))
     if output is not input or followers[0] is not layer:
         return False
