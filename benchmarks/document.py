@@ -44,6 +44,7 @@ _OF_MODELS = {
     "openvino": "OpenVINO",
     "convmat": "accelerated",
     "convmat-frozen": "frozen",
+    "convmat-folded": "folded",
     "convmat-compiled": "compiled",
 }
 _CHINESE = {
@@ -61,11 +62,14 @@ _CHINESE = {
     "models": "模型数",
     "accelerated": "加速后",
     "frozen": "冻结后",
+    "folded": "折叠后",
     "compiled": "加速并编译后",
     "frozen against PyTorch": "冻结后相对 PyTorch 的加速比",
     "accelerated against torch": "加速后相对 PyTorch",
     "frozen against torch": "冻结后相对 PyTorch",
+    "folded against torch": "折叠后相对 PyTorch",
     "frozen against the better of ONNX Runtime and OpenVINO": "冻结后相对 ONNX Runtime 和 OpenVINO 中较快的",
+    "folded against the better of ONNX Runtime and OpenVINO": "折叠后相对 ONNX Runtime 和 OpenVINO 中较快的",
     "compiled, accelerated against not": "编译后：加速的相对未加速的",
     "compiled and accelerated against the better of the two alone": "既加速又编译，相对只用其一中较快的",
     "call": "调用",
@@ -252,11 +256,11 @@ def _regret(results: dict[str, Any], language: str) -> Lines:
 
 
 def _models(results: dict[str, Any], language: str) -> Lines:
-    found = against(_rows(results, "models"), "convmat-frozen")
-    rows = [
-        [row["layer"], *(_ms(row, peer) for peer in _OF_MODELS), _ratio(found, row)] for row in _rows(results, "models")
-    ]
-    return _table(language, ["model", *_OF_MODELS.values(), "frozen against PyTorch"], rows)
+    rows = _rows(results, "models")
+    found, measured = against(rows, "convmat-frozen"), {peer for row in rows for peer in row["peers"]}
+    peers = {peer: title for peer, title in _OF_MODELS.items() if peer in measured}
+    lines = [[row["layer"], *(_ms(row, peer) for peer in peers), _ratio(found, row)] for row in rows]
+    return _table(language, ["model", *peers.values(), "frozen against PyTorch"], lines)
 
 
 def _models_in_words(results: dict[str, Any], language: str) -> Lines:

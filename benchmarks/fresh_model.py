@@ -60,6 +60,7 @@ _CHANGES: dict[str, Callable[[nn.Module], Any]] = {
     "torch": convmat.restore,
     "convmat": convmat.accelerate,
     "convmat-frozen": partial(convmat.accelerate, freeze=True),
+    "convmat-folded": partial(convmat.accelerate, freeze=True, fold=True),
 }
 
 

@@ -26,6 +26,8 @@ CONTESTS: Contests = {
     "accelerated against torch": ("convmat", ("torch",)),
     "frozen against torch": ("convmat-frozen", ("torch",)),
     "frozen against the better of ONNX Runtime and OpenVINO": ("convmat-frozen", ("onnxruntime", "openvino")),
+    "folded against torch": ("convmat-folded", ("torch",)),
+    "folded against the better of ONNX Runtime and OpenVINO": ("convmat-folded", ("onnxruntime", "openvino")),
     "compiled, accelerated against not": ("convmat-compiled", ("torch-compile",)),
     "compiled and accelerated against the better of the two alone": ("convmat-compiled", ("torch-compile", "convmat")),
 }
@@ -54,7 +56,7 @@ def _measure(bench: Bench, model: Model) -> Row:
 
 def _names(bench: Bench) -> list[str]:
     names = bench.only("torch", "torch-compile", "onnxruntime", "openvino", "convmat")
-    names += ["convmat-frozen"] if "convmat" in names else []
+    names += ["convmat-frozen", "convmat-folded"] if "convmat" in names else []
     return [*names, "convmat-compiled"] if {"convmat", "torch-compile"} <= {*names} else names
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints, shortened, shown
 from convmat.planning import run, shortcuts
+from convmat.tensors.activations import Activation
 from convmat.tensors.arguments import (
     check_bias,
     check_dtype,
@@ -71,7 +72,7 @@ def conv2d(
     >>> conv2d(x, weight, stride=2, padding="same", padding_mode="circular", method="sparse").shape
     torch.Size([1, 1, 2, 3])
     """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return convolve(2, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
 
 
 def conv1d(
@@ -94,7 +95,7 @@ def conv1d(
     >>> conv1d(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.ones(1, 1, 3), padding=((2, 0),))  # causal
     tensor([[1., 3., 6., 9.]])
     """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return convolve(1, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
 
 
 def conv3d(
@@ -115,7 +116,7 @@ def conv3d(
     >>> conv3d(torch.ones(1, 4, 5, 6), torch.ones(1, 1, 2, 2, 2), stride=(1, 2, 2)).shape
     torch.Size([1, 3, 2, 3])
     """
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    return convolve(3, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
 
 
 def conv_transpose2d(
@@ -169,7 +170,7 @@ def conv_transpose2d(
               [1., 2., 1., 2., 1., 1.],
               [1., 2., 1., 2., 1., 1.]]]])
     """
-    return _conv_transpose(
+    return convolve_transposed(
         2, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode, method
     )
 
@@ -197,7 +198,7 @@ def conv_transpose1d(
     >>> conv_transpose1d(y, weight, stride=2, padding="same", padding_mode="circular")
     tensor([[31.,  2., 13., 20.]])
     """
-    return _conv_transpose(
+    return convolve_transposed(
         1, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode, method
     )
 
@@ -222,7 +223,7 @@ def conv_transpose3d(
     >>> conv_transpose3d(torch.ones(1, 2, 3, 4), torch.ones(1, 5, 2, 2, 2), stride=2).shape
     torch.Size([5, 4, 6, 8])
     """
-    return _conv_transpose(
+    return convolve_transposed(
         3, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, padding_mode, method
     )
 
@@ -327,7 +328,7 @@ def axes_of(sizes: PerAxis) -> int:
     return len(sizes) if isinstance(sizes, Sequence) else 2
 
 
-def _conv(
+def convolve(
     ndim: int,
     input: Tensor,
     weight: Tensor,
@@ -338,18 +339,21 @@ def _conv(
     groups: int,
     padding_mode: str,
     method: str,
+    activation: Activation | None = None,
 ) -> Tensor:
-    key = _key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method)
+    """What :func:`conv2d` computes, over so many axes, and an activation if one follows."""
+    key = _key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, activation)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
     channels, *sizes = input.shape[-1 - ndim :]
     geometry = conv_geometry(weight, sizes, stride, padding, dilation, groups, padding_mode, channels)
-    return _compute(geometry, input, weight, bias, method, key)
+    return _compute(geometry, input, weight, bias, method, key, activation)
 
 
 def _key_of_conv(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Any:
-    return shortcuts.key_of(input, weight, bias, ("conv", ndim, *arguments))
+    *others, activation = arguments
+    return shortcuts.key_of(input, weight, bias, ("conv", ndim, *others), activation)
 
 
 def format_of_pytorchs(
@@ -363,7 +367,7 @@ def format_of_pytorchs(
     return None if key is None else shortcuts.format_of_pytorchs(key)
 
 
-def _conv_transpose(
+def convolve_transposed(
     ndim: int,
     input: Tensor,
     weight: Tensor,
@@ -376,9 +380,11 @@ def _conv_transpose(
     output_size: PerAxis | None,
     padding_mode: str,
     method: str,
+    activation: Activation | None = None,
 ) -> Tensor:
+    """What :func:`conv_transpose2d` computes, over so many axes, and an activation if one follows."""
     arguments = ("conv_transpose", ndim, stride, padding, output_padding, groups, dilation)
-    key = shortcuts.key_of(input, weight, bias, (*arguments, output_size, padding_mode, method))
+    key = shortcuts.key_of(input, weight, bias, (*arguments, output_size, padding_mode, method), activation)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
@@ -386,12 +392,20 @@ def _conv_transpose(
     geometry = conv_transpose_geometry(
         weight, sizes, stride, padding, output_padding, groups, dilation, output_size, padding_mode, channels
     )
-    return _compute(geometry, input, weight, bias, method, key)
+    return _compute(geometry, input, weight, bias, method, key, activation)
 
 
-def _compute(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any) -> Tensor:
+def _compute(
+    geometry: Geometry,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    method: str,
+    key: Any,
+    activation: Activation | None,
+) -> Tensor:
     check_bias(bias, geometry.out_channels)
-    return run(geometry, input, weight, bias, method, key)
+    return run(geometry, input, weight, bias, method, key, activation)
 
 
 def _with_batch(compute: Callable[[Tensor], Tensor], input: Tensor, batched_ndim: int) -> Tensor:

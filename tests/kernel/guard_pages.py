@@ -20,7 +20,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
-from tests.kernel.kernels import CHANNELS, DTYPES, PLACES, SIZES, STRIDES, Call, assert_right, computed, plan_for
+from tests.kernel.kernels import (
+    ACTIVATIONS,
+    CHANNELS,
+    DTYPES,
+    PLACES,
+    SIZES,
+    STRIDES,
+    Call,
+    assert_right,
+    computed,
+    plan_for,
+)
 from tests.layers import Layer
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -139,14 +150,15 @@ def compute(
     whim: int | None,
     at_end: bool,
     non_temporal: bool,
+    activation: str | None,
 ) -> None:
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
         plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, transformed, by_channels)
         with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
-            output = computed(plan, *operands, threads)
-        assert_right(output, call.layer, *operands)
+            output = computed(plan, *operands, threads, activation, guarded.placed)
+        assert_right(output, call.layer, *operands, activation)
     finally:
         guarded.close()
 
@@ -164,6 +176,7 @@ def main(count: int, seed: int) -> None:
             source.choice([None, None, source.randrange(100)]),
             source.random() < 0.7,
             source.random() < 0.5,
+            source.choice([None, *ACTIVATIONS]),
         )
         print(arguments, file=sys.stderr, flush=True)
         try:

@@ -81,16 +81,32 @@ def _called(function: FunctionType) -> Iterator[Any]:
     yield from (function.__globals__.get(name) for name in function.__code__.co_names)
 
 
-def emitted(intrinsics: list[_Intrinsic]) -> ir.Module:
-    """A function for each, of the arguments that it takes."""
+def emitted(intrinsics: list[_Intrinsic], dtype: str) -> ir.Module:
+    """A function for each, of the arguments that it takes; two where it takes an epilogue, plain and activated."""
     module = ir.Module()
     for number, intrinsic in enumerate(intrinsics):
-        operands = [types.int64] * (len(inspect.signature(intrinsic._defn).parameters) - 1)
-        signature, emit = intrinsic._defn(cpu_target.typing_context, *operands)
-        context = cpu_target.target_context
-        kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(argument) for argument in signature.args])
-        function = ir.Function(module, kind, f"{intrinsic.__name__}_{number}")
-        builder = ir.IRBuilder(function.append_basic_block())
-        emit(context, builder, signature, function.args)
-        builder.ret_void()
+        names = list(inspect.signature(intrinsic._defn).parameters)[1:]
+        takes_epilogue = not {"epilogue", "epilogues"}.isdisjoint(names)
+        for is_activated in (False, True) if takes_epilogue else (False,):
+            operands = [_type_of(name, getattr(types, dtype), is_activated) for name in names]
+            _emit(module, intrinsic, operands, f"{intrinsic.__name__}_{number}_{is_activated}")
     return module
+
+
+def _type_of(name: str, number: Any, is_activated: bool) -> Any:
+    """The type of an argument: an epilogue holds numbers, several hold addresses and limits; all others are integers."""
+    if name == "epilogue":
+        return types.Tuple([number] * (4 if is_activated else 1))
+    if name == "epilogues":
+        return types.Tuple([types.int64, types.int64, number, number] if is_activated else [types.int64])
+    return types.int64
+
+
+def _emit(module: ir.Module, intrinsic: _Intrinsic, operands: list[Any], name: str) -> None:
+    signature, emit = intrinsic._defn(cpu_target.typing_context, *operands)
+    context = cpu_target.target_context
+    kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(argument) for argument in signature.args])
+    function = ir.Function(module, kind, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    emit(context, builder, signature, function.args)
+    builder.ret_void()

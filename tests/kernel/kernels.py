@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import torch
 from hypothesis import strategies as st
+from torch import nn
 
 from convmat import Geometry
 from convmat.kernel import compiled
@@ -23,6 +24,7 @@ from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import box_tiling
 from convmat.kernel.tiling.processor import Processor
 from convmat.kernel.tiling.rows import row_tilings
+from convmat.tensors.activations import Activation
 from tests.layers import Layer, direct_reference, random_tensor, transposed_reference
 
 # Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).
@@ -188,10 +190,35 @@ def calls(batches=(1, 1, 2, 3, 5), ndim=None):
     return st.builds(Call, layers(ndim), st.sampled_from(batches), st.sampled_from(DTYPES), INPUTS, WEIGHTS, BIASES)
 
 
+# -- activations -------------------------------------------------------------------------------------------------------
+
+
+def _of_channels(slopes):
+    layer = nn.PReLU(len(slopes)).requires_grad_(False)
+    layer.weight.copy_(torch.tensor(slopes))
+    return layer
+
+
+def _some_slopes(channels):
+    """Exact in every precision, and no larger than 1."""
+    return tuple(n % 9 / 8 - 0.5 for n in range(channels))
+
+
+# By name, for so many channels: PyTorch's layer, and what the kernel is told of it.
+ACTIVATIONS = {
+    "ReLU": lambda _: (nn.ReLU(), Activation(low=0.0)),
+    "ReLU6": lambda _: (nn.ReLU6(), Activation(low=0.0, high=6.0)),
+    "Hardtanh": lambda _: (nn.Hardtanh(-0.5, 2.0), Activation(low=-0.5, high=2.0)),
+    "LeakyReLU": lambda _: (nn.LeakyReLU(0.125), Activation((0.125,))),
+    "PReLU": lambda _: (_of_channels((-0.25,)), Activation((-0.25,))),
+    "PReLU of channels": lambda n: (_of_channels(_some_slopes(n)), Activation(_some_slopes(n))),
+}
+
+
 # -- what is right -----------------------------------------------------------------------------------------------------
 
 
-def assert_right(output, layer: Layer, input, weight, bias) -> None:
+def assert_right(output, layer: Layer, input, weight, bias, activation: str | None = None) -> None:
     """Compare with PyTorch in float64: each output to some roundings of the largest sum that its terms could have."""
     operands = [operand.double() for operand in (input, weight)]
     compute = transposed_reference if layer.transposed else direct_reference
@@ -200,6 +227,8 @@ def assert_right(output, layer: Layer, input, weight, bias) -> None:
     if bias is not None:
         of_channels = bias.double().reshape(-1, *(1,) * layer.ndim)
         expected, possible = expected + of_channels, possible + of_channels.abs()
+    if activation is not None:  # none of them makes a difference larger
+        expected = ACTIVATIONS[activation](layer.channels[1])[0].double()(expected)
     assert output.shape == expected.shape
     assert output.dtype == input.dtype
     wrong = ~((output.double() - expected).abs() <= 16 * torch.finfo(input.dtype).eps * possible)
@@ -275,11 +304,17 @@ def plan_for(
     return plan
 
 
-def computed(plan, input, weight, bias, threads: int = 1):
-    """What the kernel makes of tensors."""
+def computed(
+    plan, input, weight, bias, threads: int = 1, activation: str | None = None, placed=lambda numbers: numbers
+):
+    """What the kernel makes of tensors, and of the numbers of an activation wherever these are placed."""
     kernel = compiled.kernel(input.dtype)
     assert kernel is not None
-    return plan.convolve(kernel, input, plan.pack(kernel, weight, threads), Epilogue(bias), threads)
+    numbers = None
+    if activation is not None:
+        channels = plan.geometry.out_channels
+        numbers = placed(ACTIVATIONS[activation](channels)[1].numbers(channels, input.dtype))
+    return plan.convolve(kernel, input, plan.pack(kernel, weight, threads), Epilogue(bias, numbers), threads)
 
 
 # -- outputs that are watched ------------------------------------------------------------------------------------------

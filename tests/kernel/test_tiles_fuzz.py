@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convmat.kernel import schedule as kernel_schedule
-from tests.kernel.kernels import assert_right, calls, computed, plan_for, watched_outputs
+from tests.kernel.kernels import ACTIVATIONS, assert_right, calls, computed, plan_for, watched_outputs
 
 WINDOWS = st.sampled_from([None, 1 << 9, 1 << 11, 1 << 13, 1 << 15])
 THREADS = st.integers(1, 4)
@@ -39,12 +39,13 @@ def test_auto(call):
     whim=st.none() | st.integers(0, 99),
     shift=st.sampled_from([0, 0, 1, 3, 8]),
     non_temporal=st.booleans(),
+    activation=st.sampled_from([None, *ACTIVATIONS]),
 )
-def test_the_kernel(call, threads, window, whim, shift, non_temporal):
+def test_the_kernel(call, threads, window, whim, shift, non_temporal, activation):
     """Small caches make many boxes, and whether outputs go around the caches is a matter of their size."""
     operands = call.tensors()
     plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim)
     streamed = patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60)
     with streamed, watched_outputs(shift):
-        output = computed(plan, *operands, threads)
-    assert_right(output, call.layer, *operands)
+        output = computed(plan, *operands, threads, activation)
+    assert_right(output, call.layer, *operands, activation)

@@ -11,7 +11,7 @@ from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.tiling import winograd
-from tests.kernel.kernels import computed, geometry_of, plan_for, transformed_layers, watched_outputs
+from tests.kernel.kernels import ACTIVATIONS, computed, geometry_of, plan_for, transformed_layers, watched_outputs
 from tests.layers import Layer, direct_reference, transposed_reference
 
 pytestmark = pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba")
@@ -36,8 +36,9 @@ def small_integers(layer, batch):
     whim=st.none() | st.integers(0, 99),
     non_temporal=st.booleans(),
     has_gaps=st.booleans(),
+    activation=st.sampled_from([None, *ACTIVATIONS]),
 )
-def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps):
+def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps, activation):
     layer, transformed = case
     assume(transformed in winograd.forms(geometry_of(layer), 16))
     input, weight, bias = small_integers(layer, batch)
@@ -47,8 +48,10 @@ def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps
     plan = plan_for(layer, batch, torch.float32, threads, window, whim, transformed)
     streamed = patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60)
     with streamed, watched_outputs():
-        output = computed(plan, input, weight, bias, threads)
+        output = computed(plan, input, weight, bias, threads, activation)
     expected = reference(layer, input.double(), weight.double()) + bias.double().reshape(-1, *(1,) * layer.ndim)
+    if activation is not None:
+        expected = ACTIVATIONS[activation](layer.channels[1])[0].double()(expected)
     assert torch.equal(output.double(), expected)
 
 

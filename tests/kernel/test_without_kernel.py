@@ -151,7 +151,7 @@ def test_every_instruction_is_looked_at():
 def test_every_instruction_compiles_for_every_processor(name, dtype):
     """Even for one with other instructions than this one, where LLVM knows it."""
     target = TARGETS[name]
-    assert len(target.compile(emitted(instructions(dtype, target)))) > 10_000
+    assert len(target.compile(emitted(instructions(dtype, target), dtype))) > 10_000
 
 
 OTHER_PROCESSORS = """

@@ -1,4 +1,4 @@
-"""BatchNorm folded into the convolution before it: PyTorch's results, whatever is done to the model, and no trace."""
+"""BatchNorms folded into the convolutions before them: PyTorch's results, whatever happens, and no trace."""
 
 import copy
 import io
@@ -13,7 +13,8 @@ from torch.testing import assert_close
 import convmat
 from convmat import accelerate, restore
 from convmat.models import examples
-from convmat.models.neighbours import ACTIVATIONS, chains
+from convmat.models.neighbours import chains
+from convmat.nn.folded import ACTIVATIONS
 from convmat.nn.folding import Fold
 
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -61,7 +62,7 @@ def image(*shape, dtype=torch.float32):
 def folded(monkeypatch):
     """A list that grows with each call that is folded."""
     calls, note = [], Fold.note
-    monkeypatch.setattr(Fold, "note", lambda fold, output: calls.append(fold) or note(fold, output))
+    monkeypatch.setattr(Fold, "note", lambda fold, *arguments: calls.append(fold) or note(fold, *arguments))
     return calls
 
 
@@ -120,7 +121,10 @@ def test_in_a_module_of_ones_own(folded):
     assert_as_pytorch(model, image(2, 4, 9, 12))
     assert len(folded) == 4
     assert [layer.folded for layer in accelerate(model, fold=True)] == [
-        f"{block}.norm{n}" for block in (0, 1) for n in (1, 2)
+        ("0.norm1", "0.relu"),
+        ("0.norm2",),
+        ("1.norm1", "1.relu"),
+        ("1.norm2",),
     ]
 
 
@@ -211,7 +215,7 @@ NOT_FOLDED = {
     "two readers": lambda: Twice(),
     "a batch norm of one's own": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), OwnNorm(4)),
     "another norm": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True)),
-    "something between": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)),
+    "something between": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.BatchNorm2d(4)),
     "before": lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)),
     "no statistics": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)),
     "in two places": lambda: InTwoPlaces(),
@@ -584,8 +588,10 @@ def test_measured_with_the_batch_norm(monkeypatch, times, training, folded):
     report = accelerate(model, freeze=True, fold=True, example=image())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     gains = times[0] > times[1]
-    assert [layer.folded for layer in report] == (["0.norm1", "0.norm2", "1.1"] if gains else [""] * 3)
-    assert ("BatchNorm 0.norm1 folded in" in str(report)) == gains
+    assert [layer.folded for layer in report] == (
+        [("0.norm1", "0.relu"), ("0.norm2",), ("1.1",)] if gains else [()] * 3
+    )
+    assert ("0.norm1 and 0.relu folded in" in str(report)) == gains
     assert ("forward" in vars(model[0])) == gains
     assert bool(folded) == (not training)
     assert_as_pytorch(model.eval(), image())

@@ -22,6 +22,7 @@ from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.threads import is_forked, thread_count
 from convmat.kernel.tiling.processor import AXES, UNITS
 from convmat.kernel.weights import freeze
+from convmat.tensors.activations import Activation
 
 if TYPE_CHECKING:
     from convmat.kernel.schedule import Schedule as Schedule
@@ -83,6 +84,7 @@ def prepare(
     contiguous: bool,
     keep: bool,
     sizes: tuple[int, ...] | None = None,
+    activation: Activation | None = None,
 ) -> Computation:
     """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
 
@@ -94,12 +96,14 @@ def prepare(
         keep: whether packed weights are kept for later calls.
         sizes: channels and sizes of the output, where contiguous tensors have more axes than the geometry, which merges
             them. Default: those of the geometry
+        activation: what follows. Default: ``None``
     """
     kernel, threads = compiled.kernel(dtype), thread_count()
     assert kernel is not None
     schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
+    numbers = None if activation is None else activation.numbers(geometry.out_channels, dtype)
     out_shape = None if sizes is None else (batch, *sizes)
-    return partial(_convolve, schedule, kernel, threads, keep, out_shape)
+    return partial(_convolve, schedule, kernel, threads, keep, numbers, out_shape)
 
 
 def _convolve(schedule: Schedule, *arguments: Any) -> Tensor:
@@ -115,13 +119,14 @@ def _convolve_unseen(
     kernel: Kernel,
     threads: int,
     keep: bool,
+    activation: Tensor | None,
     out_shape: tuple[int, ...] | None,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
 ) -> Tensor:
     packed = weights.packed_weight(schedule, kernel, weight, threads, keep)
-    return schedule.convolve(kernel, input, packed, Epilogue(bias), threads, out_shape)
+    return schedule.convolve(kernel, input, packed, Epilogue(bias, activation), threads, out_shape)
 
 
 def content_of(tensor: Tensor) -> Any:

@@ -251,6 +251,7 @@ class Schedule:
             input=input.data_ptr(),
             packed=packed.data_ptr(),
             bias=epilogue.bias_address,
+            activation=epilogue.activation_address,
             output=output.data_ptr(),
             scratch=-(-work.data_ptr() // _LINE) * _LINE,
         )

@@ -44,10 +44,12 @@ AT_ONCE = 101
 SUMS_PITCH = 102
 # Whether lanes are output channels; where cells then lie in the window, in bytes.
 BY_CHANNELS, CELL_PLACES = range(106, 108)
-COUNTS = 108
-FIELDS = 110
+# The address of the slope of each output channel and of two limits, 0 where no activation follows.
+ACTIVATION = 108
+COUNTS = 109
+FIELDS = 111
 
-TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
+TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 
 _Task = ctypes.c_int64 * FIELDS
 _NUMBERS = struct.Struct(f"={FIELDS}q")
@@ -67,6 +69,7 @@ def run(
     weight: int = 0,
     packed: int = 0,
     bias: int = 0,
+    activation: int = 0,
     output: int = 0,
     scratch: int = 0,
 ) -> None:
@@ -78,6 +81,7 @@ def run(
         threads: how many work on it.
     """
     numbers = _Task.from_buffer_copy(known)
+    numbers[ACTIVATION] = activation
     place = ctypes.addressof(numbers)
     _ADDRESSES.pack_into(numbers, 0, input, weight, packed, bias, output, scratch, place + 8 * COUNTS)
     function(place, threads)

@@ -5,8 +5,8 @@ A method is a module with three functions. ``direct(input, weight, geometry)`` c
 geometry that pads with zeros only; ``refuses(geometry, dtype)`` gives the reason why a case cannot be taken, or
 ``None``. The first line of its docstring is its description.
 
-Instead of the first two, a method may have ``prepare(geometry, call)``, which decides all that there is to decide and
-returns a function of input, weight and bias.
+Instead of the first two, a method may have ``prepare(geometry, call)``, which decides all that there is to decide, the
+activation of the call included, and returns a function of input, weight and bias.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.methods import dense, fft, native, phases, sparse, tiles, unfold, zero_insertion
-from convmat.methods.common import Computation, Compute, add_bias
+from convmat.methods.common import Computation, Compute, activated, add_bias
 from convmat.tensors.calls import Call
 
 
@@ -48,7 +48,8 @@ def _compute(compute: Compute, geometry: Geometry, input: Tensor, weight: Tensor
 
 
 def _prepare(module: ModuleType, geometry: Geometry, call: Call) -> Computation:
-    return partial(_compute, module.transposed if geometry.transposed else module.direct, geometry)
+    compute = module.transposed if geometry.transposed else module.direct
+    return activated(partial(_compute, compute, geometry), call.activation)
 
 
 def _from_module(module: ModuleType) -> Method:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import TypeAlias
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Geometry
+from convmat.tensors.activations import Activation
 from convmat.tensors.strides import with_usual_strides
 from convmat.tensors.watching import is_compiling
 
@@ -28,6 +29,23 @@ def convolve(input: Tensor, weight: Tensor, groups: int, dilation: Sequence[int]
 def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
     """Add one number per channel to (batch, channels, *sizes)."""
     return output if bias is None else output + bias.reshape(-1, *(1,) * (output.ndim - 2))
+
+
+def activated(computation: Computation, activation: Activation | None) -> Computation:
+    """The same, followed by an activation, computed by PyTorch."""
+    return computation if activation is None else partial(_activate, activation, computation)
+
+
+def without_activation(computation: Computation | None) -> Computation | None:
+    """What :func:`activated` was given."""
+    is_activated = isinstance(computation, partial) and computation.func is _activate
+    return computation.args[1] if is_activated else computation  # type: ignore[union-attr]
+
+
+def _activate(
+    activation: Activation, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    return activation.applied_to(computation(input, weight, bias))
 
 
 def runs_eagerly(compute: Compute) -> Compute:

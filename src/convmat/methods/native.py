@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmat.geometry import Axis, Geometry
-from convmat.methods.common import CONVOLUTIONS, Computation, add_bias, no_bool, no_small_integers
+from convmat.methods.common import CONVOLUTIONS, Computation, activated, add_bias, no_bool, no_small_integers
 from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad_or_crop, pad_zeros
 from convmat.tensors.strides import Layout
@@ -38,7 +38,9 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
     if geometry.notes.native is None:
         geometry.notes.native = _prepare_transposed(geometry) if geometry.transposed else _prepare_direct(geometry)
     prepared: Computation = geometry.notes.native
-    return partial(_with_channels_last, prepared) if _wants_channels_last(geometry, call) else prepared
+    if _wants_channels_last(geometry, call):
+        prepared = partial(_with_channels_last, prepared)
+    return activated(prepared, call.activation)
 
 
 def _wants_channels_last(geometry: Geometry, call: Call) -> bool:

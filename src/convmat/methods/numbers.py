@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
 from convmat.kernel import computing
-from convmat.methods.common import Computation
+from convmat.methods.common import Computation, activated
+from convmat.tensors.activations import Activation
 from convmat.tensors.strides import memory_format_of
 
 _RUN = 64  # products that are summed at a time
 _COPY = 25  # products with one input that take as long as copying a number out of the middle of a weight
 
 
-def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: bool, keep: bool) -> Computation:
+def prepare_numbers(
+    geometry: Geometry,
+    batch: int,
+    dtype: torch.dtype,
+    *,
+    contiguous: bool,
+    keep: bool,
+    activation: Activation | None = None,
+) -> Computation:
     """What computes the numbers alone, without gradients.
 
     Args:
@@ -26,13 +36,15 @@ def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, conti
         dtype: for which the kernel is ready.
         contiguous: whether inputs are.
         keep: whether packed weights are kept for later calls.
+        activation: what follows. Default: ``None``
     """
     if is_one_window(geometry) and not computing.is_forked():
-        return partial(_multiply, geometry)
+        return activated(partial(_multiply, geometry), activation)
+    options: dict[str, Any] = {"keep": keep, "activation": activation}
     merged = merge_axes(geometry)
     if merged is geometry or not contiguous:
-        return computing.prepare(geometry, batch, dtype, contiguous=contiguous, keep=keep)
-    return computing.prepare(merged, batch, dtype, contiguous=True, keep=keep, sizes=geometry.out_shape)
+        return computing.prepare(geometry, batch, dtype, contiguous=contiguous, **options)
+    return computing.prepare(merged, batch, dtype, contiguous=True, sizes=geometry.out_shape, **options)
 
 
 def merge_axes(geometry: Geometry) -> Geometry:

@@ -34,8 +34,14 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
     """The kernel where it can compute, else PyTorch's own function; the kernel knows nothing of gradients."""
     if not (is_for_kernel(geometry, call) and computing.is_ready(call.dtype)):
         return native.prepare(geometry, call)
-    options = {"contiguous": will_be_contiguous(call), "keep": call.keeps_weight}
-    computation = prepare_numbers(geometry, call.batch, call.dtype, **options)
+    computation = prepare_numbers(
+        geometry,
+        call.batch,
+        call.dtype,
+        contiguous=will_be_contiguous(call),
+        keep=call.keeps_weight,
+        activation=call.activation,
+    )
     return partial(_copy_first, computation) if call.layout is Layout.APART else computation
 
 

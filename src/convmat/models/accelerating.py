@@ -60,11 +60,12 @@ def accelerate(
             weights is asked for, as under :func:`torch.no_grad`; calling again without it takes it back. Without it,
             sorted weights are kept as well, by the same digest, but at most 256 MB of all layers, and weight norm is
             computed in every call. Default: ``False``
-        fold: for inference in eval mode: whether to fold each BatchNorm into the convolution before it, where the order
-            in a ``Sequential`` or a trace by ``torch.fx`` shows that nothing else reads what is between. Parameters and
-            ``state_dict`` stay; the folded weights are kept besides, which takes as much memory again. They are
-            made anew after any change that PyTorch counts, but not after writes through ``.data`` or NumPy: call this
-            again then. In train mode, where gradients of parameters are asked for, and where a layer has hooks or is
+        fold: for inference in eval mode: whether to fold what follows a convolution into it, a BatchNorm, then a ReLU,
+            ReLU6, Hardtanh, LeakyReLU or PReLU, or one of the two, where the order in a ``Sequential`` or a trace by
+            ``torch.fx`` shows that nothing else reads what is between. Parameters and ``state_dict`` stay; weights with
+            a BatchNorm folded in are kept besides, which takes as much memory again. They are made anew after any
+            change that PyTorch counts, but not after writes through ``.data`` or NumPy: call this again then. In train
+            mode, where gradients are asked for (of a BatchNorm, of parameters), and where a layer has hooks or is
             called by itself, the layers compute as they are. Calling again without it takes it back.
             Default: ``False``
         example: inputs of the model, to measure what it gains: a tuple of positional arguments, a dict of arguments by
@@ -125,8 +126,8 @@ def _swap(found: dict[nn.Module, LayerReport], method: str, freeze: bool) -> Non
             _freeze(layer, freeze)
 
 
-def _fold(model: nn.Module, layers: Iterable[nn.Module], fold: bool) -> dict[nn.Module, nn.Module]:
-    """Let accelerated layers fold the BatchNorms behind them, or no more; which do, and with which BatchNorm."""
+def _fold(model: nn.Module, layers: Iterable[nn.Module], fold: bool) -> dict[nn.Module, tuple[nn.Module, ...]]:
+    """Let accelerated layers fold what is behind them, or no more; which do, and what."""
     if not fold:
         for module in model.modules():
             folding.remove(module)
@@ -138,7 +139,7 @@ def _fold(model: nn.Module, layers: Iterable[nn.Module], fold: bool) -> dict[nn.
 
 def _swap_what_gains(
     model: nn.Module, found: dict[nn.Module, LayerReport], method: str, freeze: bool, fold: bool, inputs: Any
-) -> tuple[dict[nn.Module, LayerReport], tuple[float, float], dict[nn.Module, nn.Module]]:
+) -> tuple[dict[nn.Module, LayerReport], tuple[float, float], dict[nn.Module, tuple[nn.Module, ...]]]:
     """Swap the layers that are faster on an example; what was found of each, seconds of the model, what is folded."""
     from convmat.models.examples import Example, Trial, calls_of
 
@@ -242,11 +243,11 @@ def _make_pytorchs(layer: nn.Module) -> None:
 
 
 def _with_folded(
-    model: nn.Module, found: dict[nn.Module, LayerReport], folded: dict[nn.Module, nn.Module]
+    model: nn.Module, found: dict[nn.Module, LayerReport], folded: dict[nn.Module, tuple[nn.Module, ...]]
 ) -> Iterator[LayerReport]:
     names = {module: name for name, module in model.named_modules()}
     for layer, report in found.items():
-        yield replace(report, folded=names[folded[layer]]) if layer in folded else report
+        yield replace(report, folded=tuple(names[each] for each in folded.get(layer, ())))
 
 
 def _title(call: str, model: nn.Module) -> str:

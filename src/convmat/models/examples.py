@@ -201,7 +201,7 @@ class Trial:
         if kind in self.figures[layer] or layer in self.failed:
             return
         fold: Fold | None = vars(layer).get(FOLD)
-        both = call if fold is None else partial(fold.run, call)  # with the BatchNorm that it may take along
+        both = call if fold is None else partial(fold.run, call)  # with what may be folded into it
 
         def compute(states: dict[nn.Module, State]) -> None:
             put(layer, states[layer])

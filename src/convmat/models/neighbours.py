@@ -10,7 +10,7 @@ import inspect
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -18,9 +18,8 @@ from torch import fx, nn
 
 from convmat.models.examples import undisturbed
 from convmat.nn.accelerated import OURS
-from convmat.nn.folding import NORMS, install, installed, remove
-
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh)
+from convmat.nn.folded import ACTIVATIONS, NORMS
+from convmat.nn.folding import install, installed, remove
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Chain:
         owner: the module whose ``forward`` calls them.
         conv: a convolution or transposed convolution.
         norm: the BatchNorm of as many axes that follows, if one does.
-        activation: the activation that follows then, if one does.
+        activation: the activation that follows then, if one of those that can be folded does.
         arguments: of ``owner.forward``, all positional and none by name, for which this is known.
         looks_at_attributes: whether it may depend on attributes of the owner besides its children.
     """
@@ -45,7 +44,7 @@ class Chain:
 
 
 def chains(model: nn.Module) -> Iterator[Chain]:
-    """All convolutions that are followed by a BatchNorm, an activation or both, as far as that can be known.
+    """All convolutions that are followed by a BatchNorm, such an activation or both, as far as that can be known.
 
     Modules that a model holds in several places are left out: their neighbours may be others elsewhere.
     """
@@ -148,19 +147,30 @@ def _followers(node: fx.Node) -> Iterator[fx.Node]:
 # -- folding -----------------------------------------------------------------------------------------------------------
 
 
-def fold(model: nn.Module, convolutions: set[nn.Module]) -> dict[nn.Module, nn.Module]:
-    """Let convolutions of ours fold the BatchNorms behind them; which do, and with which BatchNorm."""
+def fold(model: nn.Module, convolutions: set[nn.Module]) -> dict[nn.Module, tuple[nn.Module, ...]]:
+    """Let convolutions of ours fold what is behind them; which do, and what."""
     unfold(model)
     by_owner: dict[nn.Module, list[Chain]] = {}
-    for chain in chains(model):
-        if chain.norm is not None and chain.conv in convolutions and "forward" not in vars(chain.norm):
+    for chain in map(_foldable, chains(model)):
+        if chain is not None and chain.conv in convolutions:
             by_owner.setdefault(chain.owner, []).append(chain)
-    folded: dict[nn.Module, nn.Module] = {}
     for owner, found in by_owner.items():
-        pairs = [(chain.conv, chain.norm) for chain in found if chain.norm is not None]
-        install(owner, pairs, found[0].arguments, found[0].looks_at_attributes)
-        folded |= dict(pairs)
-    return folded
+        layers = [(chain.conv, chain.norm, chain.activation) for chain in found]
+        install(owner, layers, found[0].arguments, found[0].looks_at_attributes)
+    return {
+        chain.conv: tuple(layer for layer in (chain.norm, chain.activation) if layer is not None)
+        for found in by_owner.values()
+        for chain in found
+    }
+
+
+def _foldable(chain: Chain) -> Chain | None:
+    """A chain up to the first layer whose ``forward`` is not that of its class; ``None`` if nothing is left of it."""
+    if chain.norm is not None and "forward" in vars(chain.norm):
+        return None
+    if chain.activation is not None and "forward" in vars(chain.activation):
+        chain = replace(chain, activation=None)
+    return None if chain.norm is chain.activation is None else chain
 
 
 def unfold(model: nn.Module) -> None:

@@ -69,7 +69,8 @@ class LayerReport:
         reason: why.
         aliases: where else it is in the model, if it is shared.
         inputs: what was measured on an example, for each shape of input.
-        folded: the BatchNorm that is folded into it in eval mode, if one is; it is measured with it.
+        folded: names of the BatchNorm and of the activation that are folded into it in eval mode, of those that are; it
+            is measured with them.
 
     >>> LayerReport("up", "ConvTranspose1d", "8 -> 4, kernel 4", "swapped", "auto", "chosen for each input").done
     'swapped'
@@ -83,7 +84,7 @@ class LayerReport:
     reason: str
     aliases: tuple[str, ...] = ()
     inputs: tuple[InputFigures, ...] = ()
-    folded: str = ""
+    folded: tuple[str, ...] = ()
 
     @property
     def gain(self) -> float | None:
@@ -221,7 +222,7 @@ def milliseconds(seconds: float) -> str:
 def _figures(layer: LayerReport) -> list[str]:
     """What was measured of a layer; the inputs that take longest come first."""
     inputs = sorted(layer.inputs, key=lambda each: -each.calls * each.before)
-    lines = [f"BatchNorm {layer.folded} folded in"] if layer.folded else []
+    lines = [f"{' and '.join(layer.folded)} folded in"] if layer.folded else []
     for each in inputs[:_MOST_INPUTS]:
         calls = f", {each.calls} calls" if each.calls > 1 else ""
         what = f"{'x'.join(map(str, each.shape))}{calls}, {each.method}"

@@ -30,10 +30,8 @@ from convmat.nn.checks import (
 from convmat.nn.folding import FOLD, Fold
 from convmat.nn.frozen import FROZEN
 from convmat.planning import freezing, weight_of
+from convmat.tensors.activations import Activation
 from convmat.tensors.watching import wants_pytorchs_function
-
-_CONVOLUTIONS = (functional.conv1d, functional.conv2d, functional.conv3d)
-_TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
 
 
 class _Convolution(nn.Module):
@@ -105,13 +103,14 @@ class _Convolution(nn.Module):
             return self.weight
         return frozen.of(self)
 
-    def _computed(self, input: Tensor, compute: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
-        """Compute with weight and bias, and with a BatchNorm folded into them where one follows that may be."""
+    def _computed(self, input: Tensor, compute: Callable[..., Tensor]) -> Tensor:
+        """Compute with weight and bias, and with what follows folded in where something does that may be."""
         fold: Fold | None = self.__dict__.get(FOLD)
-        operands = None if fold is None else fold.operands(self, input)
-        if fold is None or operands is None:
+        now = None if fold is None else fold.now(self, input)
+        if fold is None or now is None:
             return compute(input, self._weight_of(input), self.bias)
-        return fold.note(compute(input, *operands))
+        weight, bias = now.operands or (self._weight_of(input), self.bias)
+        return fold.note(compute(input, weight, bias, now.activation), now.followers)
 
     def _is_pytorchs(self, transposed: bool) -> bool:
         """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
@@ -180,16 +179,20 @@ class _Direct(_Convolution):
         """
         return self._computed(input, self._conv_forward)
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _conv_forward(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None
+    ) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
         self._warn_of_fx(input)
         kind = passing.kind_of_input(self, input)
         if (memory_format := passing.format_of_output(self, kind)) is not None:
             passed: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
-            is_right = memory_format is torch.preserve_format
-            return passed if is_right else passed.contiguous(memory_format=memory_format)
+            if memory_format is not torch.preserve_format:
+                passed = passed.contiguous(memory_format=memory_format)
+            return passed if activation is None else activation.applied_to(passed)
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
-            return super()._conv_forward(input, weight, bias)  # type: ignore[misc]
+            seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
+            return seen if activation is None else activation.applied_to(seen.clone())
         output = _convolve(
             input,
             weight,
@@ -200,9 +203,10 @@ class _Direct(_Convolution):
             self.groups,
             self.padding_mode,
             self.method,
+            activation,
         )
         if kind is not None and not passing.is_known(self, kind):
-            passing.learn(self, kind, input, weight, bias)
+            passing.learn(self, kind, input, weight, bias, activation)
         return output
 
 
@@ -264,7 +268,7 @@ class _Transposed(_Convolution):
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
 
-        def compute(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        def compute(input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None) -> Tensor:
             return _convolve_transpose(
                 input,
                 weight,
@@ -277,6 +281,7 @@ class _Transposed(_Convolution):
                 output_size,
                 self.padding_mode,
                 self.method,
+                activation,
             )
 
         return self._computed(input, compute)
@@ -293,10 +298,11 @@ def _convolve(
     groups: int,
     padding_mode: str,
     method: str,
+    activation: Activation | None,
 ) -> Tensor:
     """Call the function of as many axes; one node for ``torch.fx.symbolic_trace``, as PyTorch's layers are."""
-    convolve = _CONVOLUTIONS[len(stride) - 1]
-    return convolve(input, weight, bias, stride, padding, dilation, groups, padding_mode=padding_mode, method=method)
+    arguments = (stride, padding, dilation, groups, padding_mode, method, activation)
+    return functional.convolve(len(stride), input, weight, bias, *arguments)
 
 
 @torch.fx.wrap
@@ -312,11 +318,12 @@ def _convolve_transpose(
     output_size: Sequence[int] | None,
     padding_mode: str,
     method: str,
+    activation: Activation | None,
 ) -> Tensor:
     ndim = len(stride)
     sizes = None if output_size is None else _spatial_sizes(output_size, input, ndim)
-    convolve = _TRANSPOSED[ndim - 1]
-    return convolve(
+    return functional.convolve_transposed(
+        ndim,
         input,
         weight,
         bias,
@@ -325,9 +332,10 @@ def _convolve_transpose(
         output_padding if sizes is None else 0,
         groups,
         dilation,
-        output_size=sizes,
-        padding_mode=padding_mode,
-        method=method,
+        sizes,
+        padding_mode,
+        method,
+        activation,
     )
 
 

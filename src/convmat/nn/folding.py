@@ -1,9 +1,9 @@
-"""A BatchNorm in eval mode is folded into the weight and bias of the convolution before it, while a model runs.
+"""What follows a convolution is folded into it while a model runs: a BatchNorm in eval mode, an activation, or both.
 
-Nothing is written to either of them. While a module runs of which it is known that one follows the other, the
-convolution computes with a folded weight, and the BatchNorm hands on what it gets. Elsewhere, as in training, where
-gradients of the parameters are asked for, where hooks want to see what is between the two, or where a layer is called
-by itself, both compute as they are.
+Nothing is written to any of them. While a module runs of which it is known that one follows the other, the convolution
+computes with a folded weight and writes what the activation makes of its sums, and the layers behind it hand on what
+they get. Elsewhere, as in training, where gradients of the parameters are asked for, where hooks want to see what is
+between, or where a layer is called by itself, all of them compute as they are.
 """
 
 from __future__ import annotations
@@ -13,177 +13,201 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import MethodType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 
-from convmat.planning import freezing
+from convmat.nn.folded import (
+    ACTIVATIONS,
+    NORMS,
+    Made,
+    activation_of,
+    made_of,
+    parameters_of,
+    statistics_of,
+    weight_and_bias,
+)
+from convmat.tensors.activations import Activation
+from convmat.tensors.calls import is_plain
 from convmat.tensors.watching import has_autocast, is_watched
 
 FOLD = "_fold"  # the attribute of a convolution that holds its fold
-NORMS: dict[type, int] = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}  # and over how many axes
 _DTYPES = (torch.float32, torch.float64)
 
 
-class _Made(NamedTuple):
-    """Folded operands, if there are any, and what they were made of: tensors, aliases of their memory, and versions."""
+class Now(NamedTuple):
+    """What a convolution does in one call.
+
+    Attributes:
+        operands: weight and bias, which know nothing of gradients, with a BatchNorm folded in, if one is.
+        activation: what it makes of the sums, if it does.
+        followers: the layers that have nothing to do then, in their order.
+    """
 
     operands: tuple[Tensor, Tensor] | None
-    tensors: list[tuple[Tensor, Tensor, int]]
-    eps: float
-
-    def is_of(self, tensors: list[Tensor], eps: float) -> bool:
-        """Whether they were made of these tensors, as they are now."""
-        if len(tensors) != len(self.tensors) or eps != self.eps:
-            return False
-        return all(
-            tensor is other and tensor._version == version and alias.is_set_to(tensor)
-            for tensor, (other, alias, version) in zip(tensors, self.tensors, strict=True)
-        )
-
-
-def _make(conv: nn.Module, norm: Any, tensors: list[Tensor]) -> _Made | None:
-    if any(tensor.is_inference() for tensor in tensors):  # whose changes are not counted
-        return None
-    is_one = len({(tensor.dtype, tensor.device) for tensor in tensors}) == 1  # else PyTorch says what is wrong
-    known = [(tensor, tensor.detach(), tensor._version) for tensor in tensors]
-    return _Made(_folded(conv, norm) if is_one else None, known, norm.eps)
+    activation: Activation | None
+    followers: tuple[nn.Module, ...]
 
 
 class Fold:
-    """A convolution's weight and bias with the BatchNorm that follows folded in.
+    """What follows a convolution, to be folded into it.
 
-    They are made anew after any change that PyTorch counts: optimizers, ``load_state_dict``, what is written in place,
-    and other tensors in place of these. Writes through ``.data`` or NumPy are not among them; to compare numbers would
-    take as long as BatchNorm. Copied and saved empty.
+    Weight, bias and activation are made anew after any change that PyTorch counts: optimizers, ``load_state_dict``,
+    what is written in place, and other tensors in place of these. Writes through ``.data`` or NumPy are not among them;
+    to compare numbers would take as long as BatchNorm. Copied and saved empty.
 
     Args:
-        norm: what follows the convolution that holds this.
+        norm, activation: what follows the convolution that holds this: one of them or both.
+
+    Attributes:
+        layers: the same, in its order.
     """
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.Module | None, activation: nn.Module | None) -> None:
         self._norm: Any = norm
-        self._made: _Made | None = None
+        self._activation: Any = activation
+        self.layers: tuple[nn.Module, ...] = tuple(layer for layer in (norm, activation) if layer is not None)
+        self._operands: Made | None = None
+        self._numbers: Made | None = None
 
-    def operands(self, conv: Any, input: Any) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias, which know nothing of gradients; ``None`` where the two layers have to compute as they are.
+    def now(self, conv: Any, input: Any) -> Now | None:
+        """What the convolution does for an input; ``None`` where all layers have to compute as they are.
 
         Args:
             conv: the convolution that holds this.
             input: of the convolution.
         """
-        if _running.outputs.get(self, _OTHERS) is not None or not self._may_fold(conv, input):
+        if self not in _running.folds or not self._may_fold(conv, input):
             return None
-        if torch.is_grad_enabled() and any(p.requires_grad for each in (conv, self._norm) for p in each.parameters()):
-            return None
-        statistics = self._norm._buffers
-        made_of = _made_of(conv) + [
-            tensor
-            for tensor in (*self._norm._parameters.values(), statistics["running_mean"], statistics["running_var"])
-            if tensor is not None
-        ]
-        made = self._made
-        if made is None or not made.is_of(made_of, self._norm.eps):
-            made = self._made = _make(conv, self._norm, made_of)
-        return made.operands if made is not None and input.dtype is made_of[0].dtype else None
+        operands = None
+        if self._norm is not None:
+            operands = self._operands_now(conv, input)
+            if operands is None:
+                return None
+        if self._activation is None:
+            return Now(operands, None, self.layers)
+        activation = self._activation_now(conv, input)
+        if activation is not None:
+            return Now(operands, activation, self.layers)
+        return None if operands is None else Now(operands, None, self.layers[:-1])
 
     def _may_fold(self, conv: Any, input: Any) -> bool:
-        norm = self._norm
-        if norm.training or conv.training or not isinstance(input, Tensor) or is_watched():
+        if conv.training or not isinstance(input, Tensor) or is_watched():
             return False
         if input.dtype not in _DTYPES or input.ndim != len(conv.kernel_size) + 2 or has_autocast(input.device.type):
             return False
-        if norm._forward_pre_hooks or _is_seen(norm) or _is_seen(conv) or nn.modules.module._has_any_global_hook():
-            return False
+        return not (_has_hooks_behind(conv) or nn.modules.module._has_any_global_hook())
+
+    def _operands_now(self, conv: Any, input: Tensor) -> tuple[Tensor, Tensor] | None:
+        norm = self._norm
+        if norm.training or _has_hooks(norm) or type(norm) not in NORMS or _wants_gradients(conv, norm):
+            return None
         mean = norm._buffers.get("running_mean")
-        if mean is None or mean.shape[0] != conv.out_channels or type(norm) not in NORMS:
-            return False
-        return "weight" not in vars(conv) and "bias" not in vars(conv)  # as hooks set them anew in every call
+        if mean is None or mean.shape[0] != conv.out_channels:
+            return None
+        if "weight" in vars(conv) or "bias" in vars(conv):  # as hooks set them anew in every call
+            return None
+        tensors = parameters_of(conv) + statistics_of(norm)
+        made = self._operands
+        if made is None or not made.is_of(tensors, norm.eps):
+            made = self._operands = made_of(tensors, norm.eps, lambda: weight_and_bias(conv, norm))
+        return None if made is None or input.dtype is not tensors[0].dtype else made.result
+
+    def _activation_now(self, conv: Any, input: Tensor) -> Activation | None:
+        layer = self._activation
+        settings_of = ACTIVATIONS.get(type(layer))
+        if settings_of is None or _has_hooks(layer) or not is_plain(input):
+            return None
+        if torch.is_grad_enabled() and (input.requires_grad or _wants_gradients(conv, layer)):
+            return None
+        slopes = layer._parameters.get("weight")
+        tensors = [] if slopes is None else [slopes]
+        if slopes is not None and (slopes.dtype is not input.dtype or slopes.numel() not in (1, conv.out_channels)):
+            return None
+        settings, made = settings_of(layer), self._numbers
+        if made is None or not made.is_of(tensors, settings):
+            made = self._numbers = made_of(tensors, settings, lambda: activation_of(settings, slopes))
+        return None if made is None else made.result
 
     def run(self, conv: Callable[[], Tensor]) -> Any:
-        """Compute the two layers, folded where they may be, given a call of the convolution."""
-        return folding((self,), lambda: self._norm.forward(conv()))[0]
+        """Compute all layers, folded where they may be, given a call of the convolution."""
 
-    def note(self, output: Tensor) -> Tensor:
-        """Remember a folded output until the BatchNorm gets it."""
-        _running.outputs[self] = output
+        def compute() -> Any:
+            output = conv()
+            for layer in self.layers:
+                output = layer.forward(output)
+            return output
+
+        return folding((self,), compute)[0]
+
+    def note(self, output: Tensor, followers: tuple[nn.Module, ...]) -> Tensor:
+        """Remember an output until the layers that have nothing to do got it."""
+        _running.waiting[id(output)] = output, followers
         return output
 
     def forget(self) -> None:
-        """Make weight and bias anew when they are needed next."""
-        self._made = None
-
-    def takes(self, input: Tensor) -> bool:
-        """Whether the BatchNorm's input is normalised already."""
-        if _running.outputs.get(self) is not input:
-            return False
-        _running.outputs[self] = None
-        return True
+        """Make all anew when it is needed next."""
+        self._operands = self._numbers = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(Fold(self._norm))
+        return vars(Fold(self._norm, self._activation))
 
 
-def _is_seen(layer: nn.Module) -> bool:
-    """Whether hooks see what a layer computes, or gradients of it."""
+def _has_hooks(layer: nn.Module) -> bool:
+    """Whether hooks see what a layer gets or computes, or gradients of it."""
+    return bool(layer._forward_pre_hooks) or _has_hooks_behind(layer)
+
+
+def _has_hooks_behind(layer: nn.Module) -> bool:
     return bool(layer._forward_hooks or layer._backward_hooks or layer._backward_pre_hooks)
 
 
-def _made_of(conv: Any) -> list[Tensor]:
-    """The tensors that weight and bias are made of."""
-    if "weight" in conv._parameters and "bias" in conv._parameters:
-        return [tensor for tensor in conv._parameters.values() if tensor is not None]
-    return [*conv.parameters(), *conv.buffers()]
+def _wants_gradients(*layers: nn.Module) -> bool:
+    return torch.is_grad_enabled() and any(p.requires_grad for layer in layers for p in layer.parameters())
 
 
-def _folded(conv: Any, norm: Any) -> tuple[Tensor, Tensor] | None:
-    """Weight and bias that make of an input what the two layers make of it; ``None`` where numbers are too large."""
-    with torch.inference_mode(False), torch.no_grad():
-        weight, bias = conv.weight, conv.bias
-        scale = torch.rsqrt(norm.running_var.double() + norm.eps)
-        if norm.weight is not None:
-            scale = scale * norm.weight
-        shift = -norm.running_mean * scale if bias is None else (bias - norm.running_mean) * scale
-        if norm.bias is not None:
-            shift = shift + norm.bias
-        # Channels of the output are first in the weight of a convolution, and second in a transposed one, by group.
-        groups = conv.groups if conv.transposed else 1
-        by_group = weight.double().unflatten(0, (groups, -1))
-        axis = 2 if conv.transposed else 1
-        factors = scale.reshape(groups, *(-1 if a == axis else 1 for a in range(1, by_group.ndim)))
-        folded = torch.empty_like(weight, requires_grad=False).copy_((by_group * factors).flatten(0, 1))
-        shift = shift.to(weight.dtype)
-        if not (folded.isfinite().all() and shift.isfinite().all()):
-            return None
-        freezing.freeze(folded, is_constant=True)
-        return folded, shift
+_Waiting: TypeAlias = dict[int, tuple[Tensor, tuple[nn.Module, ...]]]  # outputs and their followers, by id
 
 
 class _Running(threading.local):
-    """What is folded in the innermost module that runs in this thread: its folded output, until that is taken."""
+    """Of the innermost module that runs in this thread: what may be folded, and outputs whose followers are to come."""
 
     def __init__(self) -> None:
-        self.outputs: dict[Fold, Tensor | None] = {}
+        self.folds: tuple[Fold, ...] = ()
+        self.waiting: _Waiting = {}
 
 
 _running = _Running()
-_OTHERS = object()
 
 
-def folding(folds: Iterable[Fold], compute: Callable[[], Any]) -> tuple[Any, bool]:
-    """Compute something while these may fold; its result, and whether a BatchNorm took each folded output."""
-    outer = _running.outputs
-    outputs = _running.outputs = dict.fromkeys(folds)
+def folding(folds: tuple[Fold, ...], compute: Callable[[], Any]) -> tuple[Any, bool]:
+    """Compute something while these may fold; its result, and whether all followers got what was folded for them."""
+    outer = _running.folds, _running.waiting
+    waiting: _Waiting = {}
+    _running.folds, _running.waiting = folds, waiting
     try:
         result = compute()
     finally:
-        _running.outputs = outer
-    return result, not any(output is not None for output in outputs.values())
+        _running.folds, _running.waiting = outer
+    return result, not waiting
+
+
+def _has_nothing_to_do(layer: nn.Module, input: Tensor) -> bool:
+    """Whether an input of a layer is what the layer would make of it already; it is asked once for each input."""
+    if not _running.waiting:  # as under torch.compile, of which not all versions know an id
+        return False
+    output, followers = _running.waiting.get(id(input), (None, ()))
+    if output is not input or followers[0] is not layer:
+        return False
+    del _running.waiting[id(input)]
+    if followers[1:]:
+        _running.waiting[id(input)] = output, followers[1:]
+    return True
 
 
 class FoldingForward:
-    """The ``forward`` of a module in which convolutions are followed by a BatchNorm, set on the module itself.
+    """The ``forward`` of a module in which something is folded into convolutions, set on the module itself.
 
     Args:
         owner: the module.
@@ -245,28 +269,56 @@ class NormForward:
         """Hand on what is normalised already, else compute."""
         if self._norm.training:
             self._fold.forget()  # PyTorch does not count that its statistics change
-        elif self._fold.takes(input):
+        elif _has_nothing_to_do(self._norm, input):
             return input
         return cast("Callable[..., Tensor]", type(self._norm).forward)(self._norm, input)
 
 
-def install(owner: nn.Module, pairs: Sequence[tuple[nn.Module, nn.Module]], arguments: int, looks: bool) -> None:
-    """Let convolutions of a module fold the BatchNorms behind them.
+class ActivationForward:
+    """The ``forward`` of an activation that may be folded, set on it.
+
+    Args:
+        activation: the layer.
+    """
+
+    def __init__(self, activation: nn.Module) -> None:
+        self._activation = activation
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """Hand on what is activated already, else compute."""
+        if _has_nothing_to_do(self._activation, input):
+            return input
+        return cast("Callable[..., Tensor]", type(self._activation).forward)(self._activation, input)
+
+
+def install(
+    owner: nn.Module,
+    chains: Sequence[tuple[nn.Module, nn.Module | None, nn.Module | None]],
+    arguments: int,
+    looks: bool,
+) -> None:
+    """Let convolutions of a module fold what is behind them.
 
     Args:
         owner, arguments, looks: as of :class:`FoldingForward`.
-        pairs: of a convolution of ours, and the BatchNorm that alone reads its output.
+        chains: of a convolution of ours, the BatchNorm that alone reads its output, and the activation that alone reads
+            the output of these; one of the two may be missing.
     """
-    folds = [Fold(norm) for _, norm in pairs]
-    for (conv, norm), fold in zip(pairs, folds, strict=True):
+    folds = []
+    for conv, norm, activation in chains:
+        fold = Fold(norm, activation)
         vars(conv)[FOLD] = fold
-        vars(norm)["forward"] = NormForward(norm, fold)
+        if norm is not None:
+            vars(norm)["forward"] = NormForward(norm, fold)
+        if activation is not None:
+            vars(activation)["forward"] = ActivationForward(activation)
+        folds.append(fold)
     vars(owner)["forward"] = FoldingForward(owner, folds, arguments, looks)
 
 
 def installed(module: nn.Module) -> dict[str, Any]:
-    """The attributes of a module, be it one that runs others or one of a pair, that make it fold."""
-    ours = (Fold, FoldingForward, NormForward)
+    """The attributes of a module, be it one that runs others or one of a chain, that make it fold."""
+    ours = (Fold, FoldingForward, NormForward, ActivationForward)
     return {name: value for name in (FOLD, "forward") if isinstance(value := vars(module).get(name), ours)}
 
 

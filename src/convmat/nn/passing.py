@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat import functional
+from convmat.tensors.activations import Activation
 from convmat.tensors.watching import is_watched
 
 _MOST = 64  # kinds of inputs of a layer
@@ -39,12 +40,15 @@ def format_of_output(layer: nn.Module, kind: Any) -> torch.memory_format | None:
     return None if kind is None else _known.get(layer, _NOTHING).get(kind)
 
 
-def learn(layer: Any, kind: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+def learn(
+    layer: Any, kind: Any, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
+) -> None:
     """Take note of what was chosen for operands that a layer has just computed."""
     kinds = _known.setdefault(layer, {})
     if len(kinds) >= _MOST:
         kinds.clear()
-    arguments = (layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode, layer.method)
+    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
+    arguments = *sizes, layer.padding_mode, layer.method, activation
     kinds[kind] = functional.format_of_pytorchs(layer._ndim, input, weight, bias, *arguments)
 
 

@@ -5,15 +5,15 @@ the layers in :mod:`convmat.nn` and what stands here, and nothing else. These na
 
 - ``rebuild_layer``: an accelerated layer, made from the class that it had before.
 - ``FrozenWeight``: that a layer was accelerated with ``freeze=True``; it is saved empty.
-- ``Fold``, ``FoldingForward``, ``NormForward``: that a model was accelerated with ``fold=True``. A convolution holds
-  the first, saved empty; the module that calls it, and the BatchNorm behind it, hold the others.
+- ``Fold``, ``FoldingForward``, ``NormForward``, ``ActivationForward``: that a model was accelerated with ``fold=True``.
+  A convolution holds the first, saved empty; the module that calls it, and what is behind it, hold the others.
 """
 
 from convmat.nn.accelerated import rebuild_layer
-from convmat.nn.folding import Fold, FoldingForward, NormForward
+from convmat.nn.folding import ActivationForward, Fold, FoldingForward, NormForward
 from convmat.nn.frozen import FrozenWeight
 
-__all__ = ["Fold", "FoldingForward", "FrozenWeight", "NormForward", "rebuild_layer"]
+__all__ = ["ActivationForward", "Fold", "FoldingForward", "FrozenWeight", "NormForward", "rebuild_layer"]
 
 for _name in __all__:
     globals()[_name].__module__ = __name__

@@ -94,6 +94,7 @@ def explain(geometry: Geometry, call: Call) -> Plan:
     """What ``"auto"`` stands for; looked up among the notes on the geometry if it was asked before."""
     if not is_for_kernel(geometry, call):
         return _without_kernel(geometry, call.dtype)
+    call = call._replace(activation=None)  # which takes next to nothing in either
     threads = computing.thread_count()
     plan: Plan = geometry.notes.plans.get_or_make((call, threads), lambda: _with_kernel(geometry, call, threads))
     return plan

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, shown
-from convmat.methods.common import Computation, add_bias, from_usual_strides, in_format
+from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
+from convmat.tensors.activations import Activation
 from convmat.tensors.calls import Call, call_of
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
@@ -20,8 +21,16 @@ from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
 from convmat.tensors.watching import has_autocast, is_compiling, tracked_operands
 
 
-def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str, key: Any = None) -> Tensor:
-    """Compute a layer: ``C = Z P`` or ``Cᵀ = Pᵀ Zᵀ``, plus the bias.
+def run(
+    geometry: Geometry,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    method: str,
+    key: Any = None,
+    activation: Activation | None = None,
+) -> Tensor:
+    """Compute a layer: ``C = Z P`` or ``Cᵀ = Pᵀ Zᵀ``, plus the bias, and an activation if one follows.
 
     Args:
         geometry: direct or transposed, with any padding mode.
@@ -30,29 +39,38 @@ def run(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, 
         bias: of shape (out_channels,), or ``None``.
         method: a name from :func:`available_methods`.
         key: where the shortcuts keep the decision, if they may. Default: ``None``
+        activation: what follows. Default: ``None``
     """
     device = input.device.type
     if has_autocast(device):
         dtype = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
             bias = None if bias is None else _autocast(bias, dtype)
-            return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method)
+            return run(geometry, _autocast(input, dtype), _autocast(weight, dtype), bias, method, None, activation)
     if input.ndim == geometry.ndim + 1:
-        computation: Computation = partial(_as_batch, decide(geometry, input.unsqueeze(0), weight, bias, method))
+        one = decide(geometry, input.unsqueeze(0), weight, bias, method, activation)
+        computation: Computation = partial(_as_batch, one)
     else:
-        computation = decide(geometry, input, weight, bias, method)
+        computation = decide(geometry, input, weight, bias, method, activation)
     output = computation(input, weight, bias)
     if key is not None:
         shortcuts.keep(key, computation)
     return output
 
 
-def decide(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str) -> Computation:
+def decide(
+    geometry: Geometry,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    method: str,
+    activation: Activation | None = None,
+) -> Computation:
     """A function of input, weight and bias that computes a layer; all that could be decided has been decided."""
     if is_compiling():  # whose graph shows all that is done
         return _decide(geometry, geometry.unpadded(), input, weight, bias, method)
     usual = with_usual_strides(input), with_usual_strides(weight)
-    computation = _decide(geometry, _unpadded(geometry), *usual, bias, method)
+    computation = _decide(geometry, _unpadded(geometry), *usual, bias, method, activation)
     return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)
 
 
@@ -62,7 +80,13 @@ def _as_batch(computation: Computation, input: Tensor, weight: Tensor, bias: Ten
 
 
 def _decide(
-    geometry: Geometry, unpadded: Geometry, input: Tensor, weight: Tensor, bias: Tensor | None, method: str
+    geometry: Geometry,
+    unpadded: Geometry,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    method: str,
+    activation: Activation | None = None,
 ) -> Computation:
     call = call_of(input, weight, bias)
     size = _bytes_of_output(geometry, unpadded, call)
@@ -70,16 +94,20 @@ def _decide(
         _check_output_fits(size, geometry.out_shape, input)
     chosen = choose(unpadded, call, method)
     if not (input.numel() and weight.numel()):
-        return partial(_sum_of_nothing, geometry)
+        return activated(partial(_sum_of_nothing, geometry), activation)
+    along = None  # the activation, where the method computes it
     if compiling.emits_operator(unpadded, input, weight, bias, method):
         keep = not any(tracked_operands(input, weight, bias))
         computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
     elif chosen.name == "tiles" and autograd.takes(unpadded, call):
         computation = autograd.prepare(unpadded, call, method)
     else:
-        computation = chosen.prepare(unpadded, call)
+        along = activation if unpadded is geometry or not geometry.transposed else None
+        computation = chosen.prepare(unpadded, call._replace(activation=along))
     if unpadded is not geometry:
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
+    if activation is not along:
+        computation = activated(computation, activation)
     if not call.is_plain:
         computation = partial(_in_layout_of_input, computation)
     elif call.layout is Layout.CHANNELS_LAST:

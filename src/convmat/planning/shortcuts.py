@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from convmat.kernel import computing
-from convmat.methods.common import CONVOLUTIONS, Computation, in_format
+from convmat.methods.common import CONVOLUTIONS, Computation, in_format, without_activation
+from convmat.tensors.activations import Activation
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
 from convmat.tensors.watching import is_watched, tracked_operands
@@ -23,12 +24,19 @@ _MOST = 512
 _known: dict[Any, Computation] = {}
 
 
-def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Any:
+def key_of(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: tuple[Any, ...],
+    activation: Activation | None = None,
+) -> Any:
     """All that the decision depends on; ``None`` where there is no short way.
 
     Args:
         input, weight, bias: the tensors of the call, whatever they are.
         arguments: the others, which are found again if they are integers and strings, or tuples of them.
+        activation: what follows. Default: ``None``
     """
     if is_watched() or not (is_in_memory(input) and is_in_memory(weight) and is_hashable(arguments)):
         return None
@@ -38,7 +46,7 @@ def key_of(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[
         return None
     kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, tracked_operands(input, weight, bias))
     shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
-    return arguments, kinds, shapes, computing.thread_count(), computing.is_forked()
+    return arguments, activation, kinds, shapes, computing.thread_count(), computing.is_forked()
 
 
 def find(key: Any) -> Computation | None:
@@ -47,10 +55,11 @@ def find(key: Any) -> Computation | None:
 
 
 def format_of_pytorchs(key: Any) -> torch.memory_format | None:
-    """The memory format that PyTorch's own convolution is to have; ``None`` if that convolution is not all there is."""
+    """The memory format that PyTorch's convolution is to have; ``None`` if more than an activation is to be done."""
     computation, memory_format = _known.get(key), torch.preserve_format
     if isinstance(computation, partial) and computation.func is in_format:
         memory_format, computation = computation.args
+    computation = without_activation(computation)
     is_pytorchs = isinstance(computation, partial) and computation.func in CONVOLUTIONS
     return memory_format if is_pytorchs else None
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from convmat.tensors.activations import Activation
 from convmat.tensors.strides import Layout, layout_of
 from convmat.tensors.watching import is_watched, tracked_operands
 
@@ -22,6 +23,7 @@ class Call(NamedTuple):
         tracked: whether autograd may ask for the gradient of the input, of the weight and of the bias.
         keeps_weight: whether the weight may be met again, and what is made of it is kept.
         layout: how the input lies in memory.
+        activation: what follows, and is to be computed along.
     """
 
     dtype: torch.dtype
@@ -30,6 +32,7 @@ class Call(NamedTuple):
     tracked: tuple[bool, bool, bool] = (False, False, False)
     keeps_weight: bool = True
     layout: Layout = Layout.CONTIGUOUS
+    activation: Activation | None = None
 
     @property
     def needs_gradient(self) -> bool:

@@ -50,7 +50,7 @@ def gains_table(report: ModelReport, texts: Texts) -> Table:
 
 
 def _rows(layer: LayerReport) -> Iterator[tuple[str, ...]]:
-    name = " + ".join(filter(None, [layer.name or layer.kind, layer.folded]))
+    name = " + ".join([layer.name or layer.kind, *layer.folded])
     if not layer.inputs:
         yield name, "", layer.method or "PyTorch", "", "", ""
     for each in layer.inputs:

@@ -119,7 +119,7 @@ WORDS = {
     "option.model_input": "对模型：通道数与尺寸，3x224x224。对一层：各轴的尺寸。",
     "option.model_input_only": "模型输入的通道数与尺寸：3x224x224。",
     "option.freeze": "为推理把内核排好的权重随层保存。",
-    "option.fold": "把 BatchNorm 折叠进它前面的卷积。",
+    "option.fold": "把 BatchNorm 和激活函数折叠进它们前面的卷积。",
     "option.model_kernel": "不给 MODEL 时：卷积核的尺寸。",
     "option.photo_to_blur": "一张图片。默认用 matplotlib 自带的照片。",
     "option.psf": "gaussian:SIGMA、disk:RADIUS、motion:LENGTH:DEGREES（像素）或 FILE.npy。",

@@ -121,7 +121,7 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     "option.model_input": "Of a model: channels and sizes, 3x224x224. Of a layer: spatial sizes.",
     "option.model_input_only": "Channels and sizes of the model's input: 3x224x224.",
     "option.freeze": "Keep the kernel's weights with the layers, for inference.",
-    "option.fold": "Fold each BatchNorm into the convolution before it.",
+    "option.fold": "Fold BatchNorms and activations into the convolutions before them.",
     "option.model_kernel": "Without a MODEL: kernel sizes.",
     "option.photo_to_blur": "A picture. Default: the photograph that matplotlib has.",
     "option.psf": "gaussian:SIGMA, disk:RADIUS, motion:LENGTH:DEGREES (pixels) or FILE.npy.",

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import emit_epilogue
+from convmat.kernel.epilogue import emit_epilogue, spread_epilogue
 from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
 from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
 
@@ -207,19 +207,19 @@ def row_product(vectors: Vectors, most: int) -> Callable[..., None]:
         most: the most vectors of columns.
 
     Returns:
-        ``product(columns, weights, window, offsets, count, target, bias, stored)``: for so many *vectors* of columns,
-        of which the first ``stored`` numbers are stored, all but some of the last vector. The epilogue is applied.
+        ``product(columns, weights, window, offsets, count, target, epilogue, stored)``: for so many *vectors* of
+        columns, of which the first ``stored`` numbers are stored, all but some of the last vector, after an epilogue.
     """
 
     @intrinsic
-    def product(typing, columns, weights, window, offsets, count, target, bias, stored):  # type: ignore[no-untyped-def]
+    def product(typing, columns, weights, window, offsets, count, target, epilogue, stored):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             columns, *operands = arguments
             shapes = range(1, most + 1)
             switch(builder, columns, shapes, lambda columns: _emit_row(vectors, builder, columns, *operands))
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 6, vectors.numba_type, types.int64), emit
+        return types.void(*[types.int64] * 6, epilogue, types.int64), emit
 
     return product
 
@@ -233,12 +233,12 @@ def _emit_row(
     offsets: Any,
     count: Any,
     target: Any,
-    bias: Any,
+    epilogue: Any,
     stored: Any,
 ) -> None:
     before = builder.block
     loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
-    biases = v.spread(builder, bias)
+    operands = spread_epilogue(v, builder, epilogue)
     zero = ir.Constant(v.type, [0.0] * v.lanes)
     builder.branch(loop)
 
@@ -256,7 +256,7 @@ def _emit_row(
     builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
 
     builder.position_at_end(done)
-    *whole, last = (emit_epilogue(builder, total, biases) for total in new)
+    *whole, last = (emit_epilogue(builder, total, operands) for total in new)
     for n, vector in enumerate(whole):
         v.store(builder, vector, target, n * v.lanes)
     v.store_some(builder, last, target, len(whole) * v.lanes, stored)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import emit_epilogue
+from convmat.kernel.epilogue import emit_epilogue, unpacked
 from convmat.kernel.microkernel.vectors import I64, Vectors
 
 
@@ -33,40 +34,41 @@ def transposing(vectors: Vectors) -> Callable[..., None]:
 
 
 def transposing_sums(vectors: Vectors) -> Callable[..., None]:
-    """Transpose as :func:`transposing` does, and add a number to each row.
+    """Transpose as :func:`transposing` does, and finish each row by an epilogue of its own.
 
     Returns:
-        ``transpose(target, pitch, source, starts, rows, columns, biases, non_temporal)``: the address of the numbers to
-        add, and whether to use non-temporal stores, for which the target and the pitch must be aligned to vectors.
+        ``transpose(target, pitch, source, starts, rows, columns, epilogues, non_temporal)``: the address of the biases,
+        or the addresses of biases and slopes and two limits; and whether to use non-temporal stores, for which the
+        target and the pitch must be aligned to vectors.
     """
 
     @intrinsic
-    def transpose(typing, target, pitch, source, starts, rows, columns, biases, non_temporal):  # type: ignore[no-untyped-def]
+    def transpose(typing, target, pitch, source, starts, rows, columns, epilogues, non_temporal):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             _emit_transpose(vectors, builder, *arguments)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 8), emit
+        return types.void(*[types.int64] * 6, epilogues, types.int64), emit
 
     return transpose
 
 
 def transposing_cells(vectors: Vectors) -> Callable[..., None]:
-    """Transpose as :func:`transposing` does, and add a vector of numbers to all rows: one to each column.
+    """Transpose as :func:`transposing_sums` does, and finish each column by an epilogue of its own.
 
     Returns:
-        ``transpose(target, pitch, source, starts, rows, columns, biases)``: the address of as many numbers as columns.
+        ``transpose(target, pitch, source, starts, rows, columns, epilogues)``.
     """
 
     @intrinsic
-    def transpose(typing, target, pitch, source, starts, rows, columns, biases):  # type: ignore[no-untyped-def]
+    def transpose(typing, target, pitch, source, starts, rows, columns, epilogues):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            target, pitch, source, starts, rows, columns, biases = arguments
-            operands = target, pitch, source, starts, rows, columns
-            _emit_transpose(vectors, builder, *operands, biases_of_columns=biases)
+            target, pitch, source, starts, rows, columns, epilogues = arguments
+            block = target, pitch, source, starts, rows, columns
+            _emit_transpose(vectors, builder, *block, epilogues=epilogues, are_of_columns=True)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7), emit
+        return types.void(*[types.int64] * 6, epilogues), emit
 
     return transpose
 
@@ -80,9 +82,9 @@ def _emit_transpose(
     starts: Any,
     rows: Any,
     columns: Any,
-    biases: Any = None,
+    epilogues: Any = None,
     non_temporal: Any = None,
-    biases_of_columns: Any = None,
+    are_of_columns: bool = False,
 ) -> None:
     table, none = builder.inttoptr(starts, I64.as_pointer()), I64(0)
     row_places = [builder.load(builder.gep(table, [I64(r)])) for r in range(v.lanes)]
@@ -96,14 +98,15 @@ def _emit_transpose(
         return builder.select(is_wanted, count, none), builder.select(is_wanted, addresses[place], addresses[0])
 
     def columns_of(vectors: list[Any]) -> list[Any]:
-        if biases_of_columns is not None:
-            of_channels = v.load_some(builder, biases_of_columns, none, columns)
-            vectors = [emit_epilogue(builder, vector, of_channels) for vector in vectors]
-        vectors = _transposed(v, builder, vectors)
-        if biases is None:
-            return vectors
-        of_channels = v.load_some(builder, biases, none, rows)
-        return [emit_epilogue(builder, vector, of_channels) for vector in vectors]
+        if epilogues is None:
+            return _transposed(v, builder, vectors)
+        addresses, limits = unpacked(builder, epilogues)[:2], unpacked(builder, epilogues)[2:]
+        operands = [v.load_some(builder, address, none, columns if are_of_columns else rows) for address in addresses]
+        operands += [v.spread(builder, limit) for limit in limits]
+        finish = partial(emit_epilogue, builder, operands=operands)
+        if are_of_columns:
+            return _transposed(v, builder, list(map(finish, vectors)))
+        return list(map(finish, _transposed(v, builder, vectors)))
 
     with builder.if_else(is_whole) as (whole, some):
         with whole:

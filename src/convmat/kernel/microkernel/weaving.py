@@ -8,12 +8,12 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import emit_epilogue
+from convmat.kernel.epilogue import emit_epilogue, spread_epilogue, unpacked
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 
 
 def interleave(vectors: Vectors, steps: Sequence[int], non_temporal: bool = False) -> Callable[..., None]:
-    """Interleave rows: ``target[a*step + e] = source[places[e] + a] + bias``, for a vector of cells a.
+    """Interleave rows: ``target[a*step + e] = finish(source[places[e] + a])``, for a vector of cells a.
 
     Args:
         vectors: the vectors to use.
@@ -21,11 +21,11 @@ def interleave(vectors: Vectors, steps: Sequence[int], non_temporal: bool = Fals
         non_temporal: whether to use non-temporal stores, to a target aligned to vectors.
 
     Returns:
-        ``weave(step, target, source, places, bias)``: one of ``steps``, three addresses and a number.
+        ``weave(step, target, source, places, epilogue)``: one of ``steps``, three addresses and an epilogue.
     """
 
     @intrinsic
-    def weave(typing, step, target, source, places, bias):  # type: ignore[no-untyped-def]
+    def weave(typing, step, target, source, places, epilogue):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             step, target, *row_arguments = arguments
 
@@ -37,7 +37,7 @@ def interleave(vectors: Vectors, steps: Sequence[int], non_temporal: bool = Fals
             switch(builder, step, steps, emit_step)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 4, vectors.numba_type), emit
+        return types.void(*[types.int64] * 4, epilogue), emit
 
     return weave
 
@@ -46,11 +46,11 @@ def interleave_some(vectors: Vectors, steps: Sequence[int]) -> Callable[..., Non
     """Interleave rows as :func:`interleave` does, but store only the first outputs.
 
     Returns:
-        ``weave(step, target, source, places, bias, count)``, which stores ``count`` numbers.
+        ``weave(step, target, source, places, epilogue, count)``, which stores ``count`` numbers.
     """
 
     @intrinsic
-    def weave(typing, step, target, source, places, bias, count):  # type: ignore[no-untyped-def]
+    def weave(typing, step, target, source, places, epilogue, count):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             step, target, *row_arguments, count = arguments
 
@@ -62,20 +62,20 @@ def interleave_some(vectors: Vectors, steps: Sequence[int]) -> Callable[..., Non
             switch(builder, step, steps, emit_step)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 4, vectors.numba_type, types.int64), emit
+        return types.void(*[types.int64] * 4, epilogue, types.int64), emit
 
     return weave
 
 
 def interleave_pieces(vectors: Vectors, pieces: Sequence[int]) -> Callable[..., None]:
-    """Interleave the first rows only: ``target[a*step + e] = source[places[e] + a] + bias`` for e in ``range(piece)``.
+    """Interleave the first rows only: ``target[a*step + e] = finish(source[places[e] + a])`` for e in ``range(piece)``.
 
     Returns:
-        ``weave(piece, target, source, places, bias, step)``; piece is one of ``pieces``, which divide the lanes.
+        ``weave(piece, target, source, places, epilogue, step)``; piece is one of ``pieces``, which divide the lanes.
     """
 
     @intrinsic
-    def weave(typing, piece, target, source, places, bias, step):  # type: ignore[no-untyped-def]
+    def weave(typing, piece, target, source, places, epilogue, step):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             piece, target, *row_arguments, step = arguments
 
@@ -90,16 +90,16 @@ def interleave_pieces(vectors: Vectors, pieces: Sequence[int]) -> Callable[..., 
             switch(builder, piece, pieces, emit_piece)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 4, vectors.numba_type, types.int64), emit
+        return types.void(*[types.int64] * 4, epilogue, types.int64), emit
 
     return weave
 
 
-def _rows(v: Vectors, builder: Any, count: int, source: Any, places: Any, bias: Any) -> list[Any]:
-    biases = v.spread(builder, bias)
+def _rows(v: Vectors, builder: Any, count: int, source: Any, places: Any, epilogue: Any) -> list[Any]:
+    operands = spread_epilogue(v, builder, epilogue)
     table = builder.inttoptr(places, I64.as_pointer())
     starts = [v.address(builder, source, builder.load(builder.gep(table, [I64(e)]))) for e in range(count)]
-    return [emit_epilogue(builder, v.load(builder, start), biases) for start in starts]
+    return [emit_epilogue(builder, v.load(builder, start), operands) for start in starts]
 
 
 def _woven(v: Vectors, builder: Any, rows: list[Any]) -> list[Any]:
@@ -128,14 +128,15 @@ def finishing(vectors: Vectors) -> Callable[..., Any]:
     """Apply the epilogue to a single number.
 
     Returns:
-        ``finish(sum, bias)``.
+        ``finish(sum, epilogue)``.
     """
 
     @intrinsic
-    def finish(typing, total, bias):  # type: ignore[no-untyped-def]
+    def finish(typing, total, epilogue):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            return emit_epilogue(builder, *arguments)
+            total, epilogue = arguments
+            return emit_epilogue(builder, total, unpacked(builder, epilogue))
 
-        return vectors.numba_type(vectors.numba_type, vectors.numba_type), emit
+        return vectors.numba_type(vectors.numba_type, epilogue), emit
 
     return finish

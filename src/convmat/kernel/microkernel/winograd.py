@@ -11,7 +11,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import emit_epilogue
+from convmat.kernel.epilogue import emit_epilogue, spread_epilogue
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
 
@@ -124,13 +124,13 @@ def finishing_transformed(vectors: Vectors, non_temporal: bool = False) -> Calla
         non_temporal: whether to use non-temporal stores, to rows aligned to vectors.
 
     Returns:
-        ``finish(kind, target, apart, source, places, bias)``: for two axes, two rows ``apart`` bytes apart; ``kind`` is
-        ``KINDS`` times how many axes there are, plus the dilation along the width, and ``places`` is the address of a
-        table that says where the results of each product begin, from ``source`` on.
+        ``finish(kind, target, apart, source, places, epilogue)``: for two axes, two rows ``apart`` bytes apart.
+        ``kind`` is ``KINDS`` times how many axes there are, plus the dilation along the width, and ``places`` is the
+        address of a table that says where the results of each product begin, from ``source`` on.
     """
 
     @intrinsic
-    def finish(typing, kind, target, apart, source, places, bias):  # type: ignore[no-untyped-def]
+    def finish(typing, kind, target, apart, source, places, epilogue):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             kind, target, apart, *operands = arguments
 
@@ -143,7 +143,7 @@ def finishing_transformed(vectors: Vectors, non_temporal: bool = False) -> Calla
             switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 5, vectors.numba_type), emit
+        return types.void(*[types.int64] * 5, epilogue), emit
 
     return finish
 
@@ -152,12 +152,12 @@ def finishing_some_transformed(vectors: Vectors) -> Callable[..., None]:
     """Outputs as :func:`finishing_transformed` makes them, of which only the first are stored.
 
     Returns:
-        ``finish(kind, target, apart, source, places, bias, count, rows)``, which stores ``count`` numbers of each of
-        the first ``rows`` rows.
+        ``finish(kind, target, apart, source, places, epilogue, count, rows)``, which stores ``count`` numbers of each
+        of the first ``rows`` rows.
     """
 
     @intrinsic
-    def finish(typing, kind, target, apart, source, places, bias, count, rows):  # type: ignore[no-untyped-def]
+    def finish(typing, kind, target, apart, source, places, epilogue, count, rows):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             kind, target, apart, *operands, count, rows = arguments
 
@@ -171,15 +171,15 @@ def finishing_some_transformed(vectors: Vectors) -> Callable[..., None]:
             switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 5, vectors.numba_type, *[types.int64] * 2), emit
+        return types.void(*[types.int64] * 5, epilogue, *[types.int64] * 2), emit
 
     return finish
 
 
-def _outputs(v: Vectors, builder: Any, kind: int, source: Any, places: Any, bias: Any) -> list[list[Any]]:
+def _outputs(v: Vectors, builder: Any, kind: int, source: Any, places: Any, epilogue: Any) -> list[list[Any]]:
     """For each row of the output, two vectors of neighbours."""
     axes, dilation = divmod(kind, KINDS)
-    biases, table = v.spread(builder, bias), builder.inttoptr(places, I64.as_pointer())
+    operands, table = spread_epilogue(v, builder, epilogue), builder.inttoptr(places, I64.as_pointer())
 
     def load(number: int) -> Any:
         return v.load(builder, v.address(builder, source, builder.load(builder.gep(table, [I64(number)]))))
@@ -189,7 +189,7 @@ def _outputs(v: Vectors, builder: Any, kind: int, source: Any, places: Any, bias
     if axes == 2:
         of_products = [_pair(builder, [row[product] for row in results]) for product in range(PRODUCTS)]
         results = [[pair[row] for pair in of_products] for row in range(OUTPUTS)]
-    return [_neighbours(v, builder, dilation, _pair(builder, row), biases) for row in results]
+    return [_neighbours(v, builder, dilation, _pair(builder, row), operands) for row in results]
 
 
 def _pair(builder: Any, products: list[Any]) -> list[Any]:
@@ -200,9 +200,9 @@ def _pair(builder: Any, products: list[Any]) -> list[Any]:
     ]
 
 
-def _neighbours(v: Vectors, builder: Any, dilation: int, pair: list[Any], biases: Any) -> list[Any]:
+def _neighbours(v: Vectors, builder: Any, dilation: int, pair: list[Any], operands: list[Any]) -> list[Any]:
     """Two vectors of outputs, the first and the second ones of each cell, as neighbours."""
-    first, second = (emit_epilogue(builder, outputs, biases) for outputs in pair)
+    first, second = (emit_epilogue(builder, outputs, operands) for outputs in pair)
     places = []
     for output in range(OUTPUTS * cells_at_once(v.lanes, dilation)):
         run, place = divmod(output, OUTPUTS * dilation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,16 @@ from numba import carray
 
 from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
 from convmat.kernel.microkernel.products import channel_product, row_product, tile_product
+from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
 from convmat.kernel.task import (
+    ACTIVATION,
     AT_ONCE,
     BATCH_INNER,
     BEFORE,
     BEGINS,
-    BIAS,
     BLOCKS,
     BOX,
     BOXES,
@@ -64,7 +66,8 @@ _I8 = np.int64
 def build_convolving(pieces: Pieces) -> Any:
     """Compile ``convolve(t)``, which takes units of work from a task until none is left."""
     size = pieces.vectors.size
-    pack_window, compute_box, compute_rows = build_reading(pieces), _build_box(pieces), _build_rows(pieces)
+    pack_window, compute_box = build_reading(pieces), _build_box(pieces)
+    compute_rows, compute_activated_rows = _build_rows(pieces), _build_rows(replace(pieces, activated=True))
     work_of, box_of = _build_units(pieces)
 
     @pieces.inlined
@@ -73,7 +76,7 @@ def build_convolving(pieces: Pieces) -> Any:
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
         results = window + t[CHANNELS] * t[PLANES] * t[PLANE] * size
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
-        biases = table + TABLE_BYTES // 2
+        biases = table + TABLE_BYTES // 3
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]
         packed = -1
         while True:
@@ -88,7 +91,9 @@ def build_convolving(pieces: Pieces) -> Any:
                 again = packed >= 0 and packed // t[GROUPS] == place // t[GROUPS]
                 pack_window(t, window, row_starts, table, corner[0], depth, height, width, group, again)
                 packed = place
-            if t[AT_ONCE]:
+            if t[AT_ONCE] and t[ACTIVATION]:
+                compute_activated_rows(t, window, group, corner, box, part, parts)
+            elif t[AT_ONCE]:
                 compute_rows(t, window, group, corner, box, part, parts)
             else:
                 compute_box(t, window, results, table, biases, group, corner, box, part, parts)
@@ -189,8 +194,8 @@ def _build_box(pieces: Pieces) -> Any:
 
 
 def _build_rows(pieces: Pieces) -> Any:
-    number, lanes, size, most = pieces.number, pieces.lanes, pieces.vectors.size, pieces.widest[0]
-    product_of_row = row_product(pieces.vectors, most)
+    lanes, size, most = pieces.lanes, pieces.vectors.size, pieces.widest[0]
+    product_of_row, epilogue_of = row_product(pieces.vectors, most), build_epilogue(pieces)
 
     @pieces.compiled
     def compute_rows(t, window, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
@@ -202,9 +207,7 @@ def _build_rows(pieces: Pieces) -> Any:
         for tile in range(t[TILE_COUNT] * part // parts, t[TILE_COUNT] * (part + 1) // parts):
             weights = t[PACKED] + channels * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
             count = channels * tiles[7 * tile + 1]
-            bias = number(0)
-            if t[BIAS] != 0:
-                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[group * t[OUT_CHANNELS] + tile]
+            epilogue = epilogue_of(t, group * t[OUT_CHANNELS] + tile)
             for b in range(box[0]):
                 for d in range(box[1]):
                     for h in range(box[2]):
@@ -215,7 +218,14 @@ def _build_rows(pieces: Pieces) -> Any:
                             at, columns = vector * lanes, min(most, vectors - vector)
                             stored = box[3] - at
                             product_of_row(
-                                columns, weights, source + at * size, t[OFFSETS], count, to + at * size, bias, stored
+                                columns,
+                                weights,
+                                source + at * size,
+                                t[OFFSETS],
+                                count,
+                                to + at * size,
+                                epilogue,
+                                stored,
                             )
 
     return compute_rows

@@ -18,11 +18,10 @@ from convmat.kernel.microkernel.winograd import (
     finishing_transformed,
     transforming,
 )
+from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
-    BIAS,
     CHANNELS,
-    GROUPS,
     INPUT,
     INPUT_STRIDE,
     ORIGIN,
@@ -134,13 +133,13 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
 
     It writes the outputs that the results of a stripe make, over a box of cells, as neighbours along the width.
     """
-    number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
+    lanes, size, epilogue_of = pieces.lanes, pieces.vectors.size, build_epilogue(pieces)
     finish, finish_past = finishing_transformed(pieces.vectors), finishing_transformed(pieces.vectors, True)
     finish_some = finishing_some_transformed(pieces.vectors)
     at_once, both, (rest_of, rows_until) = _cells_at_once(lanes), OUTPUTS * lanes, _build_divisions(pieces)
 
     @pieces.compiled
-    def write_cells(t, to, count, rows, source, places, bias):  # type: ignore[no-untyped-def]
+    def write_cells(t, to, count, rows, source, places, epilogue):  # type: ignore[no-untyped-def]
         """``count`` outputs along the width, in so many rows."""
         axes, apart, dilation = t[TRANSFORMED], t[OUTPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
         kind, step = axes * KINDS + dilation, OUTPUTS * at_once[dilation]
@@ -148,13 +147,13 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
         # Non-temporal stores want whole vectors, and no others that meet them halfway.
         if t[STREAM] != 0 and dilation == 1 and count % both == 0 and (to | apart) % (lanes * size) == 0:
             for n in range(whole):
-                finish_past(kind, to + n * step * size, apart, source + n * lanes * size, places, bias)
+                finish_past(kind, to + n * step * size, apart, source + n * lanes * size, places, epilogue)
         else:
             for n in range(whole):
-                finish(kind, to + n * step * size, apart, source + n * step // OUTPUTS * size, places, bias)
+                finish(kind, to + n * step * size, apart, source + n * step // OUTPUTS * size, places, epilogue)
         for n in range(whole, (count + step - 1) // step):
             at, rest = to + n * step * size, min(step, count - n * step)
-            finish_some(kind, at, apart, source + n * step // OUTPUTS * size, places, bias, rest, rows)
+            finish_some(kind, at, apart, source + n * step // OUTPUTS * size, places, epilogue, rest, rows)
 
     @pieces.compiled
     def write_transformed(t, lines, first_line, last_line, results, group, corner, box):  # type: ignore[no-untyped-def]
@@ -162,9 +161,7 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
         of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * OUTPUTS) * size
         for line in range(first_line, last_line):
             channel = group * t[OUT_CHANNELS] + lines[3 * line]
-            bias = number(0)
-            if t[BIAS] != 0:
-                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
+            epilogue = epilogue_of(t, channel)
             places = t[PLACES] + line * t[PHASES_OUT] * 8
             first_d, first_h = first_of_line(t, lines, line, corner)
             most_d = cells_inside(t, 0, first_d, box[1])
@@ -181,6 +178,6 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
                         to += at_d * t[OUTPUT_STRIDE + 2] + at_h * t[OUTPUT_STRIDE + 3]
                         source = results + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
                         if rows > 0:
-                            write_cells(t, of_box + to * size, count, min(rows, axes), source, places, bias)
+                            write_cells(t, of_box + to * size, count, min(rows, axes), source, places, epilogue)
 
     return write_transformed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,13 @@ from numba import carray
 from convmat.kernel.microkernel.memory import pointer
 from convmat.kernel.microkernel.transposing import transposing_cells, transposing_sums
 from convmat.kernel.microkernel.weaving import finishing, interleave, interleave_pieces, interleave_some
+from convmat.kernel.stages.finishing import build_epilogue, build_tables
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_writing
 from convmat.kernel.task import (
+    ACTIVATION,
     BATCH_INNER,
-    BIAS,
     BY_CHANNELS,
-    GROUPS,
     OUT_CHANNELS,
     OUTPUT,
     OUTPUT_STRIDE,
@@ -39,9 +40,22 @@ def build_writing(pieces: Pieces) -> Any:
         ``write(t, lines, first_line, last_line, results, table, biases, group, corner, box)``: writes the lines of a
         stripe, over a box of cells; the results start at its corner; ``table`` and ``biases`` are memory to work in.
     """
-    inside, load_biases = _build_inside(pieces), _build_biases(pieces)
-    write_channels_last = _build_channels_last(pieces, load_biases, *inside)
-    are_neighbours, write_cells = _build_cells(pieces, load_biases)
+    write_plain, write_activated = _build_writing(pieces), _build_writing(replace(pieces, activated=True))
+
+    @pieces.inlined
+    def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
+        if t[ACTIVATION]:
+            write_activated(t, lines, first_line, last_line, results, table, biases, group, corner, box)
+        else:
+            write_plain(t, lines, first_line, last_line, results, table, biases, group, corner, box)
+
+    return write
+
+
+def _build_writing(pieces: Pieces) -> Any:
+    inside = _build_inside(pieces)
+    write_channels_last = _build_channels_last(pieces, *inside)
+    are_neighbours, write_cells = _build_cells(pieces)
     write_lines = _build_lines(pieces, *inside)
     write_transformed = build_transformed_writing(pieces, *inside)
 
@@ -75,8 +89,8 @@ def _build_inside(pieces: Pieces) -> Any:
     return first_of_line, cells_inside
 
 
-def _build_channels_last(pieces: Pieces, load_biases: Any, first_of_line: Any, cells_inside: Any) -> Any:
-    size, write_block = pieces.vectors.size, _build_block(pieces)
+def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
+    size, write_block, (store_epilogues, _) = pieces.vectors.size, _build_block(pieces), build_tables(pieces)
 
     @pieces.compiled
     def write_channels_last(  # type: ignore[no-untyped-def]
@@ -92,7 +106,7 @@ def _build_channels_last(pieces: Pieces, load_biases: Any, first_of_line: Any, c
             kinds += 1
         channels = (last_line - first_line) // kinds
         channel = group * t[OUT_CHANNELS] + first_channel
-        load_biases(t, biases, channel, channels)
+        epilogues = store_epilogues(t, biases, channel, channels, 1)
         sources = carray(pointer(table), (channels,), _I8)
         places = carray(pointer(t[PLACES]), (last_line * phases,), _I8)
         for kind in range(kinds):
@@ -113,28 +127,14 @@ def _build_channels_last(pieces: Pieces, load_biases: Any, first_of_line: Any, c
                                 at_d, at_h = first_d + d * t[STEP_OUT], first_h + h * t[STEP_OUT + 1]
                                 to = (corner[0] + b) * t[OUTPUT_STRIDE] + at_d * t[OUTPUT_STRIDE + 2]
                                 to += at_h * t[OUTPUT_STRIDE + 3] + (first_w + w * step) * across + channel
-                                write_block(t, to, pitch, results + source * size, table, biases, channels, columns)
+                                write_block(t, to, pitch, results + source * size, table, epilogues, channels, columns)
 
     return write_channels_last
 
 
-def _build_biases(pieces: Pieces) -> Any:
-    number = pieces.number
-
-    @pieces.compiled
-    def load_biases(t, biases, channel, channels):  # type: ignore[no-untyped-def]
-        """The biases of neighbouring channels, zeros where there are none."""
-        of_channels = carray(pointer(biases), (channels,), number)
-        for n in range(channels):
-            of_channels[n] = 0
-            if t[BIAS]:
-                of_channels[n] = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel + n]
-
-    return load_biases
-
-
-def _build_cells(pieces: Pieces, load_biases: Any) -> Any:
+def _build_cells(pieces: Pieces) -> Any:
     lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing_cells(pieces.vectors)
+    store_epilogues, epilogues_from = build_tables(pieces)
 
     @pieces.compiled
     def are_neighbours(t, box):  # type: ignore[no-untyped-def]
@@ -152,23 +152,25 @@ def _build_cells(pieces: Pieces, load_biases: Any) -> Any:
         starts = carray(pointer(table), (lanes,), _I8)
         for lane in range(lanes):
             starts[lane] = lane * pitch
-        load_biases(t, biases, channel, channels)
+        epilogues = store_epilogues(t, biases, channel, channels, 1)
         for b in range(box[0]):
             image = t[OUTPUT] + ((corner[0] + b) * t[OUTPUT_STRIDE] + of_box) * size + channel * apart
             sums = results + b * t[SUMS_PITCH] * size
             for n in range(0, channels, lanes):
                 for cell in range(0, cells, lanes):
                     to, of = image + n * apart + cell * size, sums + cell * pitch + n * size
-                    transpose(to, apart, of, table, min(lanes, cells - cell), lanes, biases + n * size)
+                    count = min(lanes, cells - cell)
+                    transpose(to, apart, of, table, count, lanes, epilogues_from(epilogues, n))
 
     return are_neighbours, write_cells
 
 
 def _build_block(pieces: Pieces) -> Any:
     lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
+    _, epilogues_from = build_tables(pieces)
 
     @pieces.compiled
-    def write_block(t, to, pitch, results, table, biases, channels, columns):  # type: ignore[no-untyped-def]
+    def write_block(t, to, pitch, results, table, epilogues, channels, columns):  # type: ignore[no-untyped-def]
         """Transpose the channels of neighbouring results; ``table`` says where the results of each channel begin."""
         for column in range(0, columns, lanes):
             for n in range(0, channels, lanes):
@@ -181,7 +183,7 @@ def _build_block(pieces: Pieces) -> Any:
                     table + n * 8,
                     min(lanes, channels - n),
                     min(lanes, columns - column),
-                    biases + n * size,
+                    epilogues_from(epilogues, n),
                     t[STREAM] * is_aligned,
                 )
 
@@ -189,7 +191,8 @@ def _build_block(pieces: Pieces) -> Any:
 
 
 def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
-    number, size = pieces.number, pieces.vectors.size
+    lanes, size = pieces.lanes, pieces.vectors.size
+    epilogue_of, (store_epilogues, _) = build_epilogue(pieces), build_tables(pieces)
     write_images, scatter_row = _build_images(pieces), _build_scattering(pieces)
     write_row = _build_row(pieces, scatter_row)
 
@@ -205,12 +208,10 @@ def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
         apart_b, apart_d, apart_h = t[OUTPUT_STRIDE] * size, t[OUTPUT_STRIDE + 2] * size, t[OUTPUT_STRIDE + 3] * size
         pitch_b, pitch_d, pitch_h = t[SUMS_PITCH] * size, t[SUMS_PITCH + 1] * size, t[SUMS_PITCH + 2] * size
         step_d, step_h = t[STEP_OUT], t[STEP_OUT + 1]
-        places, with_bias = t[PLACES], t[BIAS] != 0
+        places = t[PLACES]
         for line in range(first_line, last_line):
             channel = group * t[OUT_CHANNELS] + lines[3 * line]
-            bias = number(0)
-            if with_bias:
-                bias = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
+            epilogue = epilogue_of(t, channel)
             of_line = places + line * phases * 8
             first_d, first_h = first_of_line(t, lines, line, corner)
             most_d, most_h = cells_inside(t, 0, first_d, box[1]), cells_inside(t, 1, first_h, box[2])
@@ -221,25 +222,23 @@ def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
                         to = out_line + b * apart_b + d * step_d * apart_d + h * step_h * apart_h
                         source = results + b * pitch_b + d * pitch_d + h * pitch_h
                         if images_apart:
-                            write_images(to, apart_b, count, source, of_line, step, pitch, table, biases, bias, box[0])
+                            epilogues = store_epilogues(t, biases, channel, lanes, 0)
+                            write_images(to, apart_b, count, source, of_line, step, pitch, table, epilogues, box[0])
                         elif neighbours:
-                            write_row(to, count, source, of_line, step, stream, bias)
+                            write_row(to, count, source, of_line, step, stream, epilogue)
                         else:
-                            scatter_row(to, count, source, of_line, step, phases, pitch, across, bias, 0)
+                            scatter_row(to, count, source, of_line, step, phases, pitch, across, epilogue, 0)
 
     return write_lines
 
 
 def _build_images(pieces: Pieces) -> Any:
-    number, lanes, size, transpose = pieces.number, pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
+    lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
 
     @pieces.compiled
-    def write_images(to, apart, count, source, places, step, pitch, table, biases, bias, images):  # type: ignore[no-untyped-def]
+    def write_images(to, apart, count, source, places, step, pitch, table, epilogues, images):  # type: ignore[no-untyped-def]
         """Interleave the phases of all images, which are neighbours among the results, into ``count`` outputs each."""
         rows, starts = carray(pointer(places), (step,), _I8), carray(pointer(table), (lanes,), _I8)
-        summands = carray(pointer(biases), (lanes,), number)
-        for lane in range(lanes):
-            summands[lane] = bias
         for first in range(0, count, lanes):
             outputs = min(lanes, count - first)
             for n in range(outputs):
@@ -253,7 +252,7 @@ def _build_images(pieces: Pieces) -> Any:
                     table,
                     outputs,
                     min(lanes, images - image),
-                    biases,
+                    epilogues,
                     0,
                 )
 
@@ -269,19 +268,19 @@ def _build_row(pieces: Pieces, scatter_row: Any) -> Any:
     most_pieces, most_steps = min(lanes, 8), pieces.steps[-1]
 
     @pieces.compiled
-    def write_row(to, count, source, places, step, stream, bias):  # type: ignore[no-untyped-def]
+    def write_row(to, count, source, places, step, stream, epilogue):  # type: ignore[no-untyped-def]
         """Interleave the phases along width into ``count`` neighbouring outputs."""
         whole = count // (step * lanes)
         if step <= most_steps:
             if stream and to % (lanes * size) == 0:
                 for n in range(whole):
-                    weave_past(step, to + n * step * lanes * size, source + n * lanes * size, places, bias)
+                    weave_past(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
             else:
                 for n in range(whole):
-                    weave(step, to + n * step * lanes * size, source + n * lanes * size, places, bias)
+                    weave(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
             rest = count - whole * step * lanes
             if rest:
-                weave_some(step, to + (count - rest) * size, source + whole * lanes * size, places, bias, rest)
+                weave_some(step, to + (count - rest) * size, source + whole * lanes * size, places, epilogue, rest)
             return
         for n in range(whole):
             first = 0
@@ -290,9 +289,9 @@ def _build_row(pieces: Pieces, scatter_row: Any) -> Any:
                 while pieces > step - first:
                     pieces //= 2
                 at = to + (n * lanes * step + first) * size
-                weave_pieces(pieces, at, source + n * lanes * size, places + first * 8, bias, step)
+                weave_pieces(pieces, at, source + n * lanes * size, places + first * 8, epilogue, step)
                 first += pieces
-        scatter_row(to, count, source, places, step, step, 1, 1, bias, whole * lanes)
+        scatter_row(to, count, source, places, step, step, 1, 1, epilogue, whole * lanes)
 
     return write_row
 
@@ -301,13 +300,13 @@ def _build_scattering(pieces: Pieces) -> Any:
     number, size, finish = pieces.number, pieces.vectors.size, finishing(pieces.vectors)
 
     @pieces.compiled
-    def scatter_row(to, count, source, places, step, phases, pitch, across, bias, start):  # type: ignore[no-untyped-def]
+    def scatter_row(to, count, source, places, step, phases, pitch, across, epilogue, start):  # type: ignore[no-untyped-def]
         """The same number by number, from the cell ``start`` on: for numbers that are not neighbours in memory."""
         output = carray(pointer(to), (count * across,), number)
         rows = carray(pointer(places), (phases,), _I8)
         for e in range(phases):
             sums = carray(pointer(source + rows[e] * size), (count * pitch,), number)
             for w in range(start, (count - e + step - 1) // step):
-                output[(w * step + e) * across] = finish(sums[w * pitch], bias)
+                output[(w * step + e) * across] = finish(sums[w * pitch], epilogue)
 
     return scatter_row

@@ -1,0 +1,70 @@
+"""What sums are finished with: the bias of their channel and, where an activation follows, what that needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import carray
+
+from convmat.kernel.microkernel.memory import pointer
+from convmat.kernel.stages.pieces import Pieces
+from convmat.kernel.task import ACTIVATION, BIAS, GROUPS, OUT_CHANNELS, TABLE_BYTES
+
+
+def build_epilogue(pieces: Pieces) -> Any:
+    """Compile ``epilogue_of(t, channel)``, a tuple as :mod:`convmat.kernel.epilogue` describes it."""
+    number = pieces.number
+
+    @pieces.compiled
+    def bias_of(t, channel):  # type: ignore[no-untyped-def]
+        if t[BIAS] == 0:
+            return number(0)
+        return carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
+
+    @pieces.inlined
+    def plain_epilogue(t, channel):  # type: ignore[no-untyped-def]
+        return (bias_of(t, channel),)
+
+    @pieces.inlined
+    def activated_epilogue(t, channel):  # type: ignore[no-untyped-def]
+        channels = t[OUT_CHANNELS] * t[GROUPS]
+        numbers = carray(pointer(t[ACTIVATION]), (channels + 2,), number)
+        return bias_of(t, channel), numbers[channel], numbers[channels], numbers[channels + 1]
+
+    return activated_epilogue if pieces.activated else plain_epilogue
+
+
+def build_tables(pieces: Pieces) -> Any:
+    """Compile ``store_epilogues(t, memory, channel, count, step)`` and ``epilogues_from(epilogues, n)``.
+
+    The first stores so many epilogues, of channels ``step`` (0 or 1) apart. What it returns is what
+    :func:`~convmat.kernel.microkernel.transposing.transposing_sums` takes, and so is what the second returns: the same
+    from the one of number n on.
+    """
+    number, size, epilogue_of = pieces.number, pieces.vectors.size, build_epilogue(pieces)
+
+    @pieces.compiled
+    def store_biases(t, memory, channel, count, step):  # type: ignore[no-untyped-def]
+        biases = carray(pointer(memory), (count,), number)
+        for n in range(count):
+            (biases[n],) = epilogue_of(t, channel + n * step)
+        return (memory,)
+
+    @pieces.inlined
+    def biases_from(epilogues, n):  # type: ignore[no-untyped-def]
+        return (epilogues[0] + n * size,)
+
+    @pieces.compiled
+    def store_epilogues(t, memory, channel, count, step):  # type: ignore[no-untyped-def]
+        further = memory + TABLE_BYTES // 3
+        biases, slopes = carray(pointer(memory), (count,), number), carray(pointer(further), (count,), number)
+        for n in range(count):
+            biases[n], slopes[n], _, _ = epilogue_of(t, channel + n * step)
+        _, _, low, high = epilogue_of(t, channel)
+        return memory, further, low, high
+
+    @pieces.inlined
+    def epilogues_from(epilogues, n):  # type: ignore[no-untyped-def]
+        return epilogues[0] + n * size, epilogues[1] + n * size, epilogues[2], epilogues[3]
+
+    return (store_epilogues, epilogues_from) if pieces.activated else (store_biases, biases_from)
