@@ -40,8 +40,10 @@ FACTORS = 97
 TOGETHER = 98
 # Whether products are stored at once, row by row.
 AT_ONCE = 101
-COUNTS = 102
-FIELDS = 104
+# In Winograd's form: the kinds of code that read and write it.
+FORM_KINDS = 102
+COUNTS = 104
+FIELDS = 106
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 
