@@ -1,5 +1,6 @@
 """Settings for every test."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -22,9 +23,17 @@ settings.register_profile("thorough", max_examples=2000, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-LOAD = "import torch; from convmat.kernel import compiled; compiled.kernel(torch.{})"
+LOAD = "import gc, torch; gc.disable(); from convmat.kernel import compiled; compiled.kernel(torch.{})"
 # They take longest, and are begun first: else one process would work on the last of them, and the other wait.
-LONGEST = ("test_without_kernel", "test_examples", "test_docs", "test_cli", "test_torch_ops")
+LONGEST = (
+    "test_without_kernel",
+    "test_examples",
+    "test_docs",
+    "test_cli",
+    "test_torch_ops",
+    "test_benchmarks",
+    "test_export",
+)
 
 
 def pytest_configure(config) -> None:
@@ -37,6 +46,18 @@ def pytest_configure(config) -> None:
         assert not any(process.wait() for process in loading)
     for dtype in dtypes:
         compiled.kernel(getattr(torch, dtype))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for no garbage in a million objects that stay, while they are made and later, and seldom in others."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items) -> None:

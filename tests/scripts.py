@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 
-def result_of(path: Path, *arguments: str):
+def result_of(path: Path, *arguments: str, **environment: str):
     """What a script prints, as JSON, on its last line."""
-    quiet = {**os.environ, "KINETO_LOG_LEVEL": "5"}
+    quiet = {**os.environ, "KINETO_LOG_LEVEL": "5", **environment}
     finished = subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True, env=quiet)
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout.splitlines()[-1])

@@ -81,6 +81,7 @@ def test_all_of_them_fill_and_are_emptied():
     layer = convmat.nn.ConvTranspose2d(6, 5, 4, 2, 1)
     direct = convmat.nn.Conv2d(6, 5, 4, 2, 1)
     wave = convmat.nn.Conv1d(8, 8, 5, padding=2, method="tiles")
+    pointwise = convmat.nn.Conv2d(8, 16, 1, method="tiles")
     large = torch.randn(2, 1, 1100, 900)
     weight = torch.randn(1, 2, 2, 2)
     with torch.no_grad():
@@ -88,6 +89,7 @@ def test_all_of_them_fill_and_are_emptied():
             layer(torch.randn(2, 6, 5, 7))
             direct(torch.randn(2, 6, 5, 7))
             wave(torch.randn(2, 8, 50))
+            pointwise(torch.randn(2, 8, 5, 7))
             convmat.conv_transpose2d(torch.randn(2, 6, 5, 7), layer.weight, method="tiles")
             convmat.conv_transpose2d(large, weight, stride=2, method="tiles")
     geometry = convmat.Geometry.conv_transpose((5, 7), 3, in_channels=2, out_channels=3)

@@ -1,11 +1,10 @@
 """Every example runs as its readers would run it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.scripts import result_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
@@ -28,12 +27,15 @@ def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> dict[str, dict]:
+    """What each example prints, leaves and fails with."""
+    script, folder = Path(__file__).with_name("run_examples.py"), tmp_path_factory.mktemp("examples")
+    return result_of(script, str(folder), *(str(EXAMPLES / name) for name in SAYS), HF_HUB_OFFLINE="1")
+
+
 @pytest.mark.parametrize(("name", "words"), SAYS.items(), ids=SAYS)
-def test_example(name, words, tmp_path):
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    run = subprocess.run(
-        [sys.executable, EXAMPLES / name], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert run.returncode == 0, run.stderr
-    assert [word for word in words if word not in run.stdout] == []
-    assert list(tmp_path.iterdir()) == []
+def test_example(name, words, ran):
+    assert ran[name]["error"] is None
+    assert [word for word in words if word not in ran[name]["printed"]] == []
+    assert ran[name]["left"] == []

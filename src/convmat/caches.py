@@ -27,6 +27,10 @@ CACHES = {
     "convmat.kernel.tiling.phases:_transposed_phases": ("_transposed_phases.cache_clear", "phases of 1024 axes of Cᵀ"),
     "convmat.kernel.tiling.winograd:_phases": ("_phases.cache_clear", "64 axes in Winograd's form"),
     "convmat.kernel.tiling.rows:_row_tiling": ("_row_tiling.cache_clear", "256 ways to cut rows into tiles"),
+    "convmat.kernel.tiling.rows:_row_tiling_by_channels": (
+        "_row_tiling_by_channels.cache_clear",
+        "256 ways to cut rows into tiles of output channels",
+    ),
     "convmat.kernel.tiling.boxes:_factors": ("_factors.cache_clear", "64 tables of factors"),
 }
 

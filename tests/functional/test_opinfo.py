@@ -33,6 +33,7 @@ def op_info(name: str):
     return next(op for op in op_db if op.name == f"nn.functional.{name}")
 
 
+@cache
 def samples(name: str, dtype: torch.dtype):
     torch.manual_seed(0)
     return list(op_info(name).sample_inputs("cpu", dtype, requires_grad=False))

@@ -10,6 +10,7 @@ import mmap
 import random
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from tests.kernel.kernels import CHANNELS, DTYPES, PLACES, SIZES, STRIDES, Call, assert_right, computed, plan_for
 from tests.layers import Layer
@@ -104,7 +106,7 @@ def random_call(source: random.Random) -> Call:
     return Call(layer, source.choice([1, 1, 2, 3, 17]), source.choice(DTYPES), *places)
 
 
-def random_transformed_call(source: random.Random) -> tuple[Call, int]:
+def random_transformed_call(source: random.Random) -> tuple[Call, int, bool]:
     """One that has Winograd's form, and along how many axes."""
     transformed, has_two_taps = source.choice([1, 2]), source.random() < 0.5
     transposed = has_two_taps or source.random() < 0.5
@@ -123,12 +125,22 @@ def random_transformed_call(source: random.Random) -> tuple[Call, int]:
         padding=tuple(source.randrange(min(k, (size + k - 1) // 2)) for size, k in zip(sizes, kernel, strict=True)),
         channels=(source.choice([8, 16, 17]), source.choice([8, 9, 24])),
     )
-    return Call(layer, source.choice([1, 1, 2, 3]), torch.float32, *["contiguous"] * 2), transformed
+    return Call(layer, source.choice([1, 1, 2, 3]), torch.float32, *["contiguous"] * 2), transformed, False
+
+
+def random_call_by_channels(source: random.Random) -> tuple[Call, int, bool]:
+    """One whose lanes can be output channels."""
+    call = random_call(source)
+    lanes = compiled.processor(call.dtype, 1).lanes
+    channels = source.choice(CHANNELS), lanes * source.choice([1, 2, 3, 5])
+    layer = replace(call.layer, channels=tuple(call.layer.groups * count for count in channels))
+    return replace(call, layer=layer), 0, True
 
 
 def compute(
     call: Call,
     transformed: int,
+    by_channels: bool,
     threads: int,
     window: int | None,
     whim: int | None,
@@ -138,7 +150,7 @@ def compute(
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
-        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, transformed)
+        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, transformed, by_channels)
         with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             output = computed(plan, *operands, threads)
         assert_right(output, call.layer, *operands)
@@ -146,11 +158,14 @@ def compute(
         guarded.close()
 
 
+CALLS = (lambda source: (random_call(source), 0, False)), random_transformed_call, random_call_by_channels
+
+
 def main(count: int, seed: int) -> None:
     source, wrong = random.Random(seed), []
     for _ in range(count):
         arguments = (
-            *((random_call(source), 0) if source.random() < 0.7 else random_transformed_call(source)),
+            *source.choices(CALLS, weights=[5, 2, 2])[0](source),
             source.choice([1, 1, 2, 3]),
             source.choice([None, 1 << 10, 1 << 12]),
             source.choice([None, None, source.randrange(100)]),

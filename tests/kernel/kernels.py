@@ -19,6 +19,7 @@ from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
+from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import box_tiling
 from convmat.kernel.tiling.processor import Processor
 from convmat.kernel.tiling.rows import row_tilings
@@ -95,6 +96,18 @@ def _axes_of_two_taps(draw, transformed, is_width):
     most = min(2 * stride + 1, (size * stride - 1) // 2)
     padding = draw(st.integers(0, most)), draw(st.integers(0, most))
     return size, 2 * stride, stride, 1, padding, draw(st.integers(0, stride - 1))
+
+
+@st.composite
+def layers_by_channels(draw, dtype) -> Layer:
+    """A layer of either direction whose output channels are whole vectors."""
+    layer, groups = draw(layers()), draw(st.sampled_from([1, 1, 1, 2]))
+    lanes = compiled.processor(dtype, 1).lanes
+    outs = draw(st.integers(1, 5 if groups == 1 else 2)) * lanes
+    ins = draw(st.sampled_from([1, 2, 3, 5, 8, 13, 16, 17, 130]))
+    if ins > 100:  # more than one block of input channels
+        layer = replace(layer, sizes=tuple(min(size, 9) for size in layer.sizes), transposed=layer.transposed)
+    return replace(layer, groups=groups, channels=(groups * ins, groups * outs))
 
 
 def _options(axes):
@@ -234,12 +247,18 @@ class Whimsical(Processor):
 
 
 class InForm(kernel_schedule.Schedule):
-    """A schedule in Winograd's form along so many of the last axes, even where another would be faster."""
+    """A schedule in one of the forms, even where another would be faster.
 
-    transformed = 0
+    ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels.
+    """
+
+    transformed, by_channels = 0, False
 
     @cached_property
     def _tiling(self):
+        if self.by_channels:
+            (rows,) = by_channels.row_tilings(self.geometry, self.processor)
+            return rows, by_channels.box_tiling(rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
         return rows, box_tiling(rows, self.geometry, self.batch, self.processor)
 
@@ -252,10 +271,11 @@ def plan_for(
     window: int | None = None,
     whim: int | None = None,
     transformed: int = 0,
+    by_channels: bool = False,
 ):
     """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all.
 
-    It has Winograd's form along the last ``transformed`` axes.
+    It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels.
     """
     processor = compiled.processor(dtype, threads)
     if window is not None:
@@ -263,7 +283,7 @@ def plan_for(
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
     plan = InForm(geometry_of(layer), batch, processor)
-    plan.transformed = transformed
+    plan.transformed, plan.by_channels = transformed, by_channels
     return plan
 
 

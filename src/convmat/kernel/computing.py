@@ -75,7 +75,15 @@ def schedule_of(
     return found
 
 
-def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: bool, keep: bool) -> Computation:
+def prepare(
+    geometry: Geometry,
+    batch: int,
+    dtype: torch.dtype,
+    *,
+    contiguous: bool,
+    keep: bool,
+    sizes: tuple[int, ...] | None = None,
+) -> Computation:
     """A function of input, weight and bias that computes a geometry, for the number of threads here and now.
 
     Args:
@@ -84,11 +92,14 @@ def prepare(geometry: Geometry, batch: int, dtype: torch.dtype, *, contiguous: b
         dtype: for which the kernel is ready.
         contiguous: whether inputs are.
         keep: whether packed weights are kept for later calls.
+        sizes: channels and sizes of the output, where contiguous tensors have more axes than the geometry, which merges
+            them. Default: those of the geometry
     """
     kernel, threads = compiled.kernel(dtype), thread_count()
     assert kernel is not None
     schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
-    return partial(_convolve, schedule, kernel, threads, keep)
+    out_shape = None if sizes is None else (batch, *sizes)
+    return partial(_convolve, schedule, kernel, threads, keep, out_shape)
 
 
 def _convolve(schedule: Schedule, *arguments: Any) -> Tensor:
@@ -104,12 +115,13 @@ def _convolve_unseen(
     kernel: Kernel,
     threads: int,
     keep: bool,
+    out_shape: tuple[int, ...] | None,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
 ) -> Tensor:
     packed = weights.packed_weight(schedule, kernel, weight, threads, keep)
-    return schedule.convolve(kernel, input, packed, Epilogue(bias), threads)
+    return schedule.convolve(kernel, input, packed, Epilogue(bias), threads, out_shape)
 
 
 def content_of(tensor: Tensor) -> Any:

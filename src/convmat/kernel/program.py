@@ -26,9 +26,13 @@ def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...
     Returns:
         Three C functions of one address, that of a task: they pack weights, digest them, and convolve.
     """
-    pieces = Pieces(dtype, lanes, widest, steps)
-    works = {"pack": build_packing(pieces), "digest": build_digest(pieces), "convolve": build_convolving(pieces)}
+    works = functions(Pieces(dtype, lanes, widest, steps))
     return tuple(_compile(_task_function(version), work, f"{name}_{dtype}") for name, work in works.items())
+
+
+def functions(pieces: Pieces) -> dict[str, Any]:
+    """The three functions by name, which Numba has not compiled yet."""
+    return {"pack": build_packing(pieces), "digest": build_digest(pieces), "convolve": build_convolving(pieces)}
 
 
 # Numba finds compiled code again by what a function's own variables hold, so this is the version alone; what the

@@ -18,6 +18,7 @@ from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
+from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling, row_tilings
@@ -53,6 +54,8 @@ class Schedule:
     def _tiling(self) -> tuple[RowTiling, BoxTiling]:
         transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
         ways = list(row_tilings(self.geometry, self.processor, transforms))
+        if self._contiguous:
+            ways += by_channels.row_tilings(self.geometry, self.processor)
         # By what one image takes: an image is computed to the same bits alone and among others.
         rows = (
             min(ways, key=lambda rows: self._cut(rows, 1).cycles + self._packing_cycles(rows)) if ways[1:] else ways[0]
@@ -60,6 +63,8 @@ class Schedule:
         return rows, self._cut(rows, self.batch)
 
     def _cut(self, rows: RowTiling, batch: int) -> BoxTiling:
+        if rows.by_channels:
+            return by_channels.box_tiling(rows, self.geometry, batch, self.processor)
         return box_tiling(rows, self.geometry, batch, self.processor, self._contiguous)
 
     @property
@@ -96,7 +101,7 @@ class Schedule:
         """Memory for the window and the results of a thread."""
         channels = self.geometry.in_channels // self.geometry.groups
         stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
-        numbers = channels * self.cells.planes * self.cells.plane + self.cells.results * self.rows.tables.most_rows
+        numbers = channels * self.cells.planes * self.cells.plane + self.cells.sums_of_stripe(self.rows)
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(self.cells.window[:-1]) * self.cells.planes // self.cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
@@ -115,12 +120,14 @@ class Schedule:
             "BEGINS": begins,
             "PHASES_IN": np.array(list(product(*self.cells.phases_in)), dtype=np.int64),
         }
+        if self.rows.by_channels:
+            tables["CELL_PLACES"] = self.cells.cell_places() * self.processor.itemsize
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
 
     @property
     def _kept(self) -> int:
         """The distance between the sums of two stripes, where the sums of all stripes are kept at once."""
-        return self.cells.results * self.rows.tables.most_rows if self.cells.blocks > 1 else 0
+        return self.cells.sums_of_stripe(self.rows) if self.cells.blocks > 1 else 0
 
     @cached_property
     def _known(self) -> tuple[list[int], dict[str, Any]]:
@@ -159,6 +166,8 @@ class Schedule:
             "TRANSFORMED": rows.transformed,
             "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
             "AT_ONCE": cells.at_once,
+            "BY_CHANNELS": rows.by_channels,
+            "SUMS_PITCH": cells.sums_pitch or cells.pitches,
             "TOGETHER": tuple(axis.together for axis in rows.axes),
             "ORIGIN": tuple(axis.origin for axis in rows.axes),
             "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
@@ -184,6 +193,12 @@ class Schedule:
         _put(numbers, values)
         return numbers, tables
 
+    @cached_property
+    def _contiguous_strides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The strides of input and output, where both are contiguous."""
+        in_shape, out_shape = self.geometry.in_shape, self.geometry.out_shape
+        return tuple(tuple(prod(shape[a:]) for a in range(len(shape) + 1)) for shape in (in_shape, out_shape))  # type: ignore[return-value]
+
     def _task(self, input_strides: tuple[int, ...], output_strides: tuple[int, ...]) -> tuple[bytes, dict[str, Any]]:
         """The task, but for the addresses of the tensors; made once for each way in which these lie in memory."""
 
@@ -197,7 +212,7 @@ class Schedule:
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """Pack a weight: sort it into the order in which the kernel reads it."""
-        weight = weight.detach()
+        weight = weight.detach().reshape(self.geometry.weight_shape)
         if self.rows.transformed:
             transformed = self.rows.axes[-self.rows.transformed :]
             weight = transform_weight(weight, transformed, self.geometry.transposed)
@@ -209,12 +224,28 @@ class Schedule:
         del tables  # kept alive until here: the task holds their addresses
         return packed
 
-    def convolve(self, kernel: Kernel, input: Tensor, packed: Tensor, epilogue: Epilogue, threads: int) -> Tensor:
-        """Compute the output from an input and a packed weight; the output has the memory format of the input."""
-        output = empty(self.out_shape, input, memory_format_of(input))
+    def convolve(
+        self,
+        kernel: Kernel,
+        input: Tensor,
+        packed: Tensor,
+        epilogue: Epilogue,
+        threads: int,
+        out_shape: tuple[int, ...] | None = None,
+    ) -> Tensor:
+        """Compute the output from an input and a packed weight; the output has the memory format of the input.
+
+        With an ``out_shape``, input and output are contiguous and may have more axes than the geometry, which merges
+        them.
+        """
+        if out_shape is None:
+            output = empty(self.out_shape, input, memory_format_of(input))
+            strides = input.stride(), output.stride()
+        else:
+            output, strides = empty(out_shape, input), self._contiguous_strides
         work = scratch(self.scratch_bytes * threads + _LINE)
         epilogue = epilogue.contiguous()
-        known, tables = self._task(input.stride(), output.stride())
+        known, tables = self._task(*strides)
         run(
             kernel.convolve,
             known,

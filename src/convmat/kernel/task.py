@@ -40,10 +40,14 @@ FACTORS = 97
 TOGETHER = 98
 # Whether products are stored at once, row by row.
 AT_ONCE = 101
+# Of batch, depth, height and width: how far apart the sums of neighbouring cells lie.
+SUMS_PITCH = 102
+# Whether lanes are output channels; where cells then lie in the window, in bytes.
+BY_CHANNELS, CELL_PLACES = range(106, 108)
 # In Winograd's form: the kinds of code that read and write it.
-FORM_KINDS = 102
-COUNTS = 104
-FIELDS = 106
+FORM_KINDS = 108
+COUNTS = 110
+FIELDS = 112
 
 TABLE_BYTES = 512  # at the end of a thread's memory: a small table of 32 integers, and one of as many numbers
 

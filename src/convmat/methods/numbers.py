@@ -32,8 +32,7 @@ def prepare_numbers(geometry: Geometry, batch: int, dtype: torch.dtype, *, conti
     merged = merge_axes(geometry)
     if merged is geometry or not contiguous:
         return computing.prepare(geometry, batch, dtype, contiguous=contiguous, keep=keep)
-    computation = computing.prepare(merged, batch, dtype, contiguous=True, keep=keep)
-    return partial(_with_merged_axes, geometry, merged, computation)
+    return computing.prepare(merged, batch, dtype, contiguous=True, keep=keep, sizes=geometry.out_shape)
 
 
 def merge_axes(geometry: Geometry) -> Geometry:
@@ -42,14 +41,6 @@ def merge_axes(geometry: Geometry) -> Geometry:
         geometry.notes.merged = geometry.merged()
     merged: Geometry = geometry.notes.merged
     return merged
-
-
-def _with_merged_axes(
-    geometry: Geometry, merged: Geometry, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
-    weight = weight.reshape(*weight.shape[:2], *merged.kernel_size)
-    output = computation(input.reshape(len(input), *merged.in_shape), weight, bias)
-    return output.reshape(len(input), *geometry.out_shape)
 
 
 def is_one_window(geometry: Geometry) -> bool:

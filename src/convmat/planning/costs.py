@@ -29,11 +29,11 @@ _TRACKED_CALL = 0.12e-3  # more of a call that autograd tracks, and of its gradi
 _SURE = 1.05  # estimates of all three differ by this at least before ours is taken
 # Seconds per byte: digesting weights; reading what a matrix product needs.
 _DIGEST = 0.035e-9
-_DIGEST_FAR, _NEAR = 0.09e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
+_DIGEST_FAR, _NEAR = 0.06e-9, 1 << 20  # of a weight that does not stay in a cache between two calls, beyond so many
 _READ = 0.05e-9
 # The same for inputs and outputs of layers with one tap, each of which is read or written once: in a model, they come
 # from farther away than where one layer is measured by itself.
-_ONE_TAP = 0.03e-9
+_ONE_TAP = 0.01e-9
 # Cycles to transpose a block of as many cells and channels as a vector has lanes, or a part of one.
 _BLOCK_WHOLE, _BLOCK_PART = 150, 350
 

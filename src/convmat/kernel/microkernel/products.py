@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -11,7 +12,7 @@ from numba.extending import intrinsic
 
 from convmat.kernel.epilogue import emit_epilogue
 from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
-from convmat.kernel.tiling.processor import RUN
+from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
 
 
 def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
@@ -42,6 +43,35 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
     return product
 
 
+def channel_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
+    """The product of a tile whose lanes are output channels: ``results[m, n]`` of cells m and neighbouring channels n.
+
+    Args:
+        vectors: the vectors to use.
+        widest: the most vectors of a tile of 1, 2, ... cells.
+
+    Returns:
+        ``product(cells, columns, weights, window, places, offsets, count, results, pitch, accumulate, ahead)``: for so
+        many cells and *vectors* of channels, ``count`` numbers to sum over, and the results of cells ``pitch`` numbers
+        apart. Cell m lies ``places[m]`` bytes after the window, by a table of 64-bit integers. All else is as in
+        :func:`tile_product`.
+    """
+
+    @intrinsic
+    def product(typing, cells, columns, weights, window, places, offsets, count, results, pitch, accumulate, ahead):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            m, n, *operands = arguments
+            shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, min(most, MOST_VECTORS) + 1)]
+            shape = builder.add(builder.mul(m, I64(16)), n)
+            emit_shape = partial(_emit_channel_tile, vectors, builder)
+            switch(builder, shape, shapes, lambda shape: emit_shape(*divmod(shape, 16), *operands))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 11), emit
+
+    return product
+
+
 def _emit_tile(
     v: Vectors,
     builder: Any,
@@ -56,7 +86,61 @@ def _emit_tile(
     accumulate: Any,
     ahead: Any,
 ) -> None:
-    """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two."""
+    def load(k: Any) -> tuple[list[Any], list[Any]]:
+        offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
+        cell = v.address(builder, window, builder.sext(offset, I64))
+        inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
+        taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, I64(rows))])
+        v.prefetch(builder, builder.gep(taps, [ahead]))
+        return [builder.gep(taps, [I64(m)]) for m in range(rows)], inputs
+
+    _emit_sums(v, builder, rows, columns, load, count, results, pitch, accumulate)
+
+
+def _emit_channel_tile(
+    v: Vectors,
+    builder: Any,
+    cells: int,
+    columns: int,
+    weights: Any,
+    window: Any,
+    places: Any,
+    offsets: Any,
+    count: Any,
+    results: Any,
+    pitch: Any,
+    accumulate: Any,
+    ahead: Any,
+) -> None:
+    table = builder.inttoptr(places, I64.as_pointer())
+    of_cells = [builder.add(window, builder.load(builder.gep(table, [I64(m)]))) for m in range(cells)]
+    pointers = [builder.inttoptr(address, v.number.as_pointer()) for address in of_cells]
+
+    def load(k: Any) -> tuple[list[Any], list[Any]]:
+        offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
+        taps = v.address(builder, weights, builder.mul(k, I64(columns * v.lanes)))
+        v.prefetch(builder, builder.inttoptr(v.address(builder, taps, ahead), v.number.as_pointer()))
+        numbers = [builder.gep(pointer, [builder.sext(offset, I64)]) for pointer in pointers]
+        return numbers, [v.load(builder, taps, n * v.lanes) for n in range(columns)]
+
+    _emit_sums(v, builder, cells, columns, load, count, results, pitch, accumulate)
+
+
+def _emit_sums(
+    v: Vectors,
+    builder: Any,
+    rows: int,
+    columns: int,
+    load: Callable[[Any], tuple[list[Any], list[Any]]],
+    count: Any,
+    results: Any,
+    pitch: Any,
+    accumulate: Any,
+) -> None:
+    """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two.
+
+    ``load`` emits what a factor needs: where the number of each row lies, and the vectors of all columns.
+    """
     before = builder.block
     run, loop, done, first, later, next_run, end = (
         builder.append_basic_block(name) for name in ("run", "loop", "done", "first", "later", "next", "end")
@@ -75,16 +159,12 @@ def _emit_tile(
     builder.position_at_end(loop)
     k = builder.phi(I64)
     sums = {place: builder.phi(v.type) for place in places}
-    offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
-    cell = v.address(builder, window, builder.sext(offset, I64))
-    inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
-    taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, I64(rows))])
-    v.prefetch(builder, builder.gep(taps, [ahead]))
+    numbers, vectors = load(k)
     new = {}
     for m in range(rows):
-        tap = v.spread(builder, builder.load(builder.gep(taps, [I64(m)])))
+        number = v.spread(builder, builder.load(numbers[m]))
         for n in range(columns):
-            new[m, n] = v.multiply_add(builder, tap, inputs[n], sums[m, n])
+            new[m, n] = v.multiply_add(builder, number, vectors[n], sums[m, n])
     following = builder.add(k, I64(1))
     k.add_incoming(start, run)
     k.add_incoming(following, loop)

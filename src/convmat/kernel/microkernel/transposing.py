@@ -51,6 +51,26 @@ def transposing_sums(vectors: Vectors) -> Callable[..., None]:
     return transpose
 
 
+def transposing_cells(vectors: Vectors) -> Callable[..., None]:
+    """Transpose as :func:`transposing` does, and add a vector of numbers to all rows: one to each column.
+
+    Returns:
+        ``transpose(target, pitch, source, starts, rows, columns, biases)``: the address of as many numbers as columns.
+    """
+
+    @intrinsic
+    def transpose(typing, target, pitch, source, starts, rows, columns, biases):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            target, pitch, source, starts, rows, columns, biases = arguments
+            operands = target, pitch, source, starts, rows, columns
+            _emit_transpose(vectors, builder, *operands, biases_of_columns=biases)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), emit
+
+    return transpose
+
+
 def _emit_transpose(
     v: Vectors,
     builder: Any,
@@ -62,6 +82,7 @@ def _emit_transpose(
     columns: Any,
     biases: Any = None,
     non_temporal: Any = None,
+    biases_of_columns: Any = None,
 ) -> None:
     table, none = builder.inttoptr(starts, I64.as_pointer()), I64(0)
     row_places = [builder.load(builder.gep(table, [I64(r)])) for r in range(v.lanes)]
@@ -75,6 +96,9 @@ def _emit_transpose(
         return builder.select(is_wanted, count, none), builder.select(is_wanted, addresses[place], addresses[0])
 
     def columns_of(vectors: list[Any]) -> list[Any]:
+        if biases_of_columns is not None:
+            of_channels = v.load_some(builder, biases_of_columns, none, columns)
+            vectors = [emit_epilogue(builder, vector, of_channels) for vector in vectors]
         vectors = _transposed(v, builder, vectors)
         if biases is None:
             return vectors

@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
-from convmat.kernel.microkernel.products import row_product, tile_product
+from convmat.kernel.microkernel.products import channel_product, row_product, tile_product
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
@@ -21,6 +21,8 @@ from convmat.kernel.task import (
     BLOCKS,
     BOX,
     BOXES,
+    BY_CHANNELS,
+    CELL_PLACES,
     CELLS,
     CHANNELS,
     COPIES,
@@ -46,6 +48,7 @@ from convmat.kernel.task import (
     SCRATCH_BYTES,
     STRIPE_COUNT,
     STRIPES,
+    SUMS_PITCH,
     TABLE_BYTES,
     TILE_COUNT,
     TILES,
@@ -53,7 +56,7 @@ from convmat.kernel.task import (
     UNITS,
     WINDOW,
 )
-from convmat.kernel.tiling.processor import RUN
+from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
 
 _I8 = np.int64
 
@@ -123,7 +126,8 @@ def _build_units(pieces: Pieces) -> Any:
 
 def _build_box(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    multiply, write = _build_multiply(pieces), build_writing(pieces)
+    multiply, multiply_channels = _build_multiply(pieces), _build_multiply_channels(pieces)
+    write = build_writing(pieces)
 
     @pieces.inlined
     def compute_box(t, window, results, table, biases, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
@@ -157,6 +161,10 @@ def _build_box(pieces: Pieces) -> Any:
                         for k in range(outer[2]):
                             cell = i * pitches[0] + j * pitches[1] + k * pitches[2]
                             for tile in range(stripes[2 * stripe], stripes[2 * stripe + 2]):
+                                if t[BY_CHANNELS]:
+                                    cells = b * counts[1] * counts[2] * w
+                                    multiply_channels(t, tile, tiles, begins, window, sums, group, cells)
+                                    continue
                                 multiply(
                                     t, tile, tiles, begins, window + cell * size, sums, group, vectors, first, last
                                 )
@@ -246,3 +254,38 @@ def _build_multiply(pieces: Pieces) -> Any:
             )
 
     return multiply
+
+
+def _build_multiply_channels(pieces: Pieces) -> Any:
+    lanes, size, product_of_tile = pieces.lanes, pieces.vectors.size, channel_product(pieces.vectors, pieces.widest)
+    # Of tiles of 1, 2, ... vectors of channels: the most cells.
+    most_cells = np.array([0] + [sum(widest >= n for widest in pieces.widest) for n in range(1, MOST_VECTORS + 1)])
+
+    @pieces.compiled
+    def multiply_channels(t, tile, tiles, begins, window, sums, group, cells):  # type: ignore[no-untyped-def]
+        """A tile of output channels over all cells of a box, input channels block by block: near weights serve all."""
+        channels, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
+        weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
+        offsets, pitch, vectors = t[OFFSETS] + begins[product] * 4, t[SUMS_PITCH + 3], channels // lanes
+        parts = (cells + most_cells[vectors] - 1) // most_cells[vectors]
+        for first in range(0, t[CHANNELS], RUN):
+            factors = (min(first + RUN, t[CHANNELS]) - first) * deltas
+            of_block, offsets_of_block = weights + first * deltas * channels * size, offsets + first * deltas * 4
+            for part in range(parts):
+                cell = cells * part // parts
+                product_of_tile(
+                    cells * (part + 1) // parts - cell,
+                    vectors,
+                    of_block,
+                    window,
+                    t[CELL_PLACES] + cell * 8,
+                    offsets_of_block,
+                    factors,
+                    sums + (tiles[7 * tile + 3] + cell * pitch) * size,
+                    pitch,
+                    first,
+                    # Each tile of cells has one vector of each factor of the next block fetched, not all the same one.
+                    min(t[CHANNELS] - first, RUN) * deltas * channels + part * lanes,
+                )
+
+    return multiply_channels

@@ -8,22 +8,23 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import pointer
-from convmat.kernel.microkernel.transposing import transposing_sums
+from convmat.kernel.microkernel.transposing import transposing_cells, transposing_sums
 from convmat.kernel.microkernel.weaving import finishing, interleave, interleave_pieces, interleave_some
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_writing
 from convmat.kernel.task import (
     BATCH_INNER,
     BIAS,
+    BY_CHANNELS,
     GROUPS,
     OUT_CHANNELS,
     OUTPUT,
     OUTPUT_STRIDE,
     PHASES_OUT,
-    PITCH,
     PLACES,
     STEP_OUT,
     STREAM,
+    SUMS_PITCH,
     TRANSFORMED,
     WRITTEN,
 )
@@ -38,8 +39,9 @@ def build_writing(pieces: Pieces) -> Any:
         ``write(t, lines, first_line, last_line, results, table, biases, group, corner, box)``: writes the lines of a
         stripe, over a box of cells; the results start at its corner; ``table`` and ``biases`` are memory to work in.
     """
-    inside = _build_inside(pieces)
-    write_channels_last = _build_channels_last(pieces, *inside)
+    inside, load_biases = _build_inside(pieces), _build_biases(pieces)
+    write_channels_last = _build_channels_last(pieces, load_biases, *inside)
+    are_neighbours, write_cells = _build_cells(pieces, load_biases)
     write_lines = _build_lines(pieces, *inside)
     write_transformed = build_transformed_writing(pieces, *inside)
 
@@ -47,9 +49,11 @@ def build_writing(pieces: Pieces) -> Any:
     def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 3  # the axis of neighbours among the results
         apart = t[OUTPUT_STRIDE + (0 if t[BATCH_INNER] else 4)]
-        if t[TRANSFORMED]:
+        if t[BY_CHANNELS] and are_neighbours(t, box):
+            write_cells(t, lines, first_line, last_line, results, table, biases, group, corner, box)
+        elif t[TRANSFORMED]:
             write_transformed(t, lines, first_line, last_line, results, group, corner, box)
-        elif t[OUTPUT_STRIDE + 1] == 1 and apart != 1 and t[PITCH + along] == 1:
+        elif t[OUTPUT_STRIDE + 1] == 1 and apart != 1 and t[SUMS_PITCH + along] == 1:
             write_channels_last(t, lines, first_line, last_line, results, table, biases, group, corner, box)
         else:
             write_lines(t, lines, first_line, last_line, results, table, biases, group, corner, box)
@@ -71,8 +75,8 @@ def _build_inside(pieces: Pieces) -> Any:
     return first_of_line, cells_inside
 
 
-def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
-    size, (load_biases, write_block) = pieces.vectors.size, _build_block(pieces)
+def _build_channels_last(pieces: Pieces, load_biases: Any, first_of_line: Any, cells_inside: Any) -> Any:
+    size, write_block = pieces.vectors.size, _build_block(pieces)
 
     @pieces.compiled
     def write_channels_last(  # type: ignore[no-untyped-def]
@@ -104,7 +108,8 @@ def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) 
                     for d in range(cells_d):
                         for h in range(cells_h):
                             for w in range(cells_w if inner else min(cells_w, 1)):
-                                source = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2] + w * t[PITCH + 3]
+                                source = b * t[SUMS_PITCH] + d * t[SUMS_PITCH + 1] + h * t[SUMS_PITCH + 2]
+                                source += w * t[SUMS_PITCH + 3]
                                 at_d, at_h = first_d + d * t[STEP_OUT], first_h + h * t[STEP_OUT + 1]
                                 to = (corner[0] + b) * t[OUTPUT_STRIDE] + at_d * t[OUTPUT_STRIDE + 2]
                                 to += at_h * t[OUTPUT_STRIDE + 3] + (first_w + w * step) * across + channel
@@ -113,8 +118,8 @@ def _build_channels_last(pieces: Pieces, first_of_line: Any, cells_inside: Any) 
     return write_channels_last
 
 
-def _build_block(pieces: Pieces) -> Any:
-    number, lanes, size, transpose = pieces.number, pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
+def _build_biases(pieces: Pieces) -> Any:
+    number = pieces.number
 
     @pieces.compiled
     def load_biases(t, biases, channel, channels):  # type: ignore[no-untyped-def]
@@ -124,6 +129,43 @@ def _build_block(pieces: Pieces) -> Any:
             of_channels[n] = 0
             if t[BIAS]:
                 of_channels[n] = carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel + n]
+
+    return load_biases
+
+
+def _build_cells(pieces: Pieces, load_biases: Any) -> Any:
+    lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing_cells(pieces.vectors)
+
+    @pieces.compiled
+    def are_neighbours(t, box):  # type: ignore[no-untyped-def]
+        """Whether the outputs of a box in an image follow one another in memory."""
+        follow_h = box[2] == 1 or t[OUTPUT_STRIDE + 3] == box[3]
+        follow_d = box[1] == 1 or t[OUTPUT_STRIDE + 2] == box[2] * box[3]
+        return t[PHASES_OUT] == t[OUTPUT_STRIDE + 4] == t[STEP_OUT] * t[STEP_OUT + 1] == 1 and follow_d and follow_h
+
+    @pieces.compiled
+    def write_cells(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
+        """Transpose: the cells of an image, which lie apart in the results, become neighbours in the output."""
+        cells, pitch, apart = box[1] * box[2] * box[3], t[SUMS_PITCH + 3] * size, t[OUTPUT_STRIDE + 1] * size
+        channel, channels = group * t[OUT_CHANNELS] + lines[3 * first_line], last_line - first_line
+        of_box = corner[1] * t[OUTPUT_STRIDE + 2] + corner[2] * t[OUTPUT_STRIDE + 3] + corner[3]
+        starts = carray(pointer(table), (lanes,), _I8)
+        for lane in range(lanes):
+            starts[lane] = lane * pitch
+        load_biases(t, biases, channel, channels)
+        for b in range(box[0]):
+            image = t[OUTPUT] + ((corner[0] + b) * t[OUTPUT_STRIDE] + of_box) * size + channel * apart
+            sums = results + b * t[SUMS_PITCH] * size
+            for n in range(0, channels, lanes):
+                for cell in range(0, cells, lanes):
+                    to, of = image + n * apart + cell * size, sums + cell * pitch + n * size
+                    transpose(to, apart, of, table, min(lanes, cells - cell), lanes, biases + n * size)
+
+    return are_neighbours, write_cells
+
+
+def _build_block(pieces: Pieces) -> Any:
+    lanes, size, transpose = pieces.lanes, pieces.vectors.size, transposing_sums(pieces.vectors)
 
     @pieces.compiled
     def write_block(t, to, pitch, results, table, biases, channels, columns):  # type: ignore[no-untyped-def]
@@ -143,7 +185,7 @@ def _build_block(pieces: Pieces) -> Any:
                     t[STREAM] * is_aligned,
                 )
 
-    return load_biases, write_block
+    return write_block
 
 
 def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
@@ -154,14 +196,14 @@ def _build_lines(pieces: Pieces, first_of_line: Any, cells_inside: Any) -> Any:
     @pieces.compiled
     def write_lines(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
         """Line by line."""
-        step, phases, across, pitch = t[STEP_OUT + 2], t[PHASES_OUT], t[OUTPUT_STRIDE + 4], t[PITCH + 3]
+        step, phases, across, pitch = t[STEP_OUT + 2], t[PHASES_OUT], t[OUTPUT_STRIDE + 4], t[SUMS_PITCH + 3]
         neighbours = across == 1 and pitch == 1 and phases == step
         images_apart = t[BATCH_INNER] != 0 and across == 1 and phases == step
         stream = t[STREAM] != 0
         count = min(box[3] * step, t[WRITTEN + 2] - corner[3] * step)
         of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * step * across) * size
         apart_b, apart_d, apart_h = t[OUTPUT_STRIDE] * size, t[OUTPUT_STRIDE + 2] * size, t[OUTPUT_STRIDE + 3] * size
-        pitch_b, pitch_d, pitch_h = t[PITCH] * size, t[PITCH + 1] * size, t[PITCH + 2] * size
+        pitch_b, pitch_d, pitch_h = t[SUMS_PITCH] * size, t[SUMS_PITCH + 1] * size, t[SUMS_PITCH + 2] * size
         step_d, step_h = t[STEP_OUT], t[STEP_OUT + 1]
         places, with_bias = t[PLACES], t[BIAS] != 0
         for line in range(first_line, last_line):

@@ -27,7 +27,7 @@ _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
 # In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
 _TRANSFORM, _WEAVE_TRANSFORMED = 6.0, 0.3
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
-_BOTH = 0.95
+_BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
 _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
@@ -72,6 +72,7 @@ class BoxTiling:
         parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
         at_once: whether products are stored at once, row by row, and no results are kept.
         cycles: about how many cycles it takes, of each thread.
+        sums_pitch: how far apart neighbours lie among the sums of a row. Default: as in the window
     """
 
     cells: tuple[int, ...]
@@ -92,6 +93,7 @@ class BoxTiling:
     parts: int
     at_once: bool
     cycles: float
+    sums_pitch: tuple[int, ...] = ()
 
     @property
     def boxes(self) -> tuple[int, ...]:
@@ -123,6 +125,16 @@ class BoxTiling:
             number = number * len(read) + np.searchsorted(read, phases[..., a])
         return number
 
+    def sums_of_stripe(self, rows: RowTiling) -> int:
+        """How many numbers the sums of a stripe are."""
+        if rows.by_channels:
+            return self.box[0] * self.sums_pitch[0]
+        return self.results * rows.tables.most_rows
+
+    def cell_places(self) -> IntArray:
+        """Where the cells of a box lie in the window, one after the other."""
+        return np.stack(np.unravel_index(np.arange(prod(self.box)), self.box), axis=1) @ np.array(self.pitches)
+
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
         places = rows.tables.places
@@ -153,6 +165,20 @@ def box_tiling(
         processor: what it runs on.
         contiguous: whether inputs and outputs are. Default: ``True``
     """
+    at_once = contiguous and rows.is_single(geometry.in_channels // geometry.groups)
+    problem = problem_of(rows, geometry, batch, processor, at_once)
+    ways = [Way(False, False)]
+    # Where phases start apart, a line also reads results of cells beyond the box.
+    if not (problem.starts[AXES] or rows.transformed or at_once):
+        if problem.highs[AXES] > problem.lows[AXES]:
+            ways.append(Way(False, True))
+        if batch > 1 and rows.axes[-1].step_in == 1:
+            ways.append(Way(True, False))
+    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+
+
+def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor, at_once: bool) -> Problem:
+    """What is to be cut into boxes; ``at_once`` says whether products are stored at once."""
     ones = (1,) * (AXES - geometry.ndim)
     cells = (batch, *(axis.cells(m) for m, axis in zip(ones + geometry.written, rows.axes, strict=True)))
     inputs = (batch, *(-(-m // a.step_in) for m, a in zip(ones + geometry.read, rows.axes, strict=True)))
@@ -160,16 +186,7 @@ def box_tiling(
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     sizes = (cells, inputs, lows, highs, starts, widths)
-    at_once = contiguous and rows.is_single(channels)
-    problem = Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once)
-    ways = [Way(False, False)]
-    # Where phases start apart, a line also reads results of cells beyond the box.
-    if not (starts[AXES] or rows.transformed or at_once):
-        if highs[AXES] > lows[AXES]:
-            ways.append(Way(False, True))
-        if batch > 1 and rows.axes[-1].step_in == 1:
-            ways.append(Way(True, False))
-    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+    return Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once)
 
 
 def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
@@ -253,11 +270,11 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     layout, processor = lay_out(problem, box, way), problem.processor
     slack = processor.lanes  # the last vector of a run reaches beyond its last cell, by less than a vector
     run = _rows_at_once(problem, box) if problem.at_once else _best_run(problem, box, way, layout)
-    results = _odd_lines(run.cells + slack, processor.lanes) if run.cells else 0
+    results = odd_lines(run.cells + slack, processor.lanes) if run.cells else 0
     boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.numbers
-    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * _packing_cycles(problem, layout)
+    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, layout)
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * problem.rows.places_of_line)
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
@@ -281,7 +298,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
         before=tuple(-low for low in problem.lows),
         pitches=layout.pitches,
         used=layout.used,
-        plane=_odd_lines(layout.used + slack, processor.lanes),
+        plane=odd_lines(layout.used + slack, processor.lanes),
         phases_in=problem.phases_in,
         copies=layout.copies,
         batch_inner=way.inner,
@@ -295,7 +312,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     )
 
 
-def _packing_cycles(problem: Problem, layout: Layout) -> float:
+def packing_cycles(problem: Problem, layout: Layout) -> float:
     """Cycles to pack the planes of a channel row by row."""
     *outer, width = layout.window
     rows = prod(outer) * layout.numbers // layout.used
@@ -364,6 +381,6 @@ def _run_cycles(problem: Problem, vectors: int, fits: bool) -> float:
     )
 
 
-def _odd_lines(cells: int, lanes: int) -> int:
+def odd_lines(cells: int, lanes: int) -> int:
     """Round up to an odd number of vectors: with a power of two, all channels would share the same cache lines."""
     return (-(-cells // lanes) | 1) * lanes

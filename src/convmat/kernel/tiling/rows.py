@@ -37,7 +37,9 @@ class RowTiling:
         together: how many of these a stripe takes.
         most: the most rows of a tile.
         transformed: along how many of the last axes the product has Winograd's form
-            (:mod:`~convmat.kernel.tiling.winograd`).
+            (:mod:`~convmat.kernel.tiling.winograd`). Default: 0
+        by_channels: whether a tile is one of vectors of output channels (:mod:`~convmat.kernel.tiling.by_channels`).
+            Default: ``False``
     """
 
     axes: tuple[AxisPhases, ...]
@@ -47,6 +49,7 @@ class RowTiling:
     together: int
     most: int
     transformed: int = 0
+    by_channels: bool = False
 
     @cached_property
     def classes(self) -> tuple[tuple[PhaseClass, ...], ...]:
@@ -153,14 +156,31 @@ def row_tilings(geometry: Geometry, processor: Processor, transforms: bool = Tru
         yield _tiling_of(geometry, processor, transformed)
 
 
+def row_tiling_by_channels(geometry: Geometry, together: int) -> RowTiling:
+    """Cut the rows into stripes, and into tiles, of ``together`` output channels."""
+    axes, apart = _axes_of(geometry, 0)
+    return _row_tiling_by_channels(axes, geometry.out_channels // geometry.groups, apart, together)
+
+
+@lru_cache(maxsize=256)
+def _row_tiling_by_channels(axes: tuple[AxisPhases, ...], channels: int, apart: int, together: int) -> RowTiling:
+    return RowTiling(axes, (False,) * AXES, channels, apart, together, most=together, by_channels=True)
+
+
 def _tiling_of(geometry: Geometry, processor: Processor, transformed: int) -> RowTiling:
+    axes, apart = _axes_of(geometry, transformed)
+    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor, transformed)
+
+
+def _axes_of(geometry: Geometry, transformed: int) -> tuple[tuple[AxisPhases, ...], int]:
+    """The phases along all axes, and how far apart the weights of output channels lie."""
     plain = geometry.axes[: geometry.ndim - transformed]
     axes = (_POINT,) * (AXES - geometry.ndim) + tuple(axis_phases(axis, geometry.transposed) for axis in plain)
     if transformed:
         axes += winograd.transformed_phases(geometry, transformed)
     taps = prod(axis.kernel for axis in axes)
     apart = taps if geometry.transposed else taps * geometry.in_channels // geometry.groups
-    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor, transformed)
+    return axes, apart
 
 
 _POINT = AxisPhases(1, 1, 1, (PhaseOut(0, (0,), (0,)),))

@@ -1,0 +1,123 @@
+"""Products whose lanes are output channels, and not cells.
+
+Elsewhere the lanes of a vector are neighbouring cells: 7x7 cells fill only 49 of the 64 lanes of four vectors, and a
+window holds cells that no output needs. Here a vector holds one weight of each of several output channels, which is
+multiplied with one number of each of some cells. So no lane is empty, wherever the cells lie in the window. The weights
+are packed as always: the rows of a tile are neighbours, and here a tile has as many rows as its vectors have lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from math import prod
+
+from convmat.geometry.product import Geometry
+from convmat.kernel.tiling.boxes import BoxTiling, odd_lines, packing_cycles, problem_of
+from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor
+from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
+from convmat.kernel.tiling.windows import Problem, Way, lay_out
+
+_TRIED = 3  # boxes that fit the cache
+_USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
+_FAR = 10.0  # bytes of a weight per cycle, which comes from far away once
+_SLOWER = 2.0  # times as slow from a slower cache
+# Cycles of each factor, beyond what overlaps; to write an output, and one whose phases are interleaved.
+_FACTOR, _WRITE, _SCATTER = 1.0, 1.0, 8.0
+
+
+def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]:
+    """Cut the rows of a convolution into stripes of whole vectors of output channels, if the channels are such."""
+    channels = geometry.out_channels // geometry.groups
+    if channels % processor.lanes == 0:
+        most = min(MOST_VECTORS, processor.widest[0], channels // processor.lanes)
+        vectors = min(range(1, most + 1), key=lambda vectors: _cycles_of_factor(channels, vectors, processor))
+        yield row_tiling_by_channels(geometry, vectors * processor.lanes)
+
+
+def most_cells(vectors: int, processor: Processor) -> int:
+    """The most cells of a tile of so many vectors."""
+    return sum(widest >= vectors for widest in processor.widest)
+
+
+def _cycles_of_factor(channels: int, vectors: int, processor: Processor) -> float:
+    """Cycles of a thread for one factor, where threads share the output channels."""
+    chunks = -(-channels // (vectors * processor.lanes))
+    return -(-chunks // processor.threads) * _factor_cycles(_USUAL, vectors, processor)
+
+
+def _factor_cycles(cells: int, vectors: int, processor: Processor) -> float:
+    """Cycles for one factor of some cells and vectors of channels: arithmetic or loads, whichever take longer."""
+    tiles = -(-cells // most_cells(vectors, processor))
+    of_tile = cells / tiles
+    return tiles * (_FACTOR + max(of_tile * vectors, vectors + of_tile + 1) / UNITS)
+
+
+def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+    """Cut the cells into boxes of whole images, or these along their outermost axis, as large as fit the cache."""
+    problem, way = problem_of(rows, geometry, batch, processor, at_once=False), Way(False, False)
+    most = processor.window // (problem.channels * processor.itemsize)
+    smallest = (*(1,) * _outermost(problem), 1, *problem.cells[_outermost(problem) + 1 :])
+    fitting = (box for box in _boxes(problem) if lay_out(problem, box, way).numbers <= most)
+    tilings = [_tiling(problem, box, way) for box in islice(fitting, _TRIED)]
+    return min(tilings or [_tiling(problem, smallest, way)], key=lambda tiling: tiling.cycles)
+
+
+def _outermost(problem: Problem) -> int:
+    """The outermost axis of an image along which there is more than one cell."""
+    return next((a for a in range(1, AXES + 1) if problem.cells[a] > 1), AXES)
+
+
+def _boxes(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Boxes from the largest on: some images, then an image cut along its outermost axis."""
+    threads = problem.processor.threads
+    for a in (0, _outermost(problem)):
+        count, cells = 1, problem.cells[a]
+        while count <= cells:
+            yield (*(1,) * a, -(-cells // count), *problem.cells[a + 1 :])
+            count = count + 1 if count < threads else -(-(count + count // 8 + 1) // threads) * threads
+
+
+def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
+    rows, processor, layout = problem.rows, problem.processor, lay_out(problem, box, way)
+    stripes = len(rows.tables.stripes) - 1
+    boxes = problem.groups * prod(-(-cells // size) for cells, size in zip(problem.cells, box, strict=True))
+    outputs = prod(box) * rows.tables.all_rows
+    pitch = odd_lines(rows.tables.most_rows, processor.lanes)
+    cycles = _product_cycles(problem, prod(box)) + outputs * (_WRITE if rows.axes[-1].step_out == 1 else _SCATTER)
+    cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / _FAR
+    if problem.channels * layout.numbers * processor.itemsize > processor.window:
+        cycles *= _SLOWER
+    packing = problem.channels * packing_cycles(problem, layout)
+    each, divided = divmod(boxes, processor.threads)
+    share = -(-divided * stripes // processor.threads) / stripes
+    return BoxTiling(
+        cells=problem.cells,
+        box=box,
+        reach=problem.starts,
+        window=layout.window,
+        before=tuple(-low for low in problem.lows),
+        pitches=layout.pitches,
+        used=layout.used,
+        plane=odd_lines(layout.used + processor.lanes, processor.lanes),  # rows are copied by whole vectors
+        phases_in=problem.phases_in,
+        copies=1,
+        batch_inner=False,
+        blocks=1,
+        looped=0,
+        results=1,
+        undivided=boxes - divided,
+        parts=stripes,
+        at_once=False,
+        cycles=each * (packing + cycles) + share * cycles + divided * packing,
+        sums_pitch=(*(prod(box[a:]) * pitch for a in range(1, AXES + 1)), pitch),
+    )
+
+
+def _product_cycles(problem: Problem, cells: int) -> float:
+    rows, processor = problem.rows, problem.processor
+    cycles = 0.0
+    for (channels, deltas), count in rows.tables.kinds.items():
+        vectors = channels // processor.lanes
+        cycles += count * deltas * problem.channels * _factor_cycles(cells, vectors, processor)
+    return cycles
