@@ -24,8 +24,9 @@ _ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 6.0, 2.
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
-_TRANSFORM, _WEAVE_TRANSFORMED = 6.0, 0.3
+# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results; over two axes
+# with strides, a vector of cells has many of these, in rows far apart.
+_TRANSFORM, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 6.0, 0.3, 0.6
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
@@ -278,6 +279,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * problem.rows.places_of_line)
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
+    if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
+        weave = _WEAVE_PHASES
     cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.at_once else _BOX
     if not problem.at_once:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
