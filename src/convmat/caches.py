@@ -25,7 +25,7 @@ CACHES = {
     "convmat.kernel.pages:_scratch": ("forget", "memory to work in, of one call, for each thread of Python"),
     "convmat.kernel.tiling.phases:_direct_phases": ("_direct_phases.cache_clear", "phases of 1024 axes of C"),
     "convmat.kernel.tiling.phases:_transposed_phases": ("_transposed_phases.cache_clear", "phases of 1024 axes of Cᵀ"),
-    "convmat.kernel.tiling.winograd:_phases_of_width": ("_phases_of_width.cache_clear", "64 widths in Winograd's form"),
+    "convmat.kernel.tiling.winograd:_phases": ("_phases.cache_clear", "64 axes in Winograd's form"),
     "convmat.kernel.tiling.rows:_row_tiling": ("_row_tiling.cache_clear", "256 ways to cut rows into tiles"),
     "convmat.kernel.tiling.rows:_row_tiling_by_channels": (
         "_row_tiling_by_channels.cache_clear",

@@ -82,24 +82,19 @@ def _called(function: FunctionType) -> Iterator[Any]:
 
 
 def emitted(intrinsics: list[_Intrinsic], dtype: str) -> ir.Module:
-    """A function for each, of the arguments that it takes; two where it takes an epilogue, plain and activated."""
+    """A function for each, of the arguments that it takes."""
     module = ir.Module()
     for number, intrinsic in enumerate(intrinsics):
         names = list(inspect.signature(intrinsic._defn).parameters)[1:]
-        takes_epilogue = not {"epilogue", "epilogues"}.isdisjoint(names)
-        for is_activated in (False, True) if takes_epilogue else (False,):
-            operands = [_type_of(name, getattr(types, dtype), is_activated) for name in names]
-            _emit(module, intrinsic, operands, f"{intrinsic.__name__}_{number}_{is_activated}")
+        operands = [_type_of(name, getattr(types, dtype)) for name in names]
+        _emit(module, intrinsic, operands, f"{intrinsic.__name__}_{number}")
     return module
 
 
-def _type_of(name: str, number: Any, is_activated: bool) -> Any:
-    """The type of an argument: an epilogue holds numbers, several hold addresses and limits; all others are integers."""
-    if name == "epilogue":
-        return types.Tuple([number] * (4 if is_activated else 1))
-    if name == "epilogues":
-        return types.Tuple([types.int64, types.int64, number, number] if is_activated else [types.int64])
-    return types.int64
+def _type_of(name: str, number: Any) -> Any:
+    """The type of an argument: an epilogue, several of them, or an integer as all others are."""
+    first = {"epilogue": [number, number], "epilogues": [types.int64, types.int64]}.get(name)
+    return types.int64 if first is None else types.Tuple([*first, number, number, types.int64])
 
 
 def _emit(module: ir.Module, intrinsic: _Intrinsic, operands: list[Any], name: str) -> None:

@@ -66,17 +66,10 @@ def transformed_layers(draw) -> tuple[Layer, int]:
     transformed = draw(st.integers(1, min(ndim, 2)))
     dense = ndim - transformed  # axes before those that are transformed may have any stride
     outer = [draw(_axes(1 if ndim == 1 else 3, outer=True)) for _ in range(dense)]
-    inner = []
-    for a in range(transformed):
-        kernel = draw(st.integers(3, 11)) if transformed == 1 else 3
-        dilation = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
-        largest = 50 if a < transformed - 1 else 129
-        size = draw(st.sampled_from([size for size in SIZES if dilation < size <= largest]))
-        # Of the padding, so that the two outputs of a cell are left.
-        most = min(dilation * kernel, (size - 1 + (kernel - 2) * dilation) // 2)
-        lo, hi = draw(st.integers(0, most)), draw(st.integers(0, most))
-        inner.append((size, kernel, 1, dilation, (lo, hi), 0))
-    transposed = draw(st.booleans())
+    has_two_taps = draw(st.booleans())
+    one_axis = _axes_of_two_taps if has_two_taps else _axes_of_three_taps
+    inner = [draw(one_axis(transformed, is_width=a == transformed - 1)) for a in range(transformed)]
+    transposed = has_two_taps or draw(st.booleans())
     groups = draw(st.sampled_from([1, 1, 2]))
     channels = st.sampled_from([8, 9, 13, 16, 17, 24])
     options = _options([*outer, *inner])
@@ -86,6 +79,25 @@ def transformed_layers(draw) -> tuple[Layer, int]:
     ins, outs = groups * draw(channels), groups * draw(channels)
     layer = Layer(**options, transposed=transposed, groups=groups, channels=(ins, outs))
     return layer, transformed
+
+
+@st.composite
+def _axes_of_three_taps(draw, transformed, is_width):
+    kernel = draw(st.integers(3, 11)) if transformed == 1 else 3
+    dilation = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
+    size = draw(st.sampled_from([size for size in SIZES if dilation < size <= (129 if is_width else 50)]))
+    # Of the padding, so that the two outputs of a cell are left.
+    most = min(dilation * kernel, (size - 1 + (kernel - 2) * dilation) // 2)
+    return size, kernel, 1, dilation, (draw(st.integers(0, most)), draw(st.integers(0, most))), 0
+
+
+@st.composite
+def _axes_of_two_taps(draw, transformed, is_width):
+    stride = draw(st.sampled_from([2, 4, 5, 8])) if transformed == 1 or not is_width else 2
+    size = draw(st.sampled_from([size for size in SIZES if 1 < size <= (129 if is_width else 50)]))
+    most = min(2 * stride + 1, (size * stride - 1) // 2)
+    padding = draw(st.integers(0, most)), draw(st.integers(0, most))
+    return size, 2 * stride, stride, 1, padding, draw(st.integers(0, stride - 1))
 
 
 @st.composite

@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from convmat import Geometry
@@ -19,6 +19,10 @@ pytestmark = pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba
 
 def reference(layer, input, weight):
     return (transposed_reference if layer.transposed else direct_reference)(layer, input, weight)
+
+
+def transposed_layer(**options):
+    return Layer(**options, transposed=True)
 
 
 def small_integers(layer, batch):
@@ -37,6 +41,16 @@ def small_integers(layer, batch):
     non_temporal=st.booleans(),
     has_gaps=st.booleans(),
     activation=st.sampled_from([None, *ACTIVATIONS]),
+)
+@example(  # the phases start together along the height only
+    case=(transposed_layer(sizes=(5, 6), kernel=(4, 4), stride=2, padding=(0, 1), channels=(8, 8)), 2),
+    batch=1,
+    threads=1,
+    window=None,
+    whim=None,
+    non_temporal=False,
+    has_gaps=False,
+    activation=None,
 )
 def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps, activation):
     layer, transformed = case
@@ -63,6 +77,17 @@ ERRORS = {
     "1d": (Layer(sizes=(700,), kernel=(3,), padding=1, channels=(128, 32)), 1),
     "1d, 11 taps": (Layer(sizes=(700,), kernel=(11,), padding=5, channels=(64, 32)), 1),
     "transposed": (Layer(sizes=(21, 34), kernel=(3, 3), padding=1, channels=(64, 48), transposed=True), 2),
+    "two taps": (transposed_layer(sizes=(11, 17), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)), 2),
+    "two taps, many channels": (
+        transposed_layer(sizes=(5, 8), kernel=(4, 4), stride=2, padding=1, channels=(512, 64)),
+        2,
+    ),
+    "two taps, along the width": (
+        transposed_layer(sizes=(11, 17), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)),
+        1,
+    ),
+    "two taps, 3d": (transposed_layer(sizes=(6, 5, 8), kernel=(4, 4, 4), stride=2, padding=1, channels=(32, 24)), 2),
+    "two taps, 1d": (transposed_layer(sizes=(90,), kernel=(16,), stride=8, padding=4, channels=(128, 32)), 1),
 }
 
 
@@ -100,8 +125,25 @@ def test_an_infinity_stays_in_the_cells_that_read_it():
     assert torch.equal(output[..., ~touched], expected[..., ~touched])
 
 
+def test_with_two_taps_an_infinity_stays_in_the_outputs_that_read_it():
+    layer = transposed_layer(sizes=(12, 20), kernel=(4, 4), stride=2, padding=1, channels=(8, 8))
+    input, weight, _ = layer.tensors(1, dtype=torch.float32)
+    expected = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
+    input[0, 3, 5, 8] = torch.inf
+    output = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
+    readers = torch.zeros(24, 40, dtype=torch.bool)
+    readers[9:13, 15:19] = True
+    assert not output[..., readers].isfinite().any()
+    assert torch.equal(output[..., ~readers], expected[..., ~readers])
+
+
 def geometry_with(**options):
     return Geometry.conv((12, 10), **{"kernel_size": 3, "in_channels": 16, "out_channels": 16, **options})
+
+
+def transposed_geometry_with(**options):
+    channels = {"in_channels": 16, "out_channels": 16}
+    return Geometry.conv_transpose((6, 5), **{"kernel_size": 4, "stride": 2, **channels, **options})
 
 
 FORMS = [
@@ -119,9 +161,30 @@ FORMS = [
 ]
 
 
+TRANSPOSED_FORMS = [
+    (transposed_geometry_with(padding=1), (1, 2)),
+    (transposed_geometry_with(padding=(3, 0), output_padding=1, groups=2), (1, 2)),
+    (transposed_geometry_with(kernel_size=(14, 4), stride=(7, 2)), (1, 2)),
+    (transposed_geometry_with(kernel_size=16, stride=8), (1,)),
+    (transposed_geometry_with(kernel_size=(3, 4)), (1,)),
+    (transposed_geometry_with(kernel_size=(3, 4), stride=(1, 2)), (1,)),
+    (transposed_geometry_with(kernel_size=(4, 3)), ()),
+    (transposed_geometry_with(kernel_size=(4, 3), stride=(2, 1)), (1,)),
+    (transposed_geometry_with(dilation=(1, 3)), ()),
+    (transposed_geometry_with(dilation=(3, 1)), (1,)),
+    (transposed_geometry_with(kernel_size=14, stride=7), ()),
+    (transposed_geometry_with(groups=4), ()),  # too few channels in a group
+]
+
+
 @pytest.mark.parametrize(("geometry", "forms"), FORMS)
 def test_which_forms_there_are(geometry, forms):
     assert winograd.forms(geometry, 8) == winograd.forms(geometry.transpose(), 8) == forms
+
+
+@pytest.mark.parametrize(("geometry", "forms"), TRANSPOSED_FORMS)
+def test_which_forms_there_are_of_two_taps(geometry, forms):
+    assert winograd.forms(geometry, 8) == forms
 
 
 def test_what_is_not_contiguous_or_not_in_single_precision_has_no_such_form():

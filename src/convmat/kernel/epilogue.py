@@ -1,8 +1,7 @@
 """What becomes of the sums before they are stored: a bias is added to each channel, and an activation may follow.
 
-In compiled functions an *epilogue* is a tuple of numbers, those of one channel: the bias alone, or bias, slope and the
-two limits of an :class:`~convmat.tensors.activations.Activation`. Code is emitted for either, so that layers without an
-activation take no instruction more.
+In compiled functions an *epilogue* is a tuple: the bias of a channel; slope and two limits of an
+:class:`~convmat.tensors.activations.Activation`; and a number that is 0 where none follows.
 """
 
 from __future__ import annotations
@@ -44,17 +43,26 @@ class Epilogue:
         return 0 if self.activation is None else self.activation.data_ptr()
 
 
-def emit_epilogue(builder: Any, sums: Any, operands: Sequence[Any]) -> Any:
-    """Emit the code that finishes a vector of sums, or a single one.
+def emit_epilogue(builder: Any, all_sums: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
+    """Emit the code that finishes vectors of sums, or single ones: one branch for all of them.
 
     Args:
-        operands: the bias, or bias, slope and limits, of the channels of the sums.
+        operands: bias, slope and limits of the channels of the sums, and whether the activation follows.
     """
-    bias, *activation = operands
-    sums = builder.fadd(sums, bias)
-    if not activation:
-        return sums
-    slope, low, high = activation
+    bias, slope, low, high, is_activated = operands
+    all_sums = [builder.fadd(sums, bias) for sums in all_sums]
+    before = builder.block
+    with builder.if_then(builder.icmp_signed("!=", is_activated, is_activated.type(0)), likely=False):
+        activated = [_activated(builder, sums, slope, low, high) for sums in all_sums]
+        inside = builder.block
+    finished = [builder.phi(sums.type) for sums in all_sums]
+    for phi, sums, after in zip(finished, all_sums, activated, strict=True):
+        phi.add_incoming(sums, before)
+        phi.add_incoming(after, inside)
+    return finished
+
+
+def _activated(builder: Any, sums: Any, slope: Any, low: Any, high: Any) -> Any:
     # Every comparison with a NaN is false, so it passes all of them and stays one.
     limited = builder.select(builder.fcmp_ordered(">", low, sums), low, sums)
     limited = builder.select(builder.fcmp_ordered("<", high, limited), high, limited)
@@ -68,5 +76,6 @@ def unpacked(builder: Any, epilogue: Any) -> list[Any]:
 
 
 def spread_epilogue(v: Vectors, builder: Any, epilogue: Any) -> list[Any]:
-    """A vector of each number of an epilogue."""
-    return [v.spread(builder, number) for number in unpacked(builder, epilogue)]
+    """A vector of each number of an epilogue, and whether an activation follows."""
+    *numbers, is_activated = unpacked(builder, epilogue)
+    return [*(v.spread(builder, number) for number in numbers), is_activated]

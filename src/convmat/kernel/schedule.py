@@ -22,7 +22,7 @@ from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling, row_tilings
-from convmat.kernel.tiling.winograd import transform_weight
+from convmat.kernel.tiling.winograd import kinds_of, transform_weight
 from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line
@@ -152,7 +152,7 @@ class Schedule:
             "OUT_CHANNELS": out_channels,
             "TAPS": out_channels * taps,
             "FACTORS": len(rows.tables.taps),
-            "PHASES_OUT": len(rows.axes[-1].phases),
+            "PHASES_OUT": rows.places_of_line,
             "CHANNEL_STEP": taps * (out_channels if geometry.transposed else 1),
             "READ": (self.batch, *read),
             "CELLS": cells.cells,
@@ -164,6 +164,7 @@ class Schedule:
             "PITCH": cells.pitches,
             "STEP_IN": tuple(axis.step_in for axis in rows.axes),
             "TRANSFORMED": rows.transformed,
+            "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
             "AT_ONCE": cells.at_once,
             "BY_CHANNELS": rows.by_channels,
             "SUMS_PITCH": cells.sums_pitch or cells.pitches,
@@ -213,7 +214,8 @@ class Schedule:
         """Pack a weight: sort it into the order in which the kernel reads it."""
         weight = weight.detach().reshape(self.geometry.weight_shape)
         if self.rows.transformed:
-            weight = transform_weight(weight, self.rows.transformed, self.geometry.transposed)
+            transformed = self.rows.axes[-self.rows.transformed :]
+            weight = transform_weight(weight, transformed, self.geometry.transposed)
         weight = weight.contiguous()
         channels = self.geometry.in_channels  # of all groups, as each packs the factors of its own
         packed = empty((channels * len(self.rows.tables.taps),), weight)

@@ -46,8 +46,10 @@ SUMS_PITCH = 102
 BY_CHANNELS, CELL_PLACES = range(106, 108)
 # The address of the slope of each output channel and of two limits, 0 where no activation follows.
 ACTIVATION = 108
-COUNTS = 109
-FIELDS = 111
+# In Winograd's form: the kinds of code that read and write it.
+FORM_KINDS = 109
+COUNTS = 111
+FIELDS = 113
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

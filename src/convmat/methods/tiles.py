@@ -9,8 +9,8 @@ the operations (``torch.export``, ``torch.func``, forward-mode derivatives). For
 operator of PyTorch (:mod:`convmat.planning.torch_ops`).
 
 At its borders the input is extended by zeros, and zero times a weight that is infinite or NaN is a NaN. In Winograd's
-form (:mod:`convmat.kernel.tiling.winograd`) an infinity or a NaN of the input also reaches the other outputs of its
-cells.
+form (:mod:`convmat.kernel.tiling.winograd`) such a weight reaches all outputs of its channel. An infinity or a NaN of
+the input also reaches the other outputs of its cells there, if these have three taps, and an infinity may become a NaN.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def _emit_row(
     builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
 
     builder.position_at_end(done)
-    *whole, last = (emit_epilogue(builder, total, operands) for total in new)
+    *whole, last = emit_epilogue(builder, new, operands)
     for n, vector in enumerate(whole):
         v.store(builder, vector, target, n * v.lanes)
     v.store_some(builder, last, target, len(whole) * v.lanes, stored)

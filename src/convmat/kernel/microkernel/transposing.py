@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from numba import types
@@ -37,8 +36,8 @@ def transposing_sums(vectors: Vectors) -> Callable[..., None]:
     """Transpose as :func:`transposing` does, and finish each row by an epilogue of its own.
 
     Returns:
-        ``transpose(target, pitch, source, starts, rows, columns, epilogues, non_temporal)``: the address of the biases,
-        or the addresses of biases and slopes and two limits; and whether to use non-temporal stores, for which the
+        ``transpose(target, pitch, source, starts, rows, columns, epilogues, non_temporal)``: the addresses of biases
+        and slopes, two limits and whether an activation follows; and whether to use non-temporal stores, for which the
         target and the pitch must be aligned to vectors.
     """
 
@@ -100,13 +99,13 @@ def _emit_transpose(
     def columns_of(vectors: list[Any]) -> list[Any]:
         if epilogues is None:
             return _transposed(v, builder, vectors)
-        addresses, limits = unpacked(builder, epilogues)[:2], unpacked(builder, epilogues)[2:]
-        operands = [v.load_some(builder, address, none, columns if are_of_columns else rows) for address in addresses]
-        operands += [v.spread(builder, limit) for limit in limits]
-        finish = partial(emit_epilogue, builder, operands=operands)
+        biases, slopes, low, high, is_activated = unpacked(builder, epilogues)
+        count = columns if are_of_columns else rows
+        operands = [v.load_some(builder, address, none, count) for address in (biases, slopes)]
+        operands += [v.spread(builder, low), v.spread(builder, high), is_activated]
         if are_of_columns:
-            return _transposed(v, builder, list(map(finish, vectors)))
-        return list(map(finish, _transposed(v, builder, vectors)))
+            return _transposed(v, builder, emit_epilogue(builder, vectors, operands))
+        return emit_epilogue(builder, _transposed(v, builder, vectors), operands)
 
     with builder.if_else(is_whole) as (whole, some):
         with whole:

@@ -31,7 +31,7 @@ def interleave(vectors: Vectors, steps: Sequence[int], non_temporal: bool = Fals
 
             def emit_step(count: int) -> None:
                 rows = _rows(vectors, builder, count, *row_arguments)
-                for j, woven in enumerate(_woven(vectors, builder, rows)):
+                for j, woven in enumerate(interleaved(vectors, builder, rows)):
                     vectors.store(builder, woven, target, j * vectors.lanes, non_temporal)
 
             switch(builder, step, steps, emit_step)
@@ -56,7 +56,7 @@ def interleave_some(vectors: Vectors, steps: Sequence[int]) -> Callable[..., Non
 
             def emit_step(number: int) -> None:
                 rows = _rows(vectors, builder, number, *row_arguments)
-                for j, woven in enumerate(_woven(vectors, builder, rows)):
+                for j, woven in enumerate(interleaved(vectors, builder, rows)):
                     vectors.store_some(builder, woven, target, j * vectors.lanes, count)
 
             switch(builder, step, steps, emit_step)
@@ -80,7 +80,7 @@ def interleave_pieces(vectors: Vectors, pieces: Sequence[int]) -> Callable[..., 
             piece, target, *row_arguments, step = arguments
 
             def emit_piece(count: int) -> None:
-                woven = _woven(vectors, builder, _rows(vectors, builder, count, *row_arguments))
+                woven = interleaved(vectors, builder, _rows(vectors, builder, count, *row_arguments))
                 for a in range(vectors.lanes):
                     vector, first = woven[a * count // vectors.lanes], a * count % vectors.lanes
                     cells = vectors.shuffle(builder, vector, vector, range(first, first + count))
@@ -99,16 +99,16 @@ def _rows(v: Vectors, builder: Any, count: int, source: Any, places: Any, epilog
     operands = spread_epilogue(v, builder, epilogue)
     table = builder.inttoptr(places, I64.as_pointer())
     starts = [v.address(builder, source, builder.load(builder.gep(table, [I64(e)]))) for e in range(count)]
-    return [emit_epilogue(builder, v.load(builder, start), operands) for start in starts]
+    return emit_epilogue(builder, [v.load(builder, start) for start in starts], operands)
 
 
-def _woven(v: Vectors, builder: Any, rows: list[Any]) -> list[Any]:
+def interleaved(v: Vectors, builder: Any, rows: list[Any]) -> list[Any]:
     """Vectors holding lane 0 of all rows, then lane 1, and so on."""
     step, lanes = len(rows), v.lanes
     if step == 1:
         return rows
     if step % 2 == 0:  # weave the even and the odd rows, then these two
-        even, odd = _woven(v, builder, rows[::2]), _woven(v, builder, rows[1::2])
+        even, odd = interleaved(v, builder, rows[::2]), interleaved(v, builder, rows[1::2])
         low = [n for i in range(lanes // 2) for n in (i, lanes + i)]
         high = [n + lanes // 2 for n in low]
         return [v.shuffle(builder, a, b, half) for a, b in zip(even, odd, strict=True) for half in (low, high)]
@@ -135,7 +135,8 @@ def finishing(vectors: Vectors) -> Callable[..., Any]:
     def finish(typing, total, epilogue):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             total, epilogue = arguments
-            return emit_epilogue(builder, total, unpacked(builder, epilogue))
+            (finished,) = emit_epilogue(builder, [total], unpacked(builder, epilogue))
+            return finished
 
         return vectors.numba_type(vectors.numba_type, epilogue), emit
 

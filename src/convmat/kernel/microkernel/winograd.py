@@ -5,7 +5,8 @@ The formulas are in :mod:`convmat.kernel.tiling.winograd`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from numba import types
@@ -13,21 +14,13 @@ from numba.extending import intrinsic
 
 from convmat.kernel.epilogue import emit_epilogue, spread_epilogue
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
-from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
-
-# The forms: along the width, with planes for even places only and with those for odd ones, and along height and width.
-# Each is compiled for the dilations along the width: a form times KINDS plus a dilation is a kind.
-WIDTH, LONG_WIDTH, BOTH = range(3)
-KINDS = 8
+from convmat.kernel.microkernel.weaving import interleaved
+from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS, ReadingKind, WritingKind
 
 
-def kinds(forms: Iterable[int], lanes: int) -> list[int]:
-    """The kinds that there is code for, of some forms or numbers of axes; a vector must hold a whole run of neighbours.
-
-    >>> kinds((1, 2), lanes=2)
-    [9, 10, 17, 18]
-    """
-    return [form * KINDS + dilation for form in forms for dilation in DILATIONS if dilation <= lanes]
+def _compiled(kinds: Sequence[ReadingKind | WritingKind], lanes: int) -> list[int]:
+    """The numbers of the kinds that there is code for; a vector must hold a whole run of neighbours."""
+    return [number for number, kind in enumerate(kinds) if kind.dilation <= lanes]
 
 
 def cells_at_once(lanes: int, dilation: int) -> int:
@@ -39,23 +32,24 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     """The sums of inputs of a vector of cells, stored to planes of a window.
 
     Returns:
-        ``transform(kind, target, plane, source, apart)`` reads from the address ``source`` on, and for ``BOTH`` from
-        four rows ``apart`` bytes apart, and stores a vector every ``plane`` bytes from ``target`` on;
+        ``transform(kind, target, plane, source, apart)``, for a number of ``READING_KINDS``, reads from the address
+        ``source`` on, and for two axes from rows ``apart`` bytes apart, and stores a vector every ``plane`` bytes from
+        ``target`` on;
         ``transform_some(kind, target, plane, source, apart, first, last, first_row, last_row)`` reads only the numbers
         from ``first`` to before ``last``, of the rows from ``first_row`` to before ``last_row``, with zeros around.
     """
-    all_kinds = kinds((WIDTH, LONG_WIDTH, BOTH), vectors.lanes)
+    all_kinds = _compiled(READING_KINDS, vectors.lanes)
 
-    def emit_kind(builder: Any, kind: int, target: Any, plane: Any, load: Callable[[int, int], Any]) -> None:
-        form, dilation = divmod(kind, KINDS)
-        if form == BOTH:
-            rows = [_sums_of_row(vectors, builder, row, dilation, load, odd=False) for row in range(PRODUCTS)]
-            columns = [_sums(builder, [row[product] for row in rows]) for product in range(PRODUCTS)]
-            planes = [columns[across][down] for down in range(PRODUCTS) for across in range(PRODUCTS)]
-        else:
-            planes = _sums_of_row(vectors, builder, 0, dilation, load, odd=form == LONG_WIDTH)
-        for number, vector in enumerate(planes):
-            vectors.store(builder, vector, builder.add(target, builder.mul(plane, I64(number))))
+    def emit_kind(builder: Any, number: int, target: Any, plane: Any, load: Callable[[int, int], Any]) -> None:
+        kind = READING_KINDS[number]
+        planes = FORMS[kind.products].planes[: kind.planes]
+        rows = [
+            _sums(builder, _inputs_of_row(vectors, builder, row, kind.dilation, load), planes)
+            for row in range(len(planes[0]) if kind.axes == 2 else 1)
+        ]
+        vectors_of = _sums_down(builder, rows, planes) if kind.axes == 2 else rows
+        for place, vector in enumerate(chain.from_iterable(vectors_of)):
+            vectors.store(builder, vector, builder.add(target, builder.mul(plane, I64(place))))
 
     @intrinsic
     def transform(typing, kind, target, plane, source, apart):  # type: ignore[no-untyped-def]
@@ -92,20 +86,33 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     return transform, transform_some
 
 
-def _sums_of_row(
-    v: Vectors, builder: Any, row: int, dilation: int, load: Callable[[int, int], Any], odd: bool
-) -> list[Any]:
-    """The planes of a row: those for even places, and if ``odd`` the others, too."""
+def _inputs_of_row(v: Vectors, builder: Any, row: int, dilation: int, load: Callable[[int, int], Any]) -> list[Any]:
+    """The inputs of a cell, each as a vector of cells."""
     further = OUTPUTS * dilation
-    d0, d1 = _apart(v, builder, dilation, load(row, 0), load(row, v.lanes))
-    d2, d3 = _apart(v, builder, dilation, load(row, further), load(row, v.lanes + further))
-    planes = _sums(builder, [d0, d1, d2, d3])
-    return [*planes, builder.fadd(d2, d3), builder.fsub(d3, d2)] if odd else planes
+    return [
+        *_apart(v, builder, dilation, load(row, 0), load(row, v.lanes)),
+        *_apart(v, builder, dilation, load(row, further), load(row, v.lanes + further)),
+    ]
 
 
-def _sums(builder: Any, inputs: list[Any]) -> list[Any]:
-    d0, d1, d2, d3 = inputs
-    return [builder.fsub(d0, d2), builder.fadd(d1, d2), builder.fsub(d2, d1), builder.fsub(d1, d3)]
+def _sums(builder: Any, vectors: Sequence[Any], sums: Sequence[Sequence[int]]) -> list[Any]:
+    """Sums of vectors: of each, those with 1 are added and those with -1 subtracted."""
+    return [_sum(builder, vectors, signs) for signs in sums]
+
+
+def _sum(builder: Any, vectors: Sequence[Any], signs: Sequence[int]) -> Any:
+    first = signs.index(1)
+    total = vectors[first]
+    for n, sign in enumerate(signs):
+        if sign and n != first:
+            total = (builder.fadd if sign > 0 else builder.fsub)(total, vectors[n])
+    return total
+
+
+def _sums_down(builder: Any, rows: Sequence[Sequence[Any]], sums: Sequence[Sequence[int]]) -> list[list[Any]]:
+    """The sums of rows, number by number."""
+    columns = [_sums(builder, column, sums) for column in zip(*rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _apart(v: Vectors, builder: Any, dilation: int, low: Any, high: Any) -> list[Any]:
@@ -121,12 +128,12 @@ def finishing_transformed(vectors: Vectors, non_temporal: bool = False) -> Calla
 
     Args:
         vectors: the vectors to use.
-        non_temporal: whether to use non-temporal stores, to rows aligned to vectors.
+        non_temporal: whether to use non-temporal stores, to rows aligned to vectors; without a dilation only.
 
     Returns:
-        ``finish(kind, target, apart, source, places, epilogue)``: for two axes, two rows ``apart`` bytes apart.
-        ``kind`` is ``KINDS`` times how many axes there are, plus the dilation along the width, and ``places`` is the
-        address of a table that says where the results of each product begin, from ``source`` on.
+        ``finish(kind, target, apart, source, places, epilogue)``, for a number of ``WRITING_KINDS``: for two axes, two
+        rows ``apart`` bytes apart; ``places`` is the address of a table that says where the results of each product
+        begin, from ``source`` on.
     """
 
     @intrinsic
@@ -140,7 +147,10 @@ def finishing_transformed(vectors: Vectors, non_temporal: bool = False) -> Calla
                     for part, vector in enumerate(outputs):
                         vectors.store(builder, vector, address, part * vectors.lanes, non_temporal)
 
-            switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
+            numbers = _compiled(WRITING_KINDS, vectors.lanes)
+            if non_temporal:
+                numbers = [number for number in numbers if WRITING_KINDS[number].dilation == 1]
+            switch(builder, kind, numbers, emit_kind)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 5, epilogue), emit
@@ -168,7 +178,7 @@ def finishing_some_transformed(vectors: Vectors) -> Callable[..., None]:
                     for part, vector in enumerate(outputs):
                         vectors.store_some(builder, vector, address, part * vectors.lanes, stored)
 
-            switch(builder, kind, kinds((1, 2), vectors.lanes), emit_kind)
+            switch(builder, kind, _compiled(WRITING_KINDS, vectors.lanes), emit_kind)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 5, epilogue, *[types.int64] * 2), emit
@@ -176,33 +186,34 @@ def finishing_some_transformed(vectors: Vectors) -> Callable[..., None]:
     return finish
 
 
-def _outputs(v: Vectors, builder: Any, kind: int, source: Any, places: Any, epilogue: Any) -> list[list[Any]]:
-    """For each row of the output, two vectors of neighbours."""
-    axes, dilation = divmod(kind, KINDS)
+def _outputs(v: Vectors, builder: Any, number: int, source: Any, places: Any, epilogue: Any) -> list[list[Any]]:
+    """For each row of the output, vectors of neighbours."""
+    kind = WRITING_KINDS[number]
+    form, products = FORMS[kind.products], range(kind.products)
     operands, table = spread_epilogue(v, builder, epilogue), builder.inttoptr(places, I64.as_pointer())
 
-    def load(number: int) -> Any:
-        return v.load(builder, v.address(builder, source, builder.load(builder.gep(table, [I64(number)]))))
+    def load(row: int, phase: int, product: int) -> Any:
+        place = (row * kind.stride + phase) * kind.products + product
+        return v.load(builder, v.address(builder, source, builder.load(builder.gep(table, [I64(place)]))))
 
-    down = PRODUCTS if axes == 2 else 1
-    results = [[load(row * PRODUCTS + product) for product in range(PRODUCTS)] for row in range(down)]
-    if axes == 2:
-        of_products = [_pair(builder, [row[product] for row in results]) for product in range(PRODUCTS)]
-        results = [[pair[row] for pair in of_products] for row in range(OUTPUTS)]
-    return [_neighbours(v, builder, dilation, _pair(builder, row), operands) for row in results]
+    def pairs_of_phase(phase: int) -> list[list[Any]]:
+        """For each row of the output, the two outputs of each cell."""
+        rows = [[load(row, phase, product) for product in products] for row in (products if kind.axes == 2 else (0,))]
+        if kind.axes == 2:
+            rows = _sums_down(builder, rows, form.outputs)
+        return [_sums(builder, row, form.outputs) for row in rows]
 
-
-def _pair(builder: Any, products: list[Any]) -> list[Any]:
-    m0, m1, m2, m3 = products
-    return [
-        builder.fadd(m0, builder.fadd(m1, m2)),
-        builder.fsub(builder.fsub(m1, m2), m3),
-    ]
+    of_phases = [pairs_of_phase(phase) for phase in range(kind.stride)]
+    of_rows = [[pair[output] for output in range(OUTPUTS) for pair in pairs] for pairs in zip(*of_phases, strict=True)]
+    finished = iter(emit_epilogue(builder, [sums for row in of_rows for sums in row], operands))
+    return [_neighbours(v, builder, kind.dilation, list(islice(finished, len(row)))) for row in of_rows]
 
 
-def _neighbours(v: Vectors, builder: Any, dilation: int, pair: list[Any], operands: list[Any]) -> list[Any]:
-    """Two vectors of outputs, the first and the second ones of each cell, as neighbours."""
-    first, second = (emit_epilogue(builder, outputs, operands) for outputs in pair)
+def _neighbours(v: Vectors, builder: Any, dilation: int, outputs: list[Any]) -> list[Any]:
+    """The outputs of each cell as neighbours: with a dilation, the two of a cell are that far apart."""
+    if dilation == 1:
+        return interleaved(v, builder, outputs)
+    first, second = outputs
     places = []
     for output in range(OUTPUTS * cells_at_once(v.lanes, dilation)):
         run, place = divmod(output, OUTPUTS * dilation)

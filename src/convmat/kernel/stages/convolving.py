@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
 from convmat.kernel.task import (
-    ACTIVATION,
     AT_ONCE,
     BATCH_INNER,
     BEFORE,
@@ -66,8 +64,7 @@ _I8 = np.int64
 def build_convolving(pieces: Pieces) -> Any:
     """Compile ``convolve(t)``, which takes units of work from a task until none is left."""
     size = pieces.vectors.size
-    pack_window, compute_box = build_reading(pieces), _build_box(pieces)
-    compute_rows, compute_activated_rows = _build_rows(pieces), _build_rows(replace(pieces, activated=True))
+    pack_window, compute_box, compute_rows = build_reading(pieces), _build_box(pieces), _build_rows(pieces)
     work_of, box_of = _build_units(pieces)
 
     @pieces.inlined
@@ -91,9 +88,7 @@ def build_convolving(pieces: Pieces) -> Any:
                 again = packed >= 0 and packed // t[GROUPS] == place // t[GROUPS]
                 pack_window(t, window, row_starts, table, corner[0], depth, height, width, group, again)
                 packed = place
-            if t[AT_ONCE] and t[ACTIVATION]:
-                compute_activated_rows(t, window, group, corner, box, part, parts)
-            elif t[AT_ONCE]:
+            if t[AT_ONCE]:
                 compute_rows(t, window, group, corner, box, part, parts)
             else:
                 compute_box(t, window, results, table, biases, group, corner, box, part, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import pointer
@@ -21,17 +22,15 @@ def build_epilogue(pieces: Pieces) -> Any:
             return number(0)
         return carray(pointer(t[BIAS]), (t[OUT_CHANNELS] * t[GROUPS],), number)[channel]
 
-    @pieces.inlined
-    def plain_epilogue(t, channel):  # type: ignore[no-untyped-def]
-        return (bias_of(t, channel),)
-
-    @pieces.inlined
-    def activated_epilogue(t, channel):  # type: ignore[no-untyped-def]
+    @pieces.compiled
+    def epilogue_of(t, channel):  # type: ignore[no-untyped-def]
+        if t[ACTIVATION] == 0:
+            return bias_of(t, channel), number(1), number(-np.inf), number(np.inf), t[ACTIVATION]
         channels = t[OUT_CHANNELS] * t[GROUPS]
         numbers = carray(pointer(t[ACTIVATION]), (channels + 2,), number)
-        return bias_of(t, channel), numbers[channel], numbers[channels], numbers[channels + 1]
+        return bias_of(t, channel), numbers[channel], numbers[channels], numbers[channels + 1], t[ACTIVATION]
 
-    return activated_epilogue if pieces.activated else plain_epilogue
+    return epilogue_of
 
 
 def build_tables(pieces: Pieces) -> Any:
@@ -44,27 +43,16 @@ def build_tables(pieces: Pieces) -> Any:
     number, size, epilogue_of = pieces.number, pieces.vectors.size, build_epilogue(pieces)
 
     @pieces.compiled
-    def store_biases(t, memory, channel, count, step):  # type: ignore[no-untyped-def]
-        biases = carray(pointer(memory), (count,), number)
-        for n in range(count):
-            (biases[n],) = epilogue_of(t, channel + n * step)
-        return (memory,)
-
-    @pieces.inlined
-    def biases_from(epilogues, n):  # type: ignore[no-untyped-def]
-        return (epilogues[0] + n * size,)
-
-    @pieces.compiled
     def store_epilogues(t, memory, channel, count, step):  # type: ignore[no-untyped-def]
         further = memory + TABLE_BYTES // 3
         biases, slopes = carray(pointer(memory), (count,), number), carray(pointer(further), (count,), number)
         for n in range(count):
-            biases[n], slopes[n], _, _ = epilogue_of(t, channel + n * step)
-        _, _, low, high = epilogue_of(t, channel)
-        return memory, further, low, high
+            biases[n], slopes[n], _, _, _ = epilogue_of(t, channel + n * step)
+        _, _, low, high, is_activated = epilogue_of(t, channel)
+        return memory, further, low, high, is_activated
 
     @pieces.inlined
     def epilogues_from(epilogues, n):  # type: ignore[no-untyped-def]
-        return epilogues[0] + n * size, epilogues[1] + n * size, epilogues[2], epilogues[3]
+        return epilogues[0] + n * size, epilogues[1] + n * size, epilogues[2], epilogues[3], epilogues[4]
 
-    return (store_epilogues, epilogues_from) if pieces.activated else (store_biases, biases_from)
+    return store_epilogues, epilogues_from

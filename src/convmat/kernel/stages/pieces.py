@@ -21,14 +21,12 @@ class Pieces:
         lanes: numbers of a vector.
         widest: the most vectors of a tile of 1, 2, ... rows.
         steps: strides along width for which whole vectors are interleaved.
-        activated: whether an activation follows. Default: ``False``
     """
 
     dtype: str
     lanes: int
     widest: tuple[int, ...]
     steps: tuple[int, ...]
-    activated: bool = False
 
     @property
     def vectors(self) -> Vectors:
@@ -47,5 +45,5 @@ class Pieces:
     def compiled(self, function: Callable[..., Any]) -> Any:
         """Compile a function that other compiled functions call, and Python does not."""
         # Numba links cached code by name, so the names for float32 and for float64 must differ.
-        function.__qualname__ += f"_{self.dtype}{'_activated' if self.activated else ''}"
+        function.__qualname__ += f"_{self.dtype}"
         return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)

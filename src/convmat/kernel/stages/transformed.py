@@ -9,10 +9,6 @@ from numba import carray
 
 from convmat.kernel.microkernel.memory import clear_bytes, pointer
 from convmat.kernel.microkernel.winograd import (
-    BOTH,
-    KINDS,
-    LONG_WIDTH,
-    WIDTH,
     cells_at_once,
     finishing_some_transformed,
     finishing_transformed,
@@ -22,6 +18,7 @@ from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
     CHANNELS,
+    FORM_KINDS,
     INPUT,
     INPUT_STRIDE,
     ORIGIN,
@@ -44,14 +41,9 @@ from convmat.kernel.task import (
     WINDOW,
     WRITTEN,
 )
-from convmat.kernel.tiling.winograd import DILATIONS, OUTPUTS, PRODUCTS
+from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS
 
 _I8 = np.int64
-
-
-def _cells_at_once(lanes: int) -> Any:
-    """How many cells a vector holds, by dilation."""
-    return np.array([cells_at_once(lanes, max(dilation, 1)) for dilation in range(DILATIONS[-1] + 1)])
 
 
 def _build_divisions(pieces: Pieces) -> Any:
@@ -77,18 +69,19 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     """
     lanes, size = pieces.lanes, pieces.vectors.size
     transform, transform_some = transforming(pieces.vectors)
-    at_once, (rest_of, rows_until) = _cells_at_once(lanes), _build_divisions(pieces)
+    cells_of_kind = np.array([cells_at_once(lanes, kind.dilation) for kind in READING_KINDS])
+    rows_of_kind = np.array([len(FORMS[kind.products].planes[0]) if kind.axes == 2 else 1 for kind in READING_KINDS])
+    rest_of, rows_until = _build_divisions(pieces)
 
     @pieces.compiled
-    def transform_row(t, form, to, plane, source, place, first_row, last_row):  # type: ignore[no-untyped-def]
+    def transform_row(t, to, plane, source, place, first_row, last_row):  # type: ignore[no-untyped-def]
         """The sums of a row of cells, the first of which reads from the number ``place`` of a row of the input on.
 
         Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
         """
-        rows = PRODUCTS if form == BOTH else 1
-        apart, dilation = t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
-        has_all_rows, kind = first_row <= 0 and last_row >= rows, form * KINDS + dilation
-        for cell in range(0, t[WINDOW + 3], at_once[dilation]):
+        kind, apart, dilation = t[FORM_KINDS], t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
+        has_all_rows = first_row <= 0 and last_row >= rows_of_kind[kind]
+        for cell in range(0, t[WINDOW + 3], cells_of_kind[kind]):
             at, target = place + OUTPUTS * cell, to + cell * size
             first, last = -at, t[READ + 3] - at
             if has_all_rows and first <= 0 and last >= OUTPUTS * (lanes + dilation):
@@ -99,9 +92,9 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     @pieces.compiled
     def pack_transformed(t, window, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         channels, plane, step_d, step_h = t[CHANNELS], t[PLANE] * size, t[STEP_IN], t[STEP_IN + 1]
-        planes = t[STEP_IN + 2]
-        form = BOTH if t[TRANSFORMED] == 2 else LONG_WIDTH if planes > PRODUCTS else WIDTH
-        apart_h = t[TOGETHER + 1] if form == BOTH else 1
+        planes, apart_h = t[STEP_IN + 2], t[TOGETHER + 1]
+        if t[TRANSFORMED] == 2:
+            planes, step_h = planes * step_h, OUTPUTS
         place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):
@@ -121,7 +114,7 @@ def build_transformed_reading(pieces: Pieces) -> Any:
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]
                             source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
                             at, to = of_channel + (source + at_h * t[INPUT_STRIDE + 3]) * size, to_plane + cell * size
-                            transform_row(t, form, to, plane, at, place, first_row, last_row)
+                            transform_row(t, to, plane, at, place, first_row, last_row)
                 for number in range(planes):  # the last vector reads beyond the last cell
                     clear_bytes(to_plane + number * plane + whole, plane - whole)
 
@@ -136,29 +129,34 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
     lanes, size, epilogue_of = pieces.lanes, pieces.vectors.size, build_epilogue(pieces)
     finish, finish_past = finishing_transformed(pieces.vectors), finishing_transformed(pieces.vectors, True)
     finish_some = finishing_some_transformed(pieces.vectors)
-    at_once, both, (rest_of, rows_until) = _cells_at_once(lanes), OUTPUTS * lanes, _build_divisions(pieces)
+    cells_of_kind = np.array([cells_at_once(lanes, kind.dilation) for kind in WRITING_KINDS])
+    rest_of, rows_until = _build_divisions(pieces)
 
     @pieces.compiled
-    def write_cells(t, to, count, rows, source, places, epilogue):  # type: ignore[no-untyped-def]
+    def write_cells(t, to, count, rows, apart, source, places, epilogue):  # type: ignore[no-untyped-def]
         """``count`` outputs along the width, in so many rows."""
-        axes, apart, dilation = t[TRANSFORMED], t[OUTPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
-        kind, step = axes * KINDS + dilation, OUTPUTS * at_once[dilation]
-        whole = (count - both) // step + 1 if rows == axes and count >= both else 0  # two vectors are stored
+        kind, axes, outputs = t[FORM_KINDS + 1], t[TRANSFORMED], t[STEP_OUT + 2]
+        cells, stored = cells_of_kind[kind], outputs * lanes  # whole vectors are stored
+        step = outputs * cells
+        whole = (count - stored) // step + 1 if rows == axes and count >= stored else 0
         # Non-temporal stores want whole vectors, and no others that meet them halfway.
-        if t[STREAM] != 0 and dilation == 1 and count % both == 0 and (to | apart) % (lanes * size) == 0:
+        if t[STREAM] != 0 and t[TOGETHER + 2] == 1 and count % stored == 0 and (to | apart) % (lanes * size) == 0:
             for n in range(whole):
                 finish_past(kind, to + n * step * size, apart, source + n * lanes * size, places, epilogue)
         else:
             for n in range(whole):
-                finish(kind, to + n * step * size, apart, source + n * step // OUTPUTS * size, places, epilogue)
+                finish(kind, to + n * step * size, apart, source + n * cells * size, places, epilogue)
         for n in range(whole, (count + step - 1) // step):
             at, rest = to + n * step * size, min(step, count - n * step)
-            finish_some(kind, at, apart, source + n * step // OUTPUTS * size, places, epilogue, rest, rows)
+            finish_some(kind, at, apart, source + n * cells * size, places, epilogue, rest, rows)
 
     @pieces.compiled
     def write_transformed(t, lines, first_line, last_line, results, group, corner, box):  # type: ignore[no-untyped-def]
-        count, axes = min(box[3] * OUTPUTS, t[WRITTEN + 2] - corner[3] * OUTPUTS), t[TRANSFORMED]
-        of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * OUTPUTS) * size
+        outputs, axes = t[STEP_OUT + 2], t[TRANSFORMED]
+        count = min(box[3] * outputs, t[WRITTEN + 2] - corner[3] * outputs)
+        of_box = t[OUTPUT] + (corner[0] * t[OUTPUT_STRIDE] + corner[3] * outputs) * size
+        rows_apart = t[STEP_OUT + 1] // OUTPUTS * t[TOGETHER + 1]  # with two axes, one of these is 1
+        apart = rows_apart * t[OUTPUT_STRIDE + 3] * size
         for line in range(first_line, last_line):
             channel = group * t[OUT_CHANNELS] + lines[3 * line]
             epilogue = epilogue_of(t, channel)
@@ -173,11 +171,12 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
                         rows = 1
                         if axes == 2:
                             at_h -= rest_of(corner[2] + h, t[TOGETHER + 1])
-                            rows = rows_until(t[WRITTEN + 1] - at_h, t[TOGETHER + 1])
+                            rows = rows_until(t[WRITTEN + 1] - at_h, rows_apart)
                         to = b * t[OUTPUT_STRIDE] + channel * t[OUTPUT_STRIDE + 1]
                         to += at_d * t[OUTPUT_STRIDE + 2] + at_h * t[OUTPUT_STRIDE + 3]
                         source = results + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
                         if rows > 0:
-                            write_cells(t, of_box + to * size, count, min(rows, axes), source, places, epilogue)
+                            inside = min(rows, axes)
+                            write_cells(t, of_box + to * size, count, inside, apart, source, places, epilogue)
 
     return write_transformed

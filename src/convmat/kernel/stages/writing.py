@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from convmat.kernel.stages.finishing import build_epilogue, build_tables
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_writing
 from convmat.kernel.task import (
-    ACTIVATION,
     BATCH_INNER,
     BY_CHANNELS,
     OUT_CHANNELS,
@@ -40,19 +38,6 @@ def build_writing(pieces: Pieces) -> Any:
         ``write(t, lines, first_line, last_line, results, table, biases, group, corner, box)``: writes the lines of a
         stripe, over a box of cells; the results start at its corner; ``table`` and ``biases`` are memory to work in.
     """
-    write_plain, write_activated = _build_writing(pieces), _build_writing(replace(pieces, activated=True))
-
-    @pieces.inlined
-    def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
-        if t[ACTIVATION]:
-            write_activated(t, lines, first_line, last_line, results, table, biases, group, corner, box)
-        else:
-            write_plain(t, lines, first_line, last_line, results, table, biases, group, corner, box)
-
-    return write
-
-
-def _build_writing(pieces: Pieces) -> Any:
     inside = _build_inside(pieces)
     write_channels_last = _build_channels_last(pieces, *inside)
     are_neighbours, write_cells = _build_cells(pieces)

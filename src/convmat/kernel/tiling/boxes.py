@@ -24,10 +24,13 @@ _ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 6.0, 2.
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results.
-_TRANSFORM, _WEAVE_TRANSFORMED = 6.0, 0.3
+# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results; over two axes
+# with strides, a vector of cells has many of these, in rows far apart.
+_TRANSFORM, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 6.0, 0.3, 0.6
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
 _BOTH = 0.92
+# Likewise in all its forms, where a tile is one vector wide.
+_NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
@@ -191,9 +194,9 @@ def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
     processor = problem.processor
     most = processor.window // (problem.channels * processor.itemsize)
-    # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form,
-    # whose windows and sums are twice and four times as large.
-    if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed):
+    # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form
+    # along two axes, whose windows and sums are at least four and twice as large.
+    if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
         yield _tiling(problem, problem.cells, way)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
 
@@ -274,13 +277,17 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     numbers = problem.channels * layout.numbers
     packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, layout)
     outputs = prod(box) * problem.rows.tables.all_rows
-    lines = outputs / (box[AXES] * len(problem.rows.axes[-1].phases))
+    lines = outputs / (box[AXES] * problem.rows.places_of_line)
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
+    if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
+        weave = _WEAVE_PHASES
     cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.at_once else _BOX
     if not problem.at_once:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
     if problem.rows.transformed == 2:
         cycles *= _BOTH
+    if problem.rows.transformed and run.cells <= processor.lanes:
+        cycles *= _NARROW
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / FAR
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
@@ -314,7 +321,8 @@ def packing_cycles(problem: Problem, layout: Layout) -> float:
     rows = prod(outer) * layout.numbers // layout.used
     step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
     if problem.rows.transformed:
-        return rows / step * _ROW + rows * -(-width // lanes) * _TRANSFORM
+        planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])
+        return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
     if step > MOST_TAKEN:
         return rows * (_ROW + width * _ROW_NUMBER)
     return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))

@@ -1,7 +1,8 @@
-"""The phases of an axis: the outputs and the inputs that belong to one cell."""
+"""The phases of an axis, which are the outputs and the inputs that belong to one cell, and classes of these."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ class AxisPhases(NamedTuple):
         origin: the first input of cell 0. Default: 0
         together: how many cells follow one another before their outputs are ``step_out`` times as many further; that
             many neighbours have neighbouring outputs. Default: 1
+        products: in Winograd's form, of how many products the outputs of a phase are made. Each counts as a phase here,
+            one after the other. Default: 1
     """
 
     step_out: int
@@ -38,6 +41,7 @@ class AxisPhases(NamedTuple):
     phases: tuple[PhaseOut, ...]
     origin: int = 0
     together: int = 1
+    products: int = 1
 
     def cells(self, written: int) -> int:
         """How many cells make so many outputs."""
@@ -78,3 +82,72 @@ def _transposed_phases(kernel: int, stride: int, dilation: int, lo: int, count: 
         pairs = by_residue.get(residue, [])
         phases.append(PhaseOut(first, tuple(tap for tap, _ in pairs), tuple(shift for _, shift in pairs)))
     return AxisPhases(stride, 1, kernel, tuple(phases))
+
+
+class PhasePart(NamedTuple):
+    """Deltas that some phases of a class read and the others do not.
+
+    Args:
+        members: which phases, as places in the class.
+        deltas: the inputs they read, relative to the first of their cell and start.
+        taps: for each member, the tap of each delta.
+        added: whether other parts before it made the rows of these members.
+    """
+
+    members: tuple[int, ...]
+    deltas: tuple[int, ...]
+    taps: tuple[tuple[int, ...], ...]
+    added: bool
+
+
+class PhaseClass(NamedTuple):
+    """Output phases that are computed together, each relative to a start of its own.
+
+    Phase ``members[n]`` at cell a reads the inputs ``a + starts[n] + delta``. The first part holds what all read, which
+    may be nothing; it is not there where each member reads in one other part.
+    """
+
+    members: tuple[int, ...]
+    starts: tuple[int, ...]
+    parts: tuple[PhasePart, ...]
+
+
+def phase_classes(axis: AxisPhases, merge: bool, is_width: bool = False) -> tuple[PhaseClass, ...]:
+    """The phases each by itself, or all together; in Winograd's form, products of a phase, or those that read the same.
+
+    >>> from convmat.geometry import Axis
+    >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True)
+    >>> [part.members for part in phase_classes(axis, merge=True)[0].parts]
+    [(0, 1), (1,)]
+    """
+    classes: dict[Hashable, list[int]] = {}
+    for e, phase in enumerate(axis.phases):
+        of_class: Hashable = None if merge else e // axis.products
+        if axis.products > 1 and is_width:  # these are in one stripe anyhow, so those that read the same are a class
+            of_class = phase.shifts
+        classes.setdefault(of_class, []).append(e)
+    return tuple(_phase_class(tuple(members), axis.phases) for members in classes.values())
+
+
+def _phase_class(members: tuple[int, ...], phases: Sequence[PhaseOut]) -> PhaseClass:
+    first = min(phases[e].first for e in members)
+    readers: dict[tuple[int, ...], list[int]] = {tuple(range(len(members))): []}
+    for shift in sorted({shift for e in members for shift in phases[e].shifts}):
+        readers.setdefault(tuple(n for n, e in enumerate(members) if shift in phases[e].shifts), []).append(shift)
+    (everyone, of_all), *others = readers.items()
+    # What nobody reads makes zeros to add to; where each member reads in one other part, nothing is added.
+    is_apart = not of_all and sorted(n for places, _ in others for n in places) == list(everyone)
+    parts = tuple(
+        PhasePart(
+            places,
+            tuple(first - shift for shift in shifts),
+            tuple(tuple(_tap_of(phases[members[n]], shift) for shift in shifts) for n in places),
+            not is_apart and places != everyone,
+        )
+        for places, shifts in (others if is_apart else readers.items())
+    )
+    return PhaseClass(members, tuple(phases[e].first - first for e in members), parts)
+
+
+def _tap_of(phase: PhaseOut, shift: int) -> int:
+    return phase.taps[phase.shifts.index(shift)]

@@ -8,77 +8,17 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import accumulate, product
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling import winograd
-from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, axis_phases
+from convmat.kernel.tiling.phases import AxisPhases, PhaseClass, PhaseOut, PhasePart, axis_phases, phase_classes
 from convmat.kernel.tiling.processor import AXES, RUN, Processor
 
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
-
-
-class PhasePart(NamedTuple):
-    """Deltas that some phases of a class read and the others do not.
-
-    Args:
-        members: which phases, as places in the class.
-        deltas: the inputs they read, relative to the first of their cell and start.
-        taps: for each member, the tap of each delta.
-    """
-
-    members: tuple[int, ...]
-    deltas: tuple[int, ...]
-    taps: tuple[tuple[int, ...], ...]
-
-
-class PhaseClass(NamedTuple):
-    """Output phases that are computed together, each relative to a start of its own.
-
-    Phase ``members[n]`` at cell a reads the inputs ``a + starts[n] + delta``. The first part holds what all read, which
-    may be nothing.
-    """
-
-    members: tuple[int, ...]
-    starts: tuple[int, ...]
-    parts: tuple[PhasePart, ...]
-
-
-def phase_classes(phases: Sequence[PhaseOut], merge: bool) -> tuple[PhaseClass, ...]:
-    """The phases each by itself, or all together.
-
-    >>> from convmat.geometry import Axis
-    >>> axis = axis_phases(Axis.conv_transpose(5, kernel=3, stride=2, padding=1), transposed=True)
-    >>> [part.members for part in phase_classes(axis.phases, merge=True)[0].parts]
-    [(0, 1), (1,)]
-    """
-    everyone = range(len(phases))
-    together = [tuple(everyone)] if merge else [(e,) for e in everyone]
-    return tuple(_phase_class(members, phases) for members in together)
-
-
-def _phase_class(members: tuple[int, ...], phases: Sequence[PhaseOut]) -> PhaseClass:
-    first = min(phases[e].first for e in members)
-    readers: dict[tuple[int, ...], list[int]] = {tuple(range(len(members))): []}
-    for shift in sorted({shift for e in members for shift in phases[e].shifts}):
-        readers.setdefault(tuple(n for n, e in enumerate(members) if shift in phases[e].shifts), []).append(shift)
-    parts = tuple(
-        PhasePart(
-            places,
-            tuple(first - shift for shift in shifts),
-            tuple(tuple(_tap_of(phases[members[n]], shift) for shift in shifts) for n in places),
-        )
-        for places, shifts in readers.items()
-    )
-    return PhaseClass(members, tuple(phases[e].first - first for e in members), parts)
-
-
-def _tap_of(phase: PhaseOut, shift: int) -> int:
-    return phase.taps[phase.shifts.index(shift)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +54,8 @@ class RowTiling:
     @cached_property
     def classes(self) -> tuple[tuple[PhaseClass, ...], ...]:
         """The classes of phases along each axis."""
-        return tuple(phase_classes(axis.phases, merge) for axis, merge in zip(self.axes, self.merge, strict=True))
+        ways = zip(self.axes, self.merge, (False, False, True), strict=True)
+        return tuple(phase_classes(axis, merge, is_width) for axis, merge, is_width in ways)
 
     @cached_property
     def parts(self) -> tuple[tuple[PhasePart, ...], ...]:
@@ -137,11 +78,16 @@ class RowTiling:
 
     @cached_property
     def phases_in(self) -> tuple[tuple[int, ...], ...]:
-        """The phases of the input that are read, along each axis; only those have a place in a window."""
+        """The phases of the input that have a place in a window: those that are read, in Winograd's form all planes."""
         return tuple(
-            tuple(sorted({d % axis.step_in for d in deltas}))
+            tuple(range(axis.step_in) if axis.products > 1 else sorted({d % axis.step_in for d in deltas}))
             for deltas, axis in zip(self.deltas, self.axes, strict=True)
         )
+
+    @property
+    def places_of_line(self) -> int:
+        """How many rows of results make a line."""
+        return self.axes[1].products * len(self.axes[2].phases)
 
     def is_single(self, channels: int) -> bool:
         """Whether each row is one product of few factors, and a line of the output: those of a depthwise convolution.
@@ -168,7 +114,8 @@ class RowTables:
         tiles: (rows, deltas, number of its product, first row in the stripe, first of ``taps``, step from row to row,
             whether it is added to what is there) of each tile.
         lines: (channel, depth phase, height phase) of each line of the output.
-        places: (row in the stripe, depth start, height start, width start) of each line and width phase.
+        places: (row in the stripe, depth start, height start, width start) of each line and width phase, in Winograd's
+            form of each product of a line.
         taps: for each tile, delta and row: the place of the tap among the weights of one input channel.
         products: the number of the part along each axis, of each product.
         deltas: the deltas along each axis, of each product one after the other.
@@ -323,30 +270,33 @@ class _Builder:
         places[:, :, 2] = np.array([c2.starts[b] for _, _, b in outer])[:, None]
         row = 0
         for c3, before in zip(self.tiling.classes[2], self.parts_before[2], strict=True):
-            rows = row + np.arange(len(outer) * len(c3.members)).reshape(
-                len(channels), len(c1.members), len(c2.members), len(c3.members)
-            )
+            sizes = (len(c1.members), len(c2.members), len(channels), len(c3.members))
+            rows = row + np.arange(prod(sizes)).reshape(sizes).transpose(2, 0, 1, 3)
             classes, firsts = (c1, c2, c3), (self.parts_before[0][depth], self.parts_before[1][height], before)
             for numbers in product(*(range(len(c.parts)) for c in classes)):
                 parts = tuple(c.parts[number] for c, number in zip(classes, numbers, strict=True))
                 of_product = tuple(first + number for first, number in zip(firsts, numbers, strict=True))
-                self._add_tiles(of_product, channels, parts, rows, any(numbers))
+                self._add_tiles(of_product, channels, parts, rows)
             places[:, c3.members, 0] = rows.reshape(len(outer), -1)
             places[:, c3.members, 3] = c3.starts
             row += rows.size
         self.places.append(places.reshape(-1, 4))
-        self.lines += [(channel, c1.members[a], c2.members[b]) for channel, a, b in outer]
+        # The rows of all products of a phase are one line.
+        of_line = self.tiling.axes[1].products
+        self.lines += [(channel, c1.members[a], c2.members[b] // of_line) for channel, a, b in outer[::of_line]]
         self.stripes.append((len(self.tiles), len(self.lines)))
         self.most_rows = max(self.most_rows, row)
 
     def _add_tiles(
-        self, numbers: tuple[int, ...], channels: range, parts: tuple[PhasePart, ...], rows: IntArray, added: bool
+        self, numbers: tuple[int, ...], channels: range, parts: tuple[PhasePart, ...], rows: IntArray
     ) -> None:
-        taps = _tap_places(self.tiling, channels, parts)
+        taps, added = _tap_places(self.tiling, channels, parts), any(part.added for part in parts)
         if added and not taps.shape[1]:
             return
         product_number = self.products.setdefault(numbers, len(self.products))
         of_rows = rows[np.ix_(range(len(channels)), *(part.members for part in parts))].reshape(-1)
+        order = np.argsort(of_rows)
+        of_rows, taps = of_rows[order], taps[order]
         for start, stop, step in _progressions(of_rows.tolist(), self.tiling.most):
             count, deltas = stop - start, taps.shape[1]
             self.tiles.append((count, deltas, product_number, int(of_rows[start]), self.taps_so_far, step, int(added)))

@@ -1,4 +1,4 @@
-"""Winograd's form of kernels of three taps with stride 1: fewer products, of sums of inputs and sums of taps.
+"""Winograd's form of convolutions with two or three taps in a phase: fewer products, of sums of inputs and of taps.
 
 Two neighbouring outputs read four inputs d₀ … d₃ through the taps g₀ g₁ g₂. F(2, 3) makes both from four products
 instead of six::
@@ -6,10 +6,20 @@ instead of six::
     m₀ = (d₀ - d₂)·g₀                   m₁ = (d₁ + d₂)·(g₀ + g₁ + g₂)/2         y₀ = m₀ + m₁ + m₂
     m₃ = (d₁ - d₃)·g₂                   m₂ = (d₂ - d₁)·(g₀ - g₁ + g₂)/2         y₁ = m₁ - m₂ - m₃
 
-So a cell is two inputs and two outputs, the sums of inputs are the planes of a window, and each m is a row of results.
-Over height and width at once, F(2×2, 3×3) makes four outputs from 16 products instead of 36. A longer kernel along the
-width is cut into runs of three taps, whose products are added. With a dilation d, the outputs of a cell and its inputs
-are d apart: cell a·d + r with r < d has the outputs 2·a·d + r and 2·a·d + d + r.
+With the two taps g₀ g₁, F(2, 2) makes both from three products instead of four::
+
+    m₀ = (d₀ - d₁)·g₀                   m₁ = d₁·(g₀ + g₁)                       y₀ = m₀ + m₁
+                                        m₂ = (d₁ - d₂)·g₁                       y₁ = m₁ - m₂
+
+So a cell is two inputs, and two outputs of each phase; the sums of inputs are the planes of a window, and each m is a
+row of results. Over height and width at once, F(2×2, 3×3) makes four outputs from 16 products instead of 36, and
+F(2×2, 2×2) from 9 instead of 16.
+
+F(2, 3) is for a stride of 1. A longer kernel along the width is cut into runs of three taps, whose products are added.
+With a dilation d, the outputs of a cell and its inputs are d apart: cell a·d + r with r < d has the outputs 2·a·d + r
+and 2·a·d + d + r. F(2, 2) is for Cᵀ with a kernel twice as long as its stride s: each of its s phases has two taps, and
+cell a has the outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some phases start one input further than
+others. All read the same planes.
 
 The source is S. Winograd, Arithmetic Complexity of Computations (1980), applied to networks by A. Lavin and S. Gray,
 Fast Algorithms for Convolutional Neural Networks (2016).
@@ -17,7 +27,9 @@ Fast Algorithms for Convolutional Neural Networks (2016).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,17 +38,87 @@ from convmat.geometry.axis import Axis
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.phases import AxisPhases, PhaseOut
 
-TAPS, PRODUCTS, OUTPUTS = 3, 4, 2  # of F(2, 3)
-DILATIONS = (1, 2, 3, 4, 5)  # along the width, that there is code for
+
+class Form(NamedTuple):
+    """How two outputs of a phase are made of products.
+
+    Args:
+        factors: what the products multiply by, as multiples of the taps.
+        planes: what they multiply, as multiples of the inputs of a cell.
+        reads: how many cells further, and from which plane, each product reads, where the first input that is read is
+            the first of a cell, and where it is the second.
+        outputs: the outputs, as multiples of the products.
+    """
+
+    factors: tuple[tuple[float, ...], ...]
+    planes: tuple[tuple[int, ...], ...]
+    reads: tuple[tuple[tuple[int, int], ...], ...]
+    outputs: tuple[tuple[int, ...], ...]
+
+    @property
+    def taps(self) -> int:
+        """Taps of a phase, or of a run of them."""
+        return len(self.factors[0])
+
+
+OUTPUTS = 2  # of a cell and phase
+_THREE_TAPS = Form(
+    factors=((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0)),
+    planes=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1), (0, 0, 1, 1), (0, 0, -1, 1)),
+    reads=(((0, 0), (0, 1), (0, 2), (0, 3)), ((0, 3), (0, 4), (0, 5), (1, 0))),
+    outputs=((1, 1, 1, 0), (0, 1, -1, -1)),
+)
+_TWO_TAPS = Form(
+    factors=((1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),
+    planes=((1, -1, 0, 0), (0, 1, 0, 0), (0, 1, -1, 0), (0, 0, 1, 0), (0, 0, 1, -1)),
+    reads=(((0, 0), (0, 1), (0, 2)), ((0, 2), (0, 3), (0, 4))),
+    outputs=((1, 1, 0), (0, 1, -1)),
+)
+FORMS = {len(form.factors): form for form in (_TWO_TAPS, _THREE_TAPS)}  # by their number of products
 _FEWEST = 8  # channels in and out of a group, from which on it can pay
-_FACTORS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))  # made of the taps of a run
-# How many cells further, and from which plane of a window, each product reads, where a run of taps begins at an even
-# place and at an odd one. The planes are d₀ - d₂, d₁ + d₂, d₂ - d₁, d₁ - d₃, and for odd places d₂ + d₃ and d₃ - d₂.
-_EVEN, _ODD = ((0, 0), (0, 1), (0, 2), (0, 3)), ((0, 3), (0, 4), (0, 5), (1, 0))
+
+
+class ReadingKind(NamedTuple):
+    """What the code that makes the planes of a window depends on; products and planes are those along each axis."""
+
+    axes: int
+    products: int
+    planes: int
+    dilation: int
+
+
+class WritingKind(NamedTuple):
+    """What the code that writes lines depends on; the dilation and the stride are those along the width."""
+
+    axes: int
+    products: int
+    dilation: int
+    stride: int
+
+
+# What there is code for.
+_DILATIONS = (1, 2, 3, 4, 5)
+_STRIDES = {1: (2, 4, 5, 8), 2: (2,)}  # along the width, by the number of axes
+READING_KINDS = (
+    *(ReadingKind(*kind, dilation) for kind in ((1, 4, 4), (1, 4, 6), (2, 4, 4)) for dilation in _DILATIONS),
+    *(ReadingKind(*kind, 1) for kind in ((1, 3, 3), (1, 3, 5), (2, 3, 3), (2, 3, 5))),
+)
+WRITING_KINDS = (
+    *(WritingKind(axes, 4, dilation, 1) for axes in (1, 2) for dilation in _DILATIONS),
+    *(WritingKind(axes, 3, 1, stride) for axes, strides in _STRIDES.items() for stride in strides),
+)
+
+
+def kinds_of(axes: Sequence[AxisPhases]) -> tuple[int, int]:
+    """The numbers of the kinds of code that read and write, for the axes that are transformed."""
+    width = axes[-1]
+    reading = ReadingKind(len(axes), width.products, width.step_in, width.together)
+    writing = WritingKind(len(axes), width.products, width.together, width.step_out // OUTPUTS)
+    return READING_KINDS.index(reading), WRITING_KINDS.index(writing)
 
 
 def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
-    """How many of the last axes can be transformed: along these, the stride must be 1 and the dilation small.
+    """How many of the last axes can be transformed.
 
     Args:
         geometry: the convolution.
@@ -46,67 +128,111 @@ def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
     (1, 2)
     >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, stride=(1, 2), in_channels=16, out_channels=16), lanes=8)
     ()
+    >>> forms(Geometry.conv_transpose((12, 10), 4, stride=2, padding=1, in_channels=16, out_channels=16), lanes=8)
+    (1, 2)
     """
     if min(geometry.in_channels, geometry.out_channels) < _FEWEST * geometry.groups:
         return ()
-    *_, width = geometry.axes
-    if not _has_pairs(width) or width.kernel < TAPS or width.dilation > min(DILATIONS[-1], lanes):
-        return ()
-    both = width.kernel == TAPS and geometry.ndim > 1 and geometry.axes[-2].kernel == TAPS
-    return (1, 2) if both and _has_pairs(geometry.axes[-2]) else (1,)
+    return tuple(axes for axes in range(1, min(geometry.ndim, 2) + 1) if _has_form(geometry, axes, lanes))
 
 
-def _has_pairs(axis: Axis) -> bool:
-    return axis.stride == 1 and min(axis.inputs, axis.outputs) > axis.dilation
+def _has_form(geometry: Geometry, axes: int, lanes: int) -> bool:
+    last, width = geometry.axes[-axes:], geometry.axes[-1]
+    form, *others = (_form_along(axis, geometry.transposed) for axis in last)
+    if form is None or any(other is not form for other in others):
+        return False
+    if axes > 1 and any(axis.kernel > form.taps * axis.stride for axis in last):
+        return False
+    if width.stride > 1:
+        return width.stride in _STRIDES[axes]
+    return width.dilation <= min(_DILATIONS[-1], lanes)
+
+
+def _form_along(axis: Axis, transposed: bool) -> Form | None:
+    """The form that the taps of an axis have, if some phase has two outputs."""
+    if min(axis.inputs - axis.stride, axis.outputs - 1) < axis.dilation:
+        return None
+    if axis.stride == 1:
+        return _THREE_TAPS if axis.kernel >= _THREE_TAPS.taps else None
+    has_two = transposed and axis.dilation == 1 and axis.kernel == _TWO_TAPS.taps * axis.stride
+    return _TWO_TAPS if has_two else None
 
 
 def transformed_phases(geometry: Geometry, axes: int) -> tuple[AxisPhases, ...]:
-    """The phases along the last ``axes`` axes: of the width, as many as there are products for a cell.
+    """The phases along the last ``axes`` axes: for each phase, as many as there are products for a cell.
 
     >>> width, = transformed_phases(Geometry.conv((9,), 3, in_channels=8, out_channels=8), 1)
     >>> width.step_out, width.step_in, width.phases[1]
     (2, 4, PhaseOut(first=0, taps=(1,), shifts=(-1,)))
+    >>> width, = transformed_phases(Geometry.conv_transpose((9,), 4, 2, 1, in_channels=8, out_channels=8), 1)
+    >>> width.step_out, width.step_in, width.phases[5]
+    (4, 5, PhaseOut(first=0, taps=(5,), shifts=(-4,)))
     """
-    transformed = geometry.axes[-axes:]
-    origins = [axis.lo - axis.extent + 1 if geometry.transposed else -axis.lo for axis in transformed]
-    dilations = [axis.dilation for axis in transformed]
-    if axes == 1:
-        return (_phases_of_width(transformed[0].kernel, origins[0], dilations[0]),)
-    height = AxisPhases(OUTPUTS, OUTPUTS, 1, (PhaseOut(0, (0,), (0,)),), origins[0], dilations[0])
-    products = tuple(PhaseOut(0, (product,), (-product,)) for product in range(PRODUCTS**2))
-    return height, AxisPhases(OUTPUTS, PRODUCTS**2, PRODUCTS**2, products, origins[1], dilations[1])
+    last, transposed = geometry.axes[-axes:], geometry.transposed
+    form = _form_along(last[-1], transposed)
+    assert form is not None
+    reads_all = any(axis.kernel > form.taps * axis.stride or axis.lo % axis.stride for axis in last)
+    planes = len(form.planes) if reads_all else 1 + max(plane for _, plane in form.reads[0])
+    return tuple(
+        _phases(form, planes, axis.kernel, axis.stride, axis.dilation, axis.lo % axis.stride, _origin(axis, transposed))
+        for axis in last
+    )
+
+
+def _origin(axis: Axis, transposed: bool) -> int:
+    """The first input of cell 0."""
+    if not transposed:
+        return -axis.lo
+    return axis.lo // axis.stride - (axis.kernel // axis.stride - 1) * axis.dilation
 
 
 @lru_cache(maxsize=64)
-def _phases_of_width(kernel: int, origin: int, dilation: int) -> AxisPhases:
-    runs = -(-kernel // TAPS)
-    planes = PRODUCTS if runs == 1 else 1 + max(plane for _, plane in _ODD)
-    phases = []
-    for product in range(PRODUCTS):
-        # The last tap of a run is the only one of the last product.
-        taken = [run for run in range(runs) if product < PRODUCTS - 1 or run * TAPS + TAPS <= kernel]
-        deltas = []
-        for run in taken:
-            cell, odd = divmod(run * TAPS, OUTPUTS)
-            further, plane = (_ODD if odd else _EVEN)[product]
-            deltas.append((cell + further) * dilation * planes + plane)
-        taps = tuple(run * PRODUCTS + product for run in taken)
-        phases.append(PhaseOut(0, taps, tuple(-delta for delta in deltas)))
-    return AxisPhases(OUTPUTS, planes, runs * PRODUCTS, tuple(phases), origin, dilation)
+def _phases(form: Form, planes: int, kernel: int, stride: int, dilation: int, residue: int, origin: int) -> AxisPhases:
+    """The phases along an axis, of which the first has so many outputs before it up to a multiple of the stride."""
+    taps = kernel // stride
+    runs, products, phases = -(-taps // form.taps), len(form.factors), []
+    for e in range(stride):
+        start, of_phase = divmod(e + residue, stride)
+        for product in range(products):
+            # The last tap of a run is the only one of the last product.
+            taken = [run for run in range(runs) if product < products - 1 or (run + 1) * form.taps <= taps]
+            deltas = []
+            for run in taken:
+                cell, second = divmod(start + run * form.taps, OUTPUTS)
+                further, plane = form.reads[second][product]
+                deltas.append((cell + further) * dilation * planes + plane)
+            factors = tuple(((stride - 1 - of_phase) * runs + run) * products + product for run in taken)
+            phases.append(PhaseOut(0, factors, tuple(-delta for delta in deltas)))
+    return AxisPhases(OUTPUTS * stride, planes, stride * runs * products, tuple(phases), origin, dilation, products)
 
 
-def transform_weight(weight: Tensor, axes: int, transposed: bool) -> Tensor:
-    """The factors that a weight has in Winograd's form, in the place of the taps of its last ``axes`` axes.
+def transform_weight(weight: Tensor, axes: Sequence[AxisPhases], transposed: bool) -> Tensor:
+    """The factors that a weight has in Winograd's form, in the place of the taps of its last axes.
 
-    >>> transform_weight(torch.tensor([[[4.0, 2.0, 6.0]]]), 1, transposed=False)
+    Args:
+        weight: of shape (channels, channels, *kernel).
+        axes: the phases along the axes that are transformed.
+        transposed: whether it is a weight of Cᵀ.
+
+    >>> geometry = Geometry.conv((9,), 3, in_channels=8, out_channels=8)
+    >>> transform_weight(torch.tensor([[[4.0, 2.0, 6.0]]]), transformed_phases(geometry, 1), transposed=False)
     tensor([[[4., 6., 4., 6.]]])
     """
-    dims = list(range(weight.ndim - axes, weight.ndim))
-    if transposed:
-        weight = weight.flip(dims)
-    factors = torch.tensor(_FACTORS, dtype=weight.dtype)
-    if axes == 1:
-        missing = -weight.shape[-1] % TAPS
-        runs = torch.nn.functional.pad(weight, (0, missing)).unflatten(-1, (-1, TAPS))
-        return (runs @ factors.mT).flatten(-2)
-    return weight.flatten(-2) @ torch.kron(factors, factors).mT
+    kernel = weight.shape[-len(axes) :]
+    matrices = [_factors_of_taps(axis, taps, transposed) for axis, taps in zip(axes, kernel, strict=True)]
+    factors = weight.flatten(-len(axes)) @ reduce(torch.kron, matrices).to(weight.dtype).mT
+    return factors.unflatten(-1, [axis.kernel for axis in axes])
+
+
+def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
+    """The factors along an axis as multiples of its taps, of shape (factors, taps)."""
+    form, stride = FORMS[axis.products], axis.step_out // OUTPUTS
+    runs = axis.kernel // (axis.products * stride)
+    matrix = [[0.0] * kernel for _ in range(axis.kernel)]
+    for tap in range(kernel):
+        place, of_phase = divmod(kernel - 1 - tap if transposed else tap, stride)
+        run, of_run = divmod(place, form.taps)
+        first = (of_phase * runs + run) * axis.products
+        for product, multiples in enumerate(form.factors):
+            matrix[first + product][tap] = multiples[of_run]
+    return torch.tensor(matrix)
