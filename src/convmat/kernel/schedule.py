@@ -18,6 +18,7 @@ from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
+from convmat.kernel.threads import outside_the_pool
 from convmat.kernel.tiling import by_channels
 from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
 from convmat.kernel.tiling.processor import AXES, Processor
@@ -212,11 +213,12 @@ class Schedule:
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """Pack a weight: sort it into the order in which the kernel reads it."""
-        weight = weight.detach().reshape(self.geometry.weight_shape)
-        if self.rows.transformed:
-            transformed = self.rows.axes[-self.rows.transformed :]
-            weight = transform_weight(weight, transformed, self.geometry.transposed)
-        weight = weight.contiguous()
+        with outside_the_pool():
+            weight = weight.detach().reshape(self.geometry.weight_shape)
+            if self.rows.transformed:
+                transformed = self.rows.axes[-self.rows.transformed :]
+                weight = transform_weight(weight, transformed, self.geometry.transposed)
+            weight = weight.contiguous()
         channels = self.geometry.in_channels  # of all groups, as each packs the factors of its own
         packed = empty((channels * len(self.rows.tables.taps),), weight)
         known, tables = self._known

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -51,6 +52,20 @@ def _note_fork() -> None:
 def is_forked() -> bool:
     """Whether this process is a forked child, in which nothing may enter PyTorch's OpenMP pool."""
     return _state["forked"]
+
+
+@contextmanager
+def outside_the_pool() -> Iterator[None]:
+    """Let PyTorch's own operations stay in this thread, where its pool is not to be entered."""
+    threads = torch.get_num_threads()
+    if not is_forked() or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def thread_count() -> int:
