@@ -1,5 +1,7 @@
 """Modules with a forward of their own: what is linear has a matrix, that of its Jacobian; the rest is refused."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -109,6 +111,19 @@ def test_unit_vectors_are_pushed_some_at_a_time(monkeypatch):
     convmat.matrix(Module(function), SHAPE)
     assert max(calls) <= 4
     assert sum(calls) >= 40
+
+
+def test_pytorchs_warning_about_its_own_scripts_stays_unsaid(monkeypatch):
+    """It warns where forward derivatives are first asked for, with Python 3.14 in words of its own."""
+    jvp = torch.func.jvp
+
+    def warning(*arguments):
+        said = "`torch.jit.script` is not supported in Python 3.14+ and may break."
+        warnings.warn(said, DeprecationWarning, stacklevel=1)
+        return jvp(*arguments)
+
+    monkeypatch.setattr(torch.func, "jvp", warning)
+    assert convmat.matrix(Module(PUSHED["functional"]), SHAPE).shape[1] == 40
 
 
 def test_a_residual_matrix_is_as_sparse_as_its_parts():

@@ -12,7 +12,7 @@ import convmat
 from convmat.kernel import compiled as kernel
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning"),
 ]
 OURS, OURS_TRANSPOSED = torch.ops.convmat.conv.default, torch.ops.convmat.conv_transpose.default
