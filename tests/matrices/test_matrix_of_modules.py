@@ -42,6 +42,11 @@ def in_place(m, x):
     return y
 
 
+def chunks(m, x):
+    first, second = torch.chunk(m.first(x), 2, 1)
+    return torch.cat([second, first], 1)
+
+
 TRACED = {
     "residual": lambda m, x: x + m.first(x),
     "difference": lambda m, x: m.first(x) - x,
@@ -53,12 +58,13 @@ TRACED = {
     "reshaping": lambda m, x: m.first(x).reshape(x.size(0), 2, -1).permute(0, 2, 1),
     "view of sizes": lambda m, x: m.first(x).view(x.shape[0], -1)[:, ::3],
     "broadcast": lambda m, x: x[:, :1] + m.first(x),
-    "chunks": lambda m, x: torch.cat(torch.chunk(m.first(x), 2, 1)[::-1], 1),
+    "chunks": chunks,
     "in place": in_place,
     "loop": loop,
     "flip and roll": lambda m, x: torch.roll(x.flip(3), 1, 2).contiguous(),
 }
 PUSHED = {
+    "slice of chunks": lambda m, x: torch.cat(torch.chunk(m.first(x), 2, 1)[::-1], 1),  # PyTorch 2.8 cannot trace it
     "functional": lambda m, x: F.conv2d(x, m.first.weight, stride=2),
     "mean": lambda m, x: x - x.mean((2, 3), keepdim=True),
     "by the shape": lambda m, x: m.first(x) if x.shape[-1] > 3 else x,
