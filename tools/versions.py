@@ -75,7 +75,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--skip-installs", action="store_true", help="do not try the wheel with each extra")
     parser.add_argument("--skip-tests", action="store_true", help="try the wheel only, with the first Python there is")
-    parser.add_argument("--keep", action="store_true", help="keep the environments, several gigabytes each")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the environments, several gigabytes each, for the next time"
+    )
     parser.add_argument(
         "--folder",
         type=Path,
@@ -131,7 +133,7 @@ def _row(
 
 def _newest(made: Environment, version: str) -> str | None:
     """The newest PyTorch of a version that there is for this Python."""
-    listed = made.python("pip index", "-m", "pip", "index", "versions", "torch", *made.pip_args)
+    listed = made.python("pip index", "-m", "pip", "index", "versions", "torch", *made.pip_args, read=True)
     found = re.search(r"^Available versions: (.*)$", listed, re.MULTILINE)
     every = found[1].split(", ") if found else []
     return next((one for one in every if one.split("+")[0] == version or one.startswith(f"{version}.")), None)
@@ -139,9 +141,10 @@ def _newest(made: Environment, version: str) -> str | None:
 
 def _install_convmat(made: Environment, wheel: Wheel) -> None:
     """Install the wheel and what the tests need; what PyTorch brought stays as it is."""
-    normal = {re.sub(r"[-_.]+", "-", name).lower(): (name, version) for name, version in made.installed().items()}
-    lines = [f"{name}=={version}" for name, version in normal.values()]
-    lines += [line for line in _constraints() if line.split("==")[0] not in normal]
+    installed = made.installed()
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in installed}  # as the constraints spell them
+    lines = [f"{name}=={version}" for name, version in installed.items()]
+    lines += [line for line in _constraints() if line.split("==")[0] not in names]
     constraints = made.folder / "constraints.txt"
     constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     made.install("-c", str(constraints), f"{wheel.path}[dev]")

@@ -19,18 +19,18 @@ from convmat.geometry import Axis, Geometry, GeometryError
 from convmat.matrices import conv_matrix, conv_transpose_matrix, matrix, to_scipy
 from convmat.matrices.symbols import symbolic_matrix
 from convmat.methods.unfold import column_memory
-from convmat.models.accelerating import accelerate, restore
-from convmat.models.reports import InputFigures, LayerReport, ModelReport
 from convmat.planning import Plan, available_methods, plan
-from convmat.upsampling import upsample
 
 if _TYPE_CHECKING:
     from convmat import draw
     from convmat.checking.comparing import Comparison, compare_methods
     from convmat.checking.tuning import Tuning, tune
     from convmat.explorer import explore
+    from convmat.models.accelerating import accelerate, restore
     from convmat.models.norms import layer_norms
+    from convmat.models.reports import InputFigures, LayerReport, ModelReport
     from convmat.operators import ConvOperator, blur_operator, crop_to_data, dot_test, richardson_lucy
+    from convmat.upsampling import upsample
 
 __version__ = "0.1.0"
 
@@ -78,14 +78,18 @@ __all__ = [
 ]
 
 
-# Loaded when first used, as most programs do without: operators, pictures, the page, comparisons.
+# Loaded when first used, as most programs do without many of them.
 _LATER = {
     "explore": "convmat.explorer",
+    "upsample": "convmat.upsampling",
     "Comparison": "convmat.checking.comparing",
     "compare_methods": "convmat.checking.comparing",
     "Tuning": "convmat.checking.tuning",
     "tune": "convmat.checking.tuning",
+    "accelerate": "convmat.models.accelerating",
+    "restore": "convmat.models.accelerating",
     "layer_norms": "convmat.models.norms",
+    **dict.fromkeys(("InputFigures", "LayerReport", "ModelReport"), "convmat.models.reports"),
     **dict.fromkeys(
         ("ConvOperator", "blur_operator", "crop_to_data", "dot_test", "richardson_lucy"), "convmat.operators"
     ),

@@ -192,7 +192,7 @@ def test_bool_like_pytorchs():
     assert torch.equal(convmat.unfold(x, 2, padding=1), F.unfold(x, 2, padding=1))
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @every_case
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
 def test_derivatives(sizes, arguments, dtype):
@@ -206,7 +206,7 @@ def test_derivatives(sizes, arguments, dtype):
         assert torch.autograd.gradgradcheck(lambda t, f=function: f(t) * f(t), (tensor,), fast_mode=True)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @every_case
 def test_transforms(sizes, arguments):
     """vmap over samples; Jacobians by forward and by reverse mode."""

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convmat.geometry import INSERTED, PADDED, Axis, Geometry, canvas, inserted_board, padded_board
+from convmat.geometry import Axis, Geometry
+from convmat.geometry.boards import INSERTED, PADDED, canvas, inserted_board, padded_board
 from tests.geometry.test_geometry_axis import axes, copied_cells, matrix_by_definition, some_integers
 
 zero_padded = axes(padding_mode="zeros")

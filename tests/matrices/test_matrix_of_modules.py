@@ -1,5 +1,7 @@
 """Modules with a forward of their own: what is linear has a matrix, that of its Jacobian; the rest is refused."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -40,6 +42,11 @@ def in_place(m, x):
     return y
 
 
+def chunks(m, x):
+    first, second = torch.chunk(m.first(x), 2, 1)
+    return torch.cat([second, first], 1)
+
+
 TRACED = {
     "residual": lambda m, x: x + m.first(x),
     "difference": lambda m, x: m.first(x) - x,
@@ -51,12 +58,13 @@ TRACED = {
     "reshaping": lambda m, x: m.first(x).reshape(x.size(0), 2, -1).permute(0, 2, 1),
     "view of sizes": lambda m, x: m.first(x).view(x.shape[0], -1)[:, ::3],
     "broadcast": lambda m, x: x[:, :1] + m.first(x),
-    "chunks": lambda m, x: torch.cat(torch.chunk(m.first(x), 2, 1)[::-1], 1),
+    "chunks": chunks,
     "in place": in_place,
     "loop": loop,
     "flip and roll": lambda m, x: torch.roll(x.flip(3), 1, 2).contiguous(),
 }
 PUSHED = {
+    "slice of chunks": lambda m, x: torch.cat(torch.chunk(m.first(x), 2, 1)[::-1], 1),  # PyTorch 2.8 cannot trace it
     "functional": lambda m, x: F.conv2d(x, m.first.weight, stride=2),
     "mean": lambda m, x: x - x.mean((2, 3), keepdim=True),
     "by the shape": lambda m, x: m.first(x) if x.shape[-1] > 3 else x,
@@ -109,6 +117,19 @@ def test_unit_vectors_are_pushed_some_at_a_time(monkeypatch):
     convmat.matrix(Module(function), SHAPE)
     assert max(calls) <= 4
     assert sum(calls) >= 40
+
+
+def test_pytorchs_warning_about_its_own_scripts_stays_unsaid(monkeypatch):
+    """It warns where forward derivatives are first asked for, with Python 3.14 in words of its own."""
+    jvp = torch.func.jvp
+
+    def warning(*arguments):
+        said = "`torch.jit.script` is not supported in Python 3.14+ and may break."
+        warnings.warn(said, DeprecationWarning, stacklevel=1)
+        return jvp(*arguments)
+
+    monkeypatch.setattr(torch.func, "jvp", warning)
+    assert convmat.matrix(Module(PUSHED["functional"]), SHAPE).shape[1] == 40
 
 
 def test_a_residual_matrix_is_as_sparse_as_its_parts():

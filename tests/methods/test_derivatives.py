@@ -10,7 +10,7 @@ from tests.cases import LAYERS
 from tests.layers import METHODS, Layer, reference
 
 # PyTorch's forward mode compiles some of its own formulas so.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
 every_case = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 every_method = pytest.mark.parametrize("method", ["auto", *METHODS])

@@ -14,7 +14,7 @@ from convmat.planning import costs
 from convmat.tensors.strides import Layout
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning"),
 ]
 OURS, OURS_TRANSPOSED = torch.ops.convmat.conv.default, torch.ops.convmat.conv_transpose.default

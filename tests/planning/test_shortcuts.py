@@ -144,7 +144,7 @@ def test_gradients_are_found_after_calls_without():
         operand.requires_grad_(False)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # of torch.func.jvp
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of torch.func.jvp
 def test_autocast_transforms_and_threads_after_plain_calls(threads):
     input, weight, bias = tensors()
     arguments = (weight, bias, 2, 1)

@@ -12,7 +12,8 @@ from convmat.draw.sheet import Frame, Grid, Sheet
 from convmat.draw.steps import Index, checked_step, read_grid, steps_of
 from convmat.draw.subject import Subject, number_text, subject_of
 from convmat.draw.words import Words, describe
-from convmat.geometry import GeometryError, padded_board
+from convmat.geometry import GeometryError
+from convmat.geometry.boards import padded_board
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,8 @@ from convmat.draw import colors
 from convmat.draw.sheet import Frame, Grid, Stack, Strings
 from convmat.draw.subject import Numbers, Subject, number_text
 from convmat.draw.words import Words
-from convmat.geometry import INSERTED, PADDED, Canvas, GeometryError, canvas, inserted_board, ints, padded_board, shown
+from convmat.geometry import GeometryError, ints, shown
+from convmat.geometry.boards import INSERTED, PADDED, Canvas, canvas, inserted_board, padded_board
 
 VIEWS = ("gather", "scatter")
 _MOST_TERMS = 9

@@ -12,7 +12,6 @@ to build, closed forms stand beside it; the tests hold the two together.
 """
 
 from convmat.geometry.axis import Axis, Border, Cycle, IntArray, Phase, PhaseWindow
-from convmat.geometry.boards import INSERTED, PADDED, Board, Canvas, canvas, inserted_board, padded_board
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.parts import Piece, pieces, regular_pieces
@@ -21,13 +20,9 @@ from convmat.geometry.product import Geometry, Part, geometry_of
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 
 __all__ = [
-    "INSERTED",
-    "PADDED",
     "PADDING_MODES",
     "Axis",
-    "Board",
     "Border",
-    "Canvas",
     "Cycle",
     "Geometry",
     "GeometryError",
@@ -39,17 +34,14 @@ __all__ = [
     "PhaseWindow",
     "Piece",
     "an_int",
-    "canvas",
     "check_padding_mode",
     "check_positive",
     "geometry_of",
-    "inserted_board",
     "ints",
     "kept_range",
     "kind_of",
     "layer_arguments",
     "middle_start",
-    "padded_board",
     "per_axis_ints",
     "per_axis_padding",
     "pieces",

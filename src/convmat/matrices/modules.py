@@ -155,7 +155,7 @@ def _derivative(module: nn.Module, directions: Tensor) -> Tensor:
     at = torch.zeros_like(directions)
     try:
         with warnings.catch_warnings():  # PyTorch's own, when forward derivatives are first asked for
-            warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message="`torch.jit.script", category=DeprecationWarning)
             return torch.func.jvp(module.forward, (at,), (directions,))[1]
     except (NotImplementedError, RuntimeError):  # an operation without a forward derivative
         return module.forward(directions) - module.forward(at)
