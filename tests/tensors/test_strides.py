@@ -34,7 +34,10 @@ def test_dense_tensors_lie_as_pytorch_makes_them(made):
     assert usual.data_ptr() == odd.data_ptr()
     spatial = dense.shape[2:]
     if dense.shape[1] == 1 or not is_last:
-        assert usual.stride() == torch.empty(dense.shape).stride() or torch.Size(spatial).numel() == 1
+        usuals = [torch.empty(dense.shape).stride()]
+        if dense.ndim in FORMATS and dense.shape[1] == 1 != dense.shape[0]:  # as the weight of a depthwise layer
+            usuals.append(torch.empty(dense.shape, memory_format=FORMATS[dense.ndim]).stride())
+        assert usual.stride() in usuals or torch.Size(spatial).numel() == 1
     elif torch.Size(spatial).numel() > 1:
         order = dense.movedim(1, -1).contiguous().movedim(-1, 1)
         assert usual.stride() == order.stride()
@@ -85,3 +88,9 @@ def test_outputs_lie_as_those_of_a_picture_made_channels_last(direction):
     with torch.no_grad():
         assert torch.equal(function(read, weight), function(made, weight))
         assert function(read, weight).stride() == function(made, weight).stride()
+
+
+def test_weights_of_depthwise_layers_stay_as_pytorch_makes_them():
+    """Else their layers with the channels last are never passed on to PyTorch's own at once."""
+    weight = torch.nn.Conv2d(6, 6, 3, groups=6).to(memory_format=torch.channels_last).weight
+    assert with_usual_strides(weight) is weight

@@ -57,6 +57,10 @@ def with_usual_strides(tensor: Tensor) -> Tensor:
     order = _usual_order(shape, strides)
     if strides == _usual_strides(shape, strides, order) or 0 in strides:
         return tensor
+    # The weight of a depthwise layer is contiguous, and has its one channel last as well, where PyTorch made it so.
+    is_depthwise = len(shape) in _CHANNELS_LAST and shape[1] == 1 != shape[0]
+    if is_depthwise and strides == _usual_strides(shape, strides, [0, *range(2, len(shape)), 1]):
+        return tensor
     # as_strided would be shorter, but gradients and transforms take their time for it.
     view = tensor.permute(order).squeeze()
     for place in reversed(range(len(order))):
