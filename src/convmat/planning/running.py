@@ -68,7 +68,7 @@ def decide(
 ) -> Computation:
     """A function of input, weight and bias that computes a layer; all that could be decided has been decided."""
     if is_compiling():  # whose graph shows all that is done
-        return _decide(geometry, geometry.unpadded(), input, weight, bias, method)
+        return _decide(geometry, geometry.unpadded(), input, weight, bias, method, activation)
     usual = with_usual_strides(input), with_usual_strides(weight)
     computation = _decide(geometry, _unpadded(geometry), *usual, bias, method, activation)
     return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)

@@ -56,7 +56,7 @@ from convmat.kernel.task import (
     UNITS,
     WINDOW,
 )
-from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
+from convmat.kernel.tiling.processor import MOST_VECTORS, RUN, most_rows
 
 _I8 = np.int64
 
@@ -264,7 +264,7 @@ def _build_multiply(pieces: Pieces) -> Any:
 def _build_multiply_channels(pieces: Pieces) -> Any:
     lanes, size, product_of_tile = pieces.lanes, pieces.vectors.size, channel_product(pieces.vectors, pieces.widest)
     # Of tiles of 1, 2, ... vectors of channels: the most cells.
-    most_cells = np.array([0] + [sum(widest >= n for widest in pieces.widest) for n in range(1, MOST_VECTORS + 1)])
+    most_cells = np.array([0, *(most_rows(n, pieces.widest) for n in range(1, MOST_VECTORS + 1))])
 
     @pieces.compiled
     def multiply_channels(t, tile, tiles, begins, window, sums, group, cells):  # type: ignore[no-untyped-def]

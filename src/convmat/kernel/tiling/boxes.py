@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -293,17 +293,10 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
     last = (cycles + packing) / (parts if divided else 1)  # the last unit, which the other threads may have to wait for
     boxes_of_thread = each * (overhead + cycles + packing) + rounds * (overhead + cycles / parts) + divided * packing
-    return BoxTiling(
-        cells=problem.cells,
-        box=box,
-        reach=problem.starts,
-        window=layout.window,
-        before=tuple(-low for low in problem.lows),
-        pitches=layout.pitches,
-        used=layout.used,
-        plane=odd_lines(layout.used + slack, processor.lanes),
-        phases_in=problem.phases_in,
-        copies=layout.copies,
+    return tiling_with(
+        problem,
+        box,
+        layout,
         batch_inner=way.inner,
         blocks=run.blocks,
         looped=run.looped,
@@ -312,6 +305,24 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
         parts=parts,
         at_once=problem.at_once,
         cycles=boxes_of_thread + _WAIT * last,
+    )
+
+
+def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, **rest: Any) -> BoxTiling:
+    """The tiling of a box whose window is laid out so; ``rest`` is how it is computed."""
+    lanes = problem.processor.lanes
+    return BoxTiling(
+        cells=problem.cells,
+        box=box,
+        reach=problem.starts,
+        window=layout.window,
+        before=tuple(-low for low in problem.lows),
+        pitches=layout.pitches,
+        used=layout.used,
+        plane=odd_lines(layout.used + lanes, lanes),  # rows are copied, and cells computed, by whole vectors
+        phases_in=problem.phases_in,
+        copies=layout.copies,
+        **rest,
     )
 
 

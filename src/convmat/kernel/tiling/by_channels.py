@@ -13,8 +13,8 @@ from itertools import islice
 from math import prod
 
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.boxes import BoxTiling, odd_lines, packing_cycles, problem_of
-from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor
+from convmat.kernel.tiling.boxes import BoxTiling, odd_lines, packing_cycles, problem_of, tiling_with
+from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
 from convmat.kernel.tiling.windows import Problem, Way, lay_out
 
@@ -35,11 +35,6 @@ def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]
         yield row_tiling_by_channels(geometry, vectors * processor.lanes)
 
 
-def most_cells(vectors: int, processor: Processor) -> int:
-    """The most cells of a tile of so many vectors."""
-    return sum(widest >= vectors for widest in processor.widest)
-
-
 def _cycles_of_factor(channels: int, vectors: int, processor: Processor) -> float:
     """Cycles of a thread for one factor, where threads share the output channels."""
     chunks = -(-channels // (vectors * processor.lanes))
@@ -48,7 +43,7 @@ def _cycles_of_factor(channels: int, vectors: int, processor: Processor) -> floa
 
 def _factor_cycles(cells: int, vectors: int, processor: Processor) -> float:
     """Cycles for one factor of some cells and vectors of channels: arithmetic or loads, whichever take longer."""
-    tiles = -(-cells // most_cells(vectors, processor))
+    tiles = -(-cells // most_rows(vectors, processor.widest))
     of_tile = cells / tiles
     return tiles * (_FACTOR + max(of_tile * vectors, vectors + of_tile + 1) / UNITS)
 
@@ -91,17 +86,10 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     packing = problem.channels * packing_cycles(problem, layout)
     each, divided = divmod(boxes, processor.threads)
     share = -(-divided * stripes // processor.threads) / stripes
-    return BoxTiling(
-        cells=problem.cells,
-        box=box,
-        reach=problem.starts,
-        window=layout.window,
-        before=tuple(-low for low in problem.lows),
-        pitches=layout.pitches,
-        used=layout.used,
-        plane=odd_lines(layout.used + processor.lanes, processor.lanes),  # rows are copied by whole vectors
-        phases_in=problem.phases_in,
-        copies=1,
+    return tiling_with(
+        problem,
+        box,
+        layout,
         batch_inner=False,
         blocks=1,
         looped=0,

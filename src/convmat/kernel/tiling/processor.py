@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes of one cell
@@ -18,6 +19,11 @@ _STORE = 2.0  # to store a vector of results
 _SUM = 2.0  # to add a vector of sums to the sums in memory
 _FACTOR = 1.5  # of each factor, beyond what overlaps
 NEAR, FAR = 22.0, 14.0  # bytes per cycle from the second-level cache, and from the third
+
+
+def most_rows(vectors: int, widest: Sequence[int]) -> int:
+    """The most rows of a tile of so many vectors; ``widest`` are the most vectors of a tile of 1, 2, ... rows."""
+    return sum(most >= vectors for most in widest)
 
 
 @dataclass(frozen=True)
