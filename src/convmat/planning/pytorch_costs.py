@@ -21,8 +21,8 @@ CLOCK = 3.5e9  # cycles per second
 _PYTORCH_CALL, _ONEDNN_CALL, _ONEDNN_CALL_DIRECT = 8e-6, 40e-6, 50e-6
 _ONEDNN_CALL_LAST = 37e-6  # of direct layers with their channels last
 _ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
-# Of the arithmetic at best: transposed, contiguous or with the channels last; direct; and without oneDNN.
-_USED, _USED_LAST, _USED_DIRECT, _USED_ALONE = 0.78, 0.87, 0.93, 0.35
+# Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis; by PyTorch.
+_USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D, _USED_ALONE = 0.78, 0.87, 0.93, 0.89, 0.35
 _GROUPED, _GROUPED_BLOCK = 0.76, 0.09  # of the products of groups, and of those of whole blocks, that take time
 _BLOCK = 16  # channels that oneDNN computes at least, over two axes and more
 # Seconds per byte: to reorder tensors of transposed layers, in memory used before and in fresh memory; inputs, outputs
@@ -30,6 +30,7 @@ _BLOCK = 16  # channels that oneDNN computes at least, over two axes and more
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
 _INPUT, _OUTPUT, _WEIGHT = 0.05e-9, 0.03e-9, 0.05e-9
+_FIRST = 3  # channels of the input of a first layer, which oneDNN reads as they are
 _READ_LAST, _WEIGHT_LAST_DIRECT = 0.01e-9, 0.035e-9
 _WEIGHT_FRESH, _KEPT = 0.25e-9, 64 << 20  # of weights so large that the memory to reorder them is new in each call
 _COLUMN = 0.2e-9
@@ -131,7 +132,8 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
         products = _GROUPED * _products(geometry, batch, 1, 1) + _GROUPED_BLOCK * _products(
             geometry, batch, _BLOCK, _BLOCK
         )
-    arithmetic = _arithmetic(products, call.dtype, threads, _USED_DIRECT)
+    used = _USED_DIRECT_1D if geometry.ndim == 1 else _USED_DIRECT
+    arithmetic = _arithmetic(products, call.dtype, threads, used)
     inputs, outputs, weights = (
         count * size
         for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), prod(geometry.weight_shape))
@@ -139,14 +141,22 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
     if call.layout is Layout.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
         return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
-    moved = inputs * _INPUT + outputs * _OUTPUT + weights * (_WEIGHT if weights < _KEPT else _WEIGHT_FRESH)
+    reordered = inputs if geometry.in_channels > _FIRST else 0
+    moved = reordered * _INPUT + outputs * _OUTPUT + weights * (_WEIGHT if weights < _KEPT else _WEIGHT_FRESH)
     return Terms(_ONEDNN_CALL_DIRECT, arithmetic, moved * 2 / threads)
 
 
 def _direct_alone(geometry: Geometry, call: Call, threads: int) -> Terms:
     arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
+    if _is_product(geometry):
+        return Terms(_PYTORCH_CALL, arithmetic, 0.0)
     columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
     return Terms(_PYTORCH_CALL, arithmetic, columns * call.dtype.itemsize * _COLUMN)
+
+
+def _is_product(geometry: Geometry) -> bool:
+    """Whether the input of a direct layer has its columns already, as PyTorch notices up to two axes."""
+    return geometry.ndim <= 2 and prod(geometry.kernel_size) == 1 and geometry.in_shape[1:] == geometry.out_shape[1:]
 
 
 # -- gradients ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 # Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
 # for a number by itself, where steps are wider; for a number that is transposed.
-_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 6.0, 2.5, 0.7
+_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 16.0, 2.5, 0.7
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
