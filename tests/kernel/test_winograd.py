@@ -75,6 +75,7 @@ ERRORS = {
     "2d, along the width": (Layer(sizes=(30, 37), kernel=(3, 3), padding=1, channels=(64, 48)), 1),
     "3d": (Layer(sizes=(6, 11, 16), kernel=(3, 3, 3), padding=1, channels=(32, 24)), 2),
     "1d": (Layer(sizes=(700,), kernel=(3,), padding=1, channels=(128, 32)), 1),
+    "1d, 7 taps": (Layer(sizes=(700,), kernel=(7,), padding=3, dilation=(3,), channels=(64, 32)), 1),
     "1d, 11 taps": (Layer(sizes=(700,), kernel=(11,), padding=5, channels=(64, 32)), 1),
     "transposed": (Layer(sizes=(21, 34), kernel=(3, 3), padding=1, channels=(64, 48), transposed=True), 2),
     "two taps": (transposed_layer(sizes=(11, 17), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)), 2),

@@ -15,11 +15,11 @@ So a cell is two inputs, and two outputs of each phase; the sums of inputs are t
 row of results. Over height and width at once, F(2×2, 3×3) makes four outputs from 16 products instead of 36, and
 F(2×2, 2×2) from 9 instead of 16.
 
-F(2, 3) is for a stride of 1. A longer kernel along the width is cut into runs of three taps, whose products are added.
-With a dilation d, the outputs of a cell and its inputs are d apart: cell a·d + r with r < d has the outputs 2·a·d + r
-and 2·a·d + d + r. F(2, 2) is for Cᵀ with a kernel twice as long as its stride s: each of its s phases has two taps, and
-cell a has the outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some phases start one input further than
-others. All read the same planes.
+F(2, 3) is for a stride of 1. A longer kernel along the width is cut into runs of three taps or two, whose products are
+added: a run of two taps has no m₃. With a dilation d, the outputs of a cell and its inputs are d apart: cell a·d + r
+with r < d has the outputs 2·a·d + r and 2·a·d + d + r. F(2, 2) is for Cᵀ with a kernel twice as long as its stride s:
+each of its s phases has two taps, and cell a has the outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some
+phases start one input further than others. All read the same planes.
 
 The source is S. Winograd, Arithmetic Complexity of Computations (1980), applied to networks by A. Lavin and S. Gray,
 Fast Algorithms for Convolutional Neural Networks (2016).
@@ -189,21 +189,33 @@ def _origin(axis: Axis, transposed: bool) -> int:
 @lru_cache(maxsize=64)
 def _phases(form: Form, planes: int, kernel: int, stride: int, dilation: int, residue: int, origin: int) -> AxisPhases:
     """The phases along an axis, of which the first has so many outputs before it up to a multiple of the stride."""
-    taps = kernel // stride
-    runs, products, phases = -(-taps // form.taps), len(form.factors), []
+    runs, products, phases = _runs(form, kernel // stride), len(form.factors), []
     for e in range(stride):
         start, of_phase = divmod(e + residue, stride)
         for product in range(products):
-            # The last tap of a run is the only one of the last product.
-            taken = [run for run in range(runs) if product < products - 1 or (run + 1) * form.taps <= taps]
+            # The last tap of a whole run is the only one of the last product.
+            taken = [place for place, run in enumerate(runs) if product < products - 1 or len(run) == form.taps]
             deltas = []
-            for run in taken:
-                cell, second = divmod(start + run * form.taps, OUTPUTS)
+            for place in taken:
+                cell, second = divmod(start + runs[place].start, OUTPUTS)
                 further, plane = form.reads[second][product]
                 deltas.append((cell + further) * dilation * planes + plane)
-            factors = tuple(((stride - 1 - of_phase) * runs + run) * products + product for run in taken)
+            factors = tuple(((stride - 1 - of_phase) * len(runs) + place) * products + product for place in taken)
             phases.append(PhaseOut(0, factors, tuple(-delta for delta in deltas)))
-    return AxisPhases(OUTPUTS * stride, planes, stride * runs * products, tuple(phases), origin, dilation, products)
+    kernel = stride * len(runs) * products
+    return AxisPhases(OUTPUTS * stride, planes, kernel, tuple(phases), origin, dilation, products)
+
+
+def _runs(form: Form, taps: int) -> tuple[range, ...]:
+    """The runs that the taps of a phase are cut into. One of a single tap would have as many products as one of two.
+
+    >>> _runs(_THREE_TAPS, 7)
+    (range(0, 3), range(3, 5), range(5, 7))
+    """
+    starts = [*range(0, taps, form.taps), taps]
+    if taps % form.taps == 1:
+        starts[-2] -= 1
+    return tuple(map(range, starts, starts[1:]))
 
 
 def transform_weight(weight: Tensor, axes: Sequence[AxisPhases], transposed: bool) -> Tensor:
@@ -227,12 +239,12 @@ def transform_weight(weight: Tensor, axes: Sequence[AxisPhases], transposed: boo
 def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
     """The factors along an axis as multiples of its taps, of shape (factors, taps)."""
     form, stride = FORMS[axis.products], axis.step_out // OUTPUTS
-    runs = axis.kernel // (axis.products * stride)
+    runs = _runs(form, kernel // stride)
     matrix = [[0.0] * kernel for _ in range(axis.kernel)]
     for tap in range(kernel):
-        place, of_phase = divmod(kernel - 1 - tap if transposed else tap, stride)
-        run, of_run = divmod(place, form.taps)
-        first = (of_phase * runs + run) * axis.products
+        of_all, of_phase = divmod(kernel - 1 - tap if transposed else tap, stride)
+        place = next(place for place, run in enumerate(runs) if of_all in run)
+        first = (of_phase * len(runs) + place) * axis.products
         for product, multiples in enumerate(form.factors):
-            matrix[first + product][tap] = multiples[of_run]
+            matrix[first + product][tap] = multiples[of_all - runs[place].start]
     return torch.tensor(matrix)
