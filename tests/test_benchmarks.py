@@ -47,7 +47,7 @@ def test_main_table(tmp_path, capsys):
 def test_the_results_of_the_pages_are_read(capsys):
     """Whatever version has written them, and though they hold no more than the pages show."""
     run(parse(["--read", str(RESULTS)]), torch.get_num_threads())
-    assert "Microseconds" in capsys.readouterr().out
+    assert "microseconds" in capsys.readouterr().out
 
 
 def test_direct_layers_in_every_mode_of_layers(tmp_path):
