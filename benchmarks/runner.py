@@ -93,10 +93,14 @@ def _peers(options: argparse.Namespace) -> list[str]:
 
 def _print(results: dict[str, Any], console: Console) -> None:
     for mode, rows in results["modes"].items():
-        for table in MODES[mode].tables(rows):
+        try:
+            tables, notes = MODES[mode].tables(rows), refusals(rows)
+        except KeyError as missing:  # read from a file that an older version has written
+            tables, notes = [], [f"mode {mode} is not shown: its results lack {missing}, as those of older versions do"]
+        for table in tables:
             console.print()
             console.print(table)
-        for line in refusals(rows):
+        for line in notes:
             console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 

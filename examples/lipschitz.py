@@ -6,7 +6,7 @@ the norm that they have as linear operators (convmat.nn.spectral_norm). PyTorch'
 of the weight reshaped to a matrix, which is smaller: layers so normalised still lengthen, each by another factor, and
 what is certified with them is wrong.
 
-    pip install "convmat[cli]"
+    pip install convmat
     python examples/lipschitz.py
 
 The pictures are stripes in noise, upright or level: made here, learned in seconds.

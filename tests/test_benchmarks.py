@@ -9,6 +9,7 @@ import torch
 
 import benchmarks
 from benchmarks.bench import Bench, line_up
+from benchmarks.document import RESULTS
 from benchmarks.layers import load_layers
 from benchmarks.options import MODES, parse
 from benchmarks.peers.pytorch import Torch
@@ -34,6 +35,19 @@ def test_main_table(tmp_path, capsys):
 
     run(parse(["--read", str(results)]), torch.get_num_threads())
     assert capsys.readouterr().out.strip() in printed
+
+    older = json.loads(results.read_text())
+    for row in older["modes"]["fixed"]:
+        del row["flops"]
+    results.write_text(json.dumps(older))
+    run(parse(["--read", str(results)]), torch.get_num_threads())
+    assert "mode fixed is not shown: its results lack 'flops', as those of older versions do" in capsys.readouterr().out
+
+
+def test_the_results_of_the_pages_are_read(capsys):
+    """Whatever version has written them, and though they hold no more than the pages show."""
+    run(parse(["--read", str(RESULTS)]), torch.get_num_threads())
+    assert "microseconds" in capsys.readouterr().out
 
 
 def test_direct_layers_in_every_mode_of_layers(tmp_path):

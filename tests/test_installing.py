@@ -1,5 +1,6 @@
 """What is installed with convmat, and what its commands install."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
+TOLD = ("docs", "examples", "src", "benchmarks")  # where users are told what to install
 LINES = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
 
 
@@ -19,6 +21,15 @@ def required() -> dict[str, Requirement]:
 
 def test_one_install_brings_all_that_the_readme_shows():
     assert {"torch", "numpy", "scipy", "numba", "matplotlib", "pillow", "rich", "typer"} == set(required())
+
+
+def test_extras_that_are_named_are_there():
+    extras = {line.partition(" =")[0] for line in LINES[LINES.index("[project.optional-dependencies]") :]}
+    files = [*ROOT.glob("*.md"), *(path for folder in TOLD for path in (ROOT / folder).rglob("*.*"))]
+    for path in files:
+        if path.suffix in (".md", ".py"):
+            for named in re.findall(r"(?:convmat|pip install \"\.)\[([\w,]+)\]", path.read_text(encoding="utf-8")):
+                assert {*named.split(",")} <= extras, path
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,6 @@ def _differences(rows: Sequence[Row]) -> Table:
     note = "Between two computations in the same precision, in units of the largest output."
     table = new_table("Differences from torch", "model", *map(heading, names), note=note)
     for row in rows:
-        errors = (row["errors"].get(name) for name in names)
+        errors = (row.get("errors", {}).get(name) for name in names)
         table.add_row(row["layer"], *("–" if error is None else f"{error:.0e}" for error in errors))
     return table

@@ -25,12 +25,15 @@ CACHES = {
     "convmat.kernel.pages:_scratch": ("forget", "memory to work in, of one call, for each thread of Python"),
     "convmat.kernel.tiling.phases:_direct_phases": ("_direct_phases.cache_clear", "phases of 1024 axes of C"),
     "convmat.kernel.tiling.phases:_transposed_phases": ("_transposed_phases.cache_clear", "phases of 1024 axes of Cᵀ"),
+    "convmat.kernel.tiling.phases:phase_classes": ("phase_classes.cache_clear", "classes of the phases of 64 axes"),
     "convmat.kernel.tiling.winograd:_phases": ("_phases.cache_clear", "64 axes in Winograd's form"),
     "convmat.kernel.tiling.rows:_row_tiling": ("_row_tiling.cache_clear", "256 ways to cut rows into tiles"),
     "convmat.kernel.tiling.rows:_row_tiling_by_channels": (
         "_row_tiling_by_channels.cache_clear",
         "256 ways to cut rows into tiles of output channels",
     ),
+    "convmat.kernel.tiling.choosing:_choices": ("_choices.clear", "2048 tilings, by all that they depend on"),
+    "convmat.kernel.schedule:_of_rows": ("_of_rows.cache_clear", "256 tasks without what depends on sizes"),
     "convmat.kernel.tiling.boxes:_factors": ("_factors.cache_clear", "64 tables of factors"),
 }
 

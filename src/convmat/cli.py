@@ -316,7 +316,7 @@ def deblur(
     height, width = done.photo.shape[1:]
     for line in (
         texts("deblur.psnr", before=f"{done.psnr_before:.2f}", after=f"{done.psnr_after:.2f}"),
-        texts("deblur.iterations", iterations=done.iterations, reason=done.reason),
+        texts("deblur.iterations", iterations=done.iterations, reason=texts.reason(done.reason)),
         texts("deblur.written", out=out, width=width, height=height),
     ):
         console.print(line, highlight=False, soft_wrap=True)

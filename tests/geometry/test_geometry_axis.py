@@ -1,10 +1,11 @@
 """The tap table against the formula, and every closed form against the table."""
 
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from convmat.geometry import Axis, GeometryError, kept_range
@@ -194,6 +195,24 @@ def test_unpadded_reads_what_padding_extended(axis):
 
 
 # -- views of the same map ---------------------------------------------------------------------------------------------
+
+
+@given(
+    size=st.integers(1, 5000),
+    kernel=st.integers(1, 9),
+    stride=st.integers(1, 9),
+    dilation=st.integers(1, 5),
+    padding=st.integers(0, 9),
+)
+def test_the_longest_axis_alike_is_a_little_longer_and_like_itself(size, kernel, stride, dilation, padding):
+    assume(dilation * (kernel - 1) < size + 2 * padding)
+    axis = Axis.conv(size, kernel, stride, padding, dilation)
+    inputs, outputs = axis.longest_alike()
+    longest = replace(axis, inputs=inputs, outputs=outputs)
+    assert axis.outputs <= outputs <= axis.outputs * 9 / 8
+    assert longest.slack == axis.slack
+    assert longest.longest_alike() == (inputs, outputs)
+    assert len({Axis.conv(length, 1).longest_alike() for length in range(1000, 2001)}) <= 10
 
 
 @given(axes(padding_mode="zeros"))

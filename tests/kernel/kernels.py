@@ -20,8 +20,7 @@ from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
-from convmat.kernel.tiling import by_channels
-from convmat.kernel.tiling.boxes import box_tiling
+from convmat.kernel.tiling import boxes, by_channels
 from convmat.kernel.tiling.processor import Processor
 from convmat.kernel.tiling.rows import row_tilings
 from convmat.tensors.activations import Activation
@@ -276,7 +275,7 @@ class Whimsical(Processor):
 
 
 class InForm(kernel_schedule.Schedule):
-    """A schedule in one of the forms, even where another would be faster.
+    """A schedule in one of the forms, even where another would be faster; cut as the longest sizes alike are.
 
     ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels.
     """
@@ -285,11 +284,14 @@ class InForm(kernel_schedule.Schedule):
 
     @cached_property
     def _tiling(self):
+        longest = self.geometry.longest_alike()
         if self.by_channels:
             (rows,) = by_channels.row_tilings(self.geometry, self.processor)
-            return rows, by_channels.box_tiling(rows, self.geometry, self.batch, self.processor)
+            like = by_channels.box_tiling(rows, longest, self.batch, self.processor)
+            return rows, by_channels.recut(like, rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
-        return rows, box_tiling(rows, self.geometry, self.batch, self.processor)
+        like = boxes.box_tiling(rows, longest, self.batch, self.processor)
+        return rows, boxes.recut(like, rows, self.geometry, self.batch, self.processor)
 
 
 def plan_for(

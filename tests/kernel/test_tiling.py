@@ -1,12 +1,21 @@
 """How a layer is cut for the kernel: nothing is left out, nothing is done twice, nothing lies outside."""
 
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convmat import Geometry
 from convmat.kernel import compiled
+from convmat.kernel.schedule import Schedule
+from convmat.kernel.tiling import choosing
+from convmat.kernel.tiling.choosing import _choices
+from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, phase_classes
+from convmat.kernel.tiling.rows import _row_tiling, row_tilings
 from tests.kernel.kernels import DTYPES, layers, plan_for
 
 plans = st.builds(
@@ -118,6 +127,66 @@ def test_rows_are_cut_alike_for_all_sizes_and_threads(layer, dtype):
     assert other.merge == first.merge
     assert other.together == first.together
     assert np.array_equal(other.tables.taps, first.tables.taps)
+
+
+@settings(derandomize=True)
+@given(plan=plans)
+def test_sizes_that_are_alike_are_cut_alike(plan):
+    """By what these sizes are, and not by which of them were met before."""
+    geometry, *others = plan.geometry, plan.batch, plan.processor
+    own, longest = Schedule(geometry, *others), Schedule(geometry.longest_alike(), *others)
+    assert own.rows is longest.rows
+    assert all(box <= other for box, other in zip(own.cells.box, longest.cells.box, strict=True))
+    _choices.clear()
+    assert asdict(Schedule(geometry, *others).cells) == asdict(own.cells)
+
+
+def test_a_new_length_tries_no_forms(monkeypatch):
+    """Of those up to the longest that is like it, one is tried; choosing takes longer than a small layer."""
+    tried, choose = [], choosing._choose
+    monkeypatch.setattr(
+        choosing, "_choose", lambda geometry, wanted: tried.append(geometry) or choose(geometry, wanted)
+    )
+    _choices.clear()
+    processor = compiled.processor(torch.float32, 2)
+    layers = [
+        Geometry.conv_transpose((length,), 16, 8, 4, in_channels=128, out_channels=64) for length in range(257, 321)
+    ]
+    cells = [Schedule(layer, 1, processor).cells.cells[-1] for layer in layers]
+    assert cells == sorted(cells)
+    assert len({*cells}) > 16
+    assert [layer.read for layer in tried] == [(288,), (320,)]
+
+
+class Counted(int):
+    """A number that counts how often it is compared with others."""
+
+    compared = 0
+    __hash__ = int.__hash__
+
+    def __eq__(self, other):
+        Counted.compared += 1
+        return int(self) == int(other)
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+def test_planning_a_long_kernel_takes_time_in_proportion_to_it(phases):
+    taps = 2000
+    shifts = [tuple(map(Counted, range(e, e + taps))) for e in range(phases)]
+    axis = AxisPhases(phases, 1, taps, tuple(PhaseOut(e, tuple(range(taps)), shifts[e]) for e in range(phases)))
+    Counted.compared = 0
+    (phase_class,) = phase_classes(axis, merge=True)
+    assert Counted.compared < 20 * phases * taps
+    assert sum(len(part.deltas) * len(part.members) for part in phase_class.parts) == phases * taps
+
+
+def test_the_classes_of_an_axis_are_found_once_for_all_ways_to_cut_its_rows():
+    phase_classes.cache_clear()
+    _row_tiling.cache_clear()
+    geometry = Geometry.conv_transpose((40,), 60, stride=3, in_channels=16, out_channels=16)
+    (rows, *_) = row_tilings(geometry, compiled.processor(torch.float64, 1), transforms=False)
+    assert rows.classes
+    assert phase_classes.cache_info().misses <= 6  # merged or not, of this axis and of two that are single points
 
 
 def test_tiles_fit_the_registers():

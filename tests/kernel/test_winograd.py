@@ -113,13 +113,18 @@ def test_the_error_is_at_most_twice_that_of_pytorch(layer, transformed, looks):
     assert errors[0].sqrt() <= 2 * errors[1].sqrt()
 
 
+def with_an_infinity(layer):
+    """In Winograd's form over both axes: the output where input (5, 8) is infinite, and where it is not."""
+    input, weight, _ = layer.tensors(1, dtype=torch.float32)
+    infinite = input.clone()
+    infinite[0, 3, 5, 8] = torch.inf
+    plan = plan_for(layer, 1, torch.float32, transformed=2)
+    return [computed(plan, operand, weight, None) for operand in (infinite, input)]
+
+
 def test_an_infinity_stays_in_the_cells_that_read_it():
     """Outputs come in twos along each axis, so the other one of a cell may become NaN as well, and no further one."""
-    layer = Layer(sizes=(12, 20), kernel=(3, 3), padding=1, channels=(8, 8))
-    input, weight, _ = layer.tensors(1, dtype=torch.float32)
-    expected = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
-    input[0, 3, 5, 8] = torch.inf
-    output = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
+    output, expected = with_an_infinity(Layer(sizes=(12, 20), kernel=(3, 3), padding=1, channels=(8, 8)))
     touched = torch.zeros(12, 20, dtype=torch.bool)
     touched[4:8, 6:10] = True
     assert not output[..., 4:7, 7:10].isfinite().any()
@@ -128,10 +133,7 @@ def test_an_infinity_stays_in_the_cells_that_read_it():
 
 def test_with_two_taps_an_infinity_stays_in_the_outputs_that_read_it():
     layer = transposed_layer(sizes=(12, 20), kernel=(4, 4), stride=2, padding=1, channels=(8, 8))
-    input, weight, _ = layer.tensors(1, dtype=torch.float32)
-    expected = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
-    input[0, 3, 5, 8] = torch.inf
-    output = computed(plan_for(layer, 1, torch.float32, transformed=2), input, weight, None)
+    output, expected = with_an_infinity(layer)
     readers = torch.zeros(24, 40, dtype=torch.bool)
     readers[9:13, 15:19] = True
     assert not output[..., readers].isfinite().any()

@@ -80,6 +80,17 @@ def assert_as_pytorch(model, *inputs):
         assert_close(model(*map(torch.clone, inputs)), expected, rtol=1e-4, atol=1e-4)
 
 
+def assert_nothing_is_folded_after(change, model, folded):
+    """It computes what its modules compute, one after the other."""
+    with torch.no_grad():
+        change(model)
+        expected = image()
+        for module in model:
+            expected = module(expected)
+        assert_close(model(image()), expected, rtol=1e-4, atol=1e-4)
+    assert not folded
+
+
 # -- which are folded, and what they compute ---------------------------------------------------------------------------
 
 
@@ -418,14 +429,7 @@ def parametrize(model):
 
 @pytest.mark.parametrize("change", [insert, replace, parametrize])
 def test_modules_that_change(change, folded):
-    model = folding(pair())
-    with torch.no_grad():
-        change(model)
-        expected = image()
-        for layer in model:
-            expected = layer(expected)
-        assert_close(model(image()), expected, rtol=1e-4, atol=1e-4)
-    assert not folded
+    assert_nothing_is_folded_after(change, folding(pair()), folded)
 
 
 class Flags(Block):

@@ -68,7 +68,9 @@ def test_every_kind_of_file(ending, volume, monkeypatch, capsys):
     assert sorted(os.listdir()) == ["data.npy", "data.tif", "data.zarr", f"out.{other}", "psf.npy"]
 
 
-@pytest.mark.parametrize(("language", "line"), [("en", "4 iterations: maxiter=4 reached"), ("zh", "迭代 4 次：")])
+@pytest.mark.parametrize(
+    ("language", "line"), [("en", "4 iterations: maxiter=4 reached"), ("zh", "迭代 4 次：达到上限 4 次")]
+)
 def test_least_squares_in_both_languages(language, line, monkeypatch, capsys):
     arguments = ["data.npy", "psf.npy", "out.npy", "--method", "lsmr", "--iterations", "4", "--lang", language]
     code, out, err = convmat_deconvolve(monkeypatch, capsys, *arguments)

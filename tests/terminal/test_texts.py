@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import convmat
+from convmat.operators.counting import Stopping, done_reason
+from convmat.operators.solvers import lsmr
 from convmat.terminal import chinese, english
 from convmat.terminal.texts import CHINESE, ENGLISH, InputError
 
@@ -34,6 +36,24 @@ def test_both_languages_say_the_same_of_the_same_things(key):
 @pytest.mark.parametrize("words", [english.WORDS, chinese.WORDS], ids=["english", "chinese"])
 def test_every_text_is_one(words):
     assert all(text.strip() == text and text for text in words.values())
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        lsmr.CONSISTENT,
+        f"{lsmr.LEAST_SQUARES}, damp 0.5",
+        lsmr.OUT_OF_ITERATIONS.format(9),
+        lsmr.ZERO,
+        lsmr.ORTHOGONAL,
+        *(Stopping(*rule).reason for rule in ((1e-3, "poisson"), ("discrepancy", "poisson"), ("discrepancy", 0.5))),
+        *(done_reason(9, Stopping(stop, "poisson")) for stop in (None, 1e-3)),
+    ],
+)
+def test_why_solvers_end_is_said_in_both_languages(reason):
+    assert ENGLISH.reason(reason) == reason
+    assert set(re.findall(r"[A-Za-z]{2,}", CHINESE.reason(reason))) <= {"op"}
+    assert re.findall(r"\d[\d.e-]*", CHINESE.reason(reason)) == re.findall(r"\d[\d.e-]*", reason)
 
 
 def test_chinese_is_chinese():

@@ -71,8 +71,7 @@ def _columns(console: Console, texts: Texts) -> None:
         texts("demo.columns.viewed"): viewed,
     }
     _shapes(console, shapes)
-    _verdict(console, texts, folded, F.conv2d(x, weight), "F.conv2d")
-    _verdict(console, texts, viewed, F.conv2d(x, weight), "F.conv2d")
+    _verdict(console, texts, torch.stack((folded, viewed)), F.conv2d(x, weight), "F.conv2d")
 
     console.print()
     console.print(texts("demo.columns.transposed"))

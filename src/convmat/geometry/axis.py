@@ -19,6 +19,7 @@ from convmat.geometry.sizes import check_padding, check_positive, direct_size, t
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _MOST_LISTED = 2**16  # entries that are listed to count them exactly
+_CLASS_BITS = 4  # of a number of outputs less one, by which axes are alike: eight classes up to twice as many outputs
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,20 @@ class Axis:
         True
         """
         return replace(self, outputs=self.kernel, kernel=self.outputs, stride=self.dilation, dilation=self.stride)
+
+    def longest_alike(self) -> tuple[int, int]:
+        """Inputs and outputs of the longest axis that is like this one: at most an eighth longer, all else the same.
+
+        What is chosen for sizes, and not computed with, can be chosen once for all that are alike. Axes of 16 outputs
+        and less, and those that hardly hold two windows, are like themselves only.
+
+        >>> [Axis.conv(size, kernel=3, padding=1).longest_alike() for size in (16, 57, 60, 61)]
+        [(16, 16), (60, 60), (60, 60), (64, 64)]
+        """
+        further = -self.outputs % (1 << max((self.outputs - 1).bit_length() - _CLASS_BITS, 0))
+        if min(self.inputs - self.stride, self.outputs - 1) < self.dilation:
+            further = 0
+        return self.inputs + further * self.stride, self.outputs + further
 
     # -- the table -----------------------------------------------------------------------------------------------------
 

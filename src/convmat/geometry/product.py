@@ -307,6 +307,12 @@ class Geometry:
             axes.append(axis)
         return self if len(axes) == self.ndim else replace(self, axes=tuple(axes))
 
+    def longest_alike(self) -> Geometry:
+        """The same map of the largest sizes that are like its own; see :meth:`Axis.longest_alike`."""
+        sizes = [axis.longest_alike() for axis in self.axes]
+        axes = zip(self.axes, sizes, strict=True)
+        return replace(self, axes=tuple(replace(axis, inputs=i, outputs=o) for axis, (i, o) in axes))
+
     def of_weight(self, batch: int) -> Geometry:
         """The convolution that computes the gradient with respect to the weight of this direct one.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry
@@ -19,17 +18,16 @@ from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
 from convmat.kernel.threads import outside_the_pool
-from convmat.kernel.tiling import by_channels
-from convmat.kernel.tiling.boxes import BoxTiling, box_tiling
+from convmat.kernel.tiling.boxes import BoxTiling
+from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
 from convmat.kernel.tiling.processor import AXES, Processor
-from convmat.kernel.tiling.rows import RowTiling, row_tilings
+from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.winograd import kinds_of, transform_weight
 from convmat.tensors.strides import memory_format_of
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
 _MOST_TASKS = 16  # of a schedule, one for each combination of strides
-_PACK, _TRANSFORM = 2.8, 10.0  # cycles to pack a number of a weight, and to do so in Winograd's form
 _STREAMED = 4 << 20  # bytes: an output this large does not stay in any cache, so it is written by non-temporal stores
 
 
@@ -48,34 +46,17 @@ class Schedule:
         self, geometry: Geometry, batch: int, processor: Processor, contiguous: bool = True, keep: bool = True
     ) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
-        self._contiguous, self._keep = contiguous, keep
+        self._wanted = Wanted(batch, processor, contiguous, keep)
         self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
     @cached_property
     def _tiling(self) -> tuple[RowTiling, BoxTiling]:
-        transforms = self._contiguous and self.processor.itemsize == torch.float32.itemsize
-        ways = list(row_tilings(self.geometry, self.processor, transforms))
-        if self._contiguous:
-            ways += by_channels.row_tilings(self.geometry, self.processor)
-        # By what one image takes: an image is computed to the same bits alone and among others.
-        rows = (
-            min(ways, key=lambda rows: self._cut(rows, 1).cycles + self._packing_cycles(rows)) if ways[1:] else ways[0]
-        )
-        return rows, self._cut(rows, self.batch)
-
-    def _cut(self, rows: RowTiling, batch: int) -> BoxTiling:
-        if rows.by_channels:
-            return by_channels.box_tiling(rows, self.geometry, batch, self.processor)
-        return box_tiling(rows, self.geometry, batch, self.processor, self._contiguous)
+        return tiling_of(self.geometry, self._wanted)
 
     @property
     def cycles(self) -> float:
         """About how many cycles a call takes of each thread."""
-        return self.cells.cycles + self._packing_cycles(self.rows)
-
-    def _packing_cycles(self, rows: RowTiling) -> float:
-        weights = prod(self.geometry.weight_shape)
-        return 0.0 if self._keep else weights * (_TRANSFORM if rows.transformed else _PACK / self.processor.threads)
+        return self.cells.cycles + weight_cycles(self.geometry, self._wanted, self.rows)
 
     @property
     def rows(self) -> RowTiling:
@@ -108,19 +89,9 @@ class Schedule:
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
 
     def _make_tables(self) -> dict[str, Any]:
-        """The arrays that a task points to."""
-        rows = self.rows.tables
+        """The arrays that a task points to and that depend on sizes."""
         offsets, begins = self.cells.offsets(self.rows, self.geometry.in_channels // self.geometry.groups)
-        tables = {
-            "STRIPES": rows.stripes,
-            "TILES": rows.tiles,
-            "LINES": rows.lines,
-            "TAP_PLACES": rows.taps,
-            "PLACES": self.cells.places(self.rows),
-            "OFFSETS": offsets,
-            "BEGINS": begins,
-            "PHASES_IN": np.array(list(product(*self.cells.phases_in)), dtype=np.int64),
-        }
+        tables = {"PLACES": self.cells.places(self.rows), "OFFSETS": offsets, "BEGINS": begins}
         if self.rows.by_channels:
             tables["CELL_PLACES"] = self.cells.cell_places() * self.processor.itemsize
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
@@ -137,41 +108,23 @@ class Schedule:
         The task holds the tables' addresses only. So whoever runs it must keep the tables alive until it has run, for
         another thread may replace what is cached here.
         """
-        geometry, rows, cells = self.geometry, self.rows, self.cells
+        geometry, cells = self.geometry, self.cells
+        known, tables_of_rows = _of_rows(*self.packing, geometry.out_channels, geometry.transposed)
         read, written = _three(geometry.read), _three(geometry.written)
-        channels, out_channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
-        chunks, taps = -(-out_channels // rows.together), prod(axis.kernel for axis in rows.axes)
         out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
-        tables = self._make_tables()
+        chunks, tables, boxes = known[task.CHUNKS], self._make_tables(), cells.boxes
         values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
         values |= {
-            "STRIPE_COUNT": len(rows.tables.stripes) - 1,
-            "TILE_COUNT": len(rows.tables.tiles),
-            "LINE_COUNT": len(rows.tables.lines),
-            "GROUPS": geometry.groups,
-            "CHANNELS": channels,
-            "OUT_CHANNELS": out_channels,
-            "TAPS": out_channels * taps,
-            "FACTORS": len(rows.tables.taps),
-            "PHASES_OUT": rows.places_of_line,
-            "CHANNEL_STEP": taps * (out_channels if geometry.transposed else 1),
             "READ": (self.batch, *read),
             "CELLS": cells.cells,
             "BOX": cells.box,
-            "BOXES": cells.boxes,
+            "BOXES": boxes,
             "REACH": cells.reach,
             "WINDOW": cells.window,
             "BEFORE": cells.before,
             "PITCH": cells.pitches,
-            "STEP_IN": tuple(axis.step_in for axis in rows.axes),
-            "TRANSFORMED": rows.transformed,
-            "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
             "AT_ONCE": cells.at_once,
-            "BY_CHANNELS": rows.by_channels,
             "SUMS_PITCH": cells.sums_pitch or cells.pitches,
-            "TOGETHER": tuple(axis.together for axis in rows.axes),
-            "ORIGIN": tuple(axis.origin for axis in rows.axes),
-            "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
             "WRITTEN": written,
             "USED": cells.used,
             "PLANE": cells.plane,
@@ -184,15 +137,14 @@ class Schedule:
             "RESULTS": cells.results,
             "PARTS": cells.parts,
             "UNDIVIDED": cells.undivided,
-            "UNITS": cells.undivided + (prod(cells.boxes) * geometry.groups - cells.undivided) * cells.parts,
-            "CHUNKS": chunks,
+            "UNITS": cells.undivided + (prod(boxes) * geometry.groups - cells.undivided) * cells.parts,
             "PACK_UNITS": min(chunks, max(chunks // _CHUNKS, 4 * self.processor.threads)),
             "STREAM": out_bytes >= _STREAMED,
             "SCRATCH_BYTES": self.scratch_bytes,
         }
-        numbers = [0] * task.FIELDS
+        numbers = known.copy()
         _put(numbers, values)
-        return numbers, tables
+        return numbers, tables | tables_of_rows
 
     @cached_property
     def _contiguous_strides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -261,6 +213,47 @@ class Schedule:
         )
         del tables, epilogue  # kept alive until here: the task holds their addresses
         return output
+
+
+@lru_cache(maxsize=256)
+def _of_rows(
+    rows: RowTiling, groups: int, in_channels: int, out_channels: int, transposed: bool
+) -> tuple[list[int], dict[str, Any]]:
+    """What all schedules with the same rows have in common: a task without the rest, and the tables it points to."""
+    channels, out_channels = in_channels // groups, out_channels // groups
+    taps = prod(axis.kernel for axis in rows.axes)
+    tables = {
+        "STRIPES": rows.tables.stripes,
+        "TILES": rows.tables.tiles,
+        "LINES": rows.tables.lines,
+        "TAP_PLACES": rows.tables.taps,
+        "PHASES_IN": np.array(list(product(*rows.phases_in)), dtype=np.int64),
+    }
+    tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
+    values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
+    values |= {
+        "STRIPE_COUNT": len(rows.tables.stripes) - 1,
+        "TILE_COUNT": len(rows.tables.tiles),
+        "LINE_COUNT": len(rows.tables.lines),
+        "GROUPS": groups,
+        "CHANNELS": channels,
+        "OUT_CHANNELS": out_channels,
+        "TAPS": out_channels * taps,
+        "FACTORS": len(rows.tables.taps),
+        "PHASES_OUT": rows.places_of_line,
+        "CHANNEL_STEP": taps * (out_channels if transposed else 1),
+        "STEP_IN": tuple(axis.step_in for axis in rows.axes),
+        "TRANSFORMED": rows.transformed,
+        "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
+        "BY_CHANNELS": rows.by_channels,
+        "TOGETHER": tuple(axis.together for axis in rows.axes),
+        "ORIGIN": tuple(axis.origin for axis in rows.axes),
+        "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
+        "CHUNKS": -(-out_channels // rows.together),
+    }
+    numbers = [0] * task.FIELDS
+    _put(numbers, values)
+    return numbers, tables
 
 
 def _put(numbers: list[int], values: dict[str, Any]) -> None:

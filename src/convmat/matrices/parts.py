@@ -23,7 +23,7 @@ from convmat.geometry import Geometry, GeometryError, kind_of, per_axis_ints, sh
 from convmat.geometry.resampling import PROFILES, Entries1d, adaptive_pooling, interpolation, pooling
 from convmat.matrices.convolutions import listed
 from convmat.matrices.entries import Entries, check_memory
-from convmat.tensors.arguments import layer_geometry
+from convmat.tensors.arguments import CONVOLUTION_LAYERS, layer_geometry
 from convmat.tensors.im2col import im2col
 
 Shape: TypeAlias = tuple[int, ...]
@@ -232,17 +232,8 @@ def output_shape(function: Callable[[Tensor], Tensor], in_shape: Shape) -> Shape
 
 # -- who does what -----------------------------------------------------------------------------------------------------
 
-CONVOLUTIONS: tuple[type[nn.Module], ...] = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
-
 PARTS: dict[type[nn.Module], Part] = {
-    **dict.fromkeys(CONVOLUTIONS, _convolution),
+    **dict.fromkeys(CONVOLUTION_LAYERS, _convolution),
     nn.Linear: _linear,
     nn.BatchNorm1d: partial(_normalisation, ndims=(1, 2)),
     nn.BatchNorm2d: partial(_normalisation, ndims=(3,)),
@@ -291,7 +282,7 @@ def _computes_as(module: nn.Module, kind: type) -> bool:
 
 def is_convolution(module: nn.Module) -> bool:
     """Whether a module is a convolution, direct or transposed, that computes as PyTorch's does."""
-    return known_kind(module, CONVOLUTIONS) is not None
+    return known_kind(module, CONVOLUTION_LAYERS) is not None
 
 
 def nonlinear_part(module: nn.Module) -> tuple[str, nn.Module] | None:

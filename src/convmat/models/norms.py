@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from convmat.geometry import GeometryError
 from convmat.operators import ConvOperator
+from convmat.tensors.arguments import CONVOLUTION_LAYERS
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CHEAP = 1 << 30  # products, about, up to which the condition number is found too
 
 
@@ -83,7 +83,7 @@ def _called(model: nn.Module, inputs: tuple[Any, ...]) -> dict[tuple[str, tuple[
 
     hooks = []
     for name, layer in model.named_modules():
-        if isinstance(layer, _CONVOLUTIONS):
+        if isinstance(layer, CONVOLUTION_LAYERS):
             hooks.append(layer.register_forward_pre_hook(lambda layer, called, name=name: note(name, layer, called)))
     modes = [(module, module.training) for module in model.modules()]
     try:

@@ -12,13 +12,12 @@ from typing import Any
 from torch import nn
 
 from convmat.nn.convolutions import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from convmat.tensors.arguments import DIRECT_LAYERS, TRANSPOSED_LAYERS
 
-TRANSPOSED: dict[type, type] = {
-    nn.ConvTranspose1d: ConvTranspose1d,
-    nn.ConvTranspose2d: ConvTranspose2d,
-    nn.ConvTranspose3d: ConvTranspose3d,
-}
-DIRECT: dict[type, type] = {nn.Conv1d: Conv1d, nn.Conv2d: Conv2d, nn.Conv3d: Conv3d}
+TRANSPOSED: dict[type, type] = dict(
+    zip(TRANSPOSED_LAYERS, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d), strict=True)
+)
+DIRECT: dict[type, type] = dict(zip(DIRECT_LAYERS, (Conv1d, Conv2d, Conv3d), strict=True))
 OURS = {**TRANSPOSED, **DIRECT}
 
 

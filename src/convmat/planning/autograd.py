@@ -19,7 +19,7 @@ from convmat.tensors.calls import Call
 from convmat.tensors.watching import is_differentiated_again, is_watched
 
 
-def takes(geometry: Geometry, call: Call) -> bool:
+def computes(geometry: Geometry, call: Call) -> bool:
     """Whether this computes a call: autograd tracks it, and the kernel can compute."""
     return call.needs_gradient and is_for_kernel(geometry, call) and computing.is_ready(call.dtype)
 

@@ -33,7 +33,7 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
     if not takes_operators() or method not in ("auto", "tiles"):
         return False
     operands = (input, weight) if bias is None else (input, weight, bias)
-    if not all(map(is_plain, operands)) or geometry.ndim > computing.AXES or not _takes(input.dtype):
+    if not all(map(is_plain, operands)) or geometry.ndim > computing.AXES or not _may_compute(input.dtype):
         return False
     if method == "tiles" or any(map(is_symbolic, (*input.shape, *weight.shape))):
         return True
@@ -44,7 +44,7 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
 
 
 @answered_while_tracing
-def _takes(dtype: torch.dtype) -> bool:
+def _may_compute(dtype: torch.dtype) -> bool:
     return computing.takes(dtype) and computing.is_worthwhile()
 
 

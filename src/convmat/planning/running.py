@@ -99,7 +99,7 @@ def _decide(
     if compiling.emits_operator(unpadded, input, weight, bias, method):
         keep = not any(tracked_operands(input, weight, bias))
         computation: Computation = partial(torch_ops.convolve, unpadded, method, keep)
-    elif chosen.name == "tiles" and autograd.takes(unpadded, call):
+    elif chosen.name == "tiles" and autograd.computes(unpadded, call):
         computation = autograd.prepare(unpadded, call, method)
     else:
         along = activation if unpadded is geometry or not geometry.transposed else None

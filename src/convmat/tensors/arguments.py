@@ -24,8 +24,9 @@ from convmat.geometry import (
 )
 from convmat.tensors.watching import has_autocast, is_compiling
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+DIRECT_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED_LAYERS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTION_LAYERS = (*DIRECT_LAYERS, *TRANSPOSED_LAYERS)
 
 
 def conv_geometry(
@@ -105,8 +106,8 @@ def conv_transpose_geometry(
 
 def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
     """The geometry of a convolution layer on an input of ``in_shape`` (channels and sizes, without the batch)."""
-    if not isinstance(module, (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS)):
-        known = ", ".join(layer.__name__ for layer in (*_CONVOLUTIONS, *_TRANSPOSED_CONVOLUTIONS))
+    if not isinstance(module, CONVOLUTION_LAYERS):
+        known = ", ".join(layer.__name__ for layer in CONVOLUTION_LAYERS)
         raise TypeError(f"module is a {kind_of(module)}: need one of {known}")
     read = layer_arguments(module, in_shape)
     weight, mode, channels = _shaped_as_weight(module), read.padding_mode, read.channels

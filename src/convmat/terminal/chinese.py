@@ -322,3 +322,18 @@ SUMMARIES = {
     "fft": "频谱相乘：适合大卷积核。",
     "tiles": "我们为 CPU 编译的内核，两个方向都算：按寄存器分块的矩阵乘法。",
 }
+
+# Why solvers end, by what they say in English.
+REASONS = {
+    r"all (\d+) iterations done before the stopping rule held": r"做完全部 \1 次，仍未满足停止条件",
+    r"all (\d+) iterations done": r"做完全部 \1 次",
+    r"maxiter=(\d+) reached": r"达到上限 \1 次",
+    r"op @ x = y within the tolerance": "op @ x = y，误差在容限之内",
+    r"least squares within the tolerance": "已是最小二乘解，误差在容限之内",
+    r"(y|op\.H @ y) is zero, and so is x": r"\1 为零，x 也为零",
+    r"relative change at most (\S+)": r"相对变化不超过 \1",
+    r"discrepancy: op @ x is as near to y as (.*) allows": r"op @ x 与 y 的偏差已在\1允许的范围内",
+    r"Poisson noise": "泊松噪声",
+    r"Gaussian noise of (\S+?)允": r"标准差为 \1 的高斯噪声允",
+    r", damp ": "，阻尼 ",
+}

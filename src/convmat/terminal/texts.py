@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ class Texts:
         language: ``"en"`` or ``"zh"``.
         words: each text, by its key; the same keys in every language.
         summaries: one line on each method, where it differs from that of :func:`convmat.available_methods`.
+        reasons: what stands for the reasons why solvers end, which are English, by regular expressions.
 
     >>> ENGLISH("table.time")
     'time'
@@ -25,14 +27,25 @@ class Texts:
     language: str
     words: Mapping[str, str] = field(repr=False)
     summaries: Mapping[str, str] = field(repr=False)
+    reasons: Mapping[str, str] = field(repr=False)
+
+    def reason(self, reason: str) -> str:
+        """Why a solver ended, in this language.
+
+        >>> CHINESE.reason("maxiter=100 reached")
+        '达到上限 100 次'
+        """
+        for pattern, instead in self.reasons.items():
+            reason = re.sub(pattern, instead, reason)
+        return reason
 
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of a key, its placeholders filled in."""
         return self.words[key].format(**values)
 
 
-ENGLISH = Texts("en", english.WORDS, {})
-CHINESE = Texts("zh", chinese.WORDS, chinese.SUMMARIES)
+ENGLISH = Texts("en", english.WORDS, {}, {})
+CHINESE = Texts("zh", chinese.WORDS, chinese.SUMMARIES, chinese.REASONS)
 LANGUAGES = {texts.language: texts for texts in (ENGLISH, CHINESE)}
 
 

@@ -15,7 +15,7 @@ from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out
+from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 # Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
@@ -34,10 +34,8 @@ _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
-_ROW_AT_ONCE, _VECTOR_AT_ONCE = (
-    6.0,
-    1.25,
-)  # cycles to start a row that is stored at once; for a factor of a vector of it
+# Cycles to start a row that is stored at once; for a factor of a vector of it.
+_ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
 _BOX_AT_ONCE = 100.0  # cycles of overhead for each box of such rows
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
@@ -113,18 +111,11 @@ class BoxTiling:
         """
         of_channels, of_deltas, begins = _factors(rows, channels)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        cells, phases = np.divmod(rows.tables.deltas, [axis.step_in for axis in rows.axes])
-        steps = (cells + self.before[1:]) @ np.array(apart) + self._phase_number(phases) * self.copies * self.plane
+        cells, phases = rows.cells_of_deltas
+        steps = (cells + self.before[1:]) @ np.array(apart) + phases * (self.copies * self.plane)
         offsets = of_channels * np.int32(self.planes * self.plane)
         offsets += steps.astype(np.int32)[of_deltas]
         return offsets, begins
-
-    def _phase_number(self, phases: IntArray) -> IntArray:
-        """Which of all phases those along each axis make, of shape (..., axes)."""
-        number = np.zeros(phases.shape[:-1], dtype=np.int64)
-        for a, read in enumerate(self.phases_in):
-            number = number * len(read) + np.searchsorted(read, phases[..., a])
-        return number
 
     def sums_of_stripe(self, rows: RowTiling) -> int:
         """How many numbers the sums of a stripe are."""
@@ -138,8 +129,7 @@ class BoxTiling:
 
     def places(self, rows: RowTiling) -> IntArray:
         """Where the results of each line and width phase lie, among those of a stripe."""
-        places = rows.tables.places
-        return places[:, 0] * self.results + places[:, 1:] @ np.array(self.pitches[1:])
+        return rows.tables.places @ np.array((self.results, *self.pitches[1:]))
 
 
 @lru_cache(maxsize=64)
@@ -176,6 +166,22 @@ def box_tiling(
         if batch > 1 and rows.axes[-1].step_in == 1:
             ways.append(Way(True, False))
     return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+
+
+def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes."""
+    problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
+    return _tiling(problem, _box_like(problem, like, way.order[-1]), way)
+
+
+def _box_like(problem: Problem, like: BoxTiling, last: int) -> tuple[int, ...]:
+    """The cells of a box where there are as many boxes as in another tiling; ``last`` is the axis of neighbours."""
+    box = [-(-cells // boxes) for cells, boxes in zip(problem.cells, like.boxes, strict=True)]
+    if box[last] < problem.cells[last]:
+        together = problem.rows.axes[-1].together
+        whole = -(-box[last] // problem.processor.lanes) * problem.processor.lanes
+        box[last] = min(-(-whole // together) * together, like.box[last], problem.cells[last])
+    return tuple(box)
 
 
 def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor, at_once: bool) -> Problem:
@@ -262,9 +268,8 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
     if cells < 3 or numbers(cells) <= most:
         return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
     one = numbers(1)
-    return min(
-        max((most - one) // max(numbers(2) - one, 1) + 1, 1), cells - 1
-    )  # each further cell adds the same number
+    each = max(numbers(2) - one, 1)  # further cell adds the same number
+    return min(max((most - one) // each + 1, 1), cells - 1)
 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
@@ -393,8 +398,3 @@ def _run_cycles(problem: Problem, vectors: int, fits: bool) -> float:
         count * problem.processor.run_cycles(rows, vectors, deltas * problem.channels, fits)
         for (rows, deltas), count in problem.rows.tables.kinds.items()
     )
-
-
-def odd_lines(cells: int, lanes: int) -> int:
-    """Round up to an odd number of vectors: with a power of two, all channels would share the same cache lines."""
-    return (-(-cells // lanes) | 1) * lanes

@@ -13,10 +13,10 @@ from itertools import islice
 from math import prod
 
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.boxes import BoxTiling, odd_lines, packing_cycles, problem_of, tiling_with
+from convmat.kernel.tiling.boxes import BoxTiling, packing_cycles, problem_of, tiling_with
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, lay_out
+from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
@@ -56,6 +56,13 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     fitting = (box for box in _boxes(problem) if lay_out(problem, box, way).numbers <= most)
     tilings = [_tiling(problem, box, way) for box in islice(fitting, _TRIED)]
     return min(tilings or [_tiling(problem, smallest, way)], key=lambda tiling: tiling.cycles)
+
+
+def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
+    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes."""
+    problem = problem_of(rows, geometry, batch, processor, at_once=False)
+    box = tuple(-(-cells // boxes) for cells, boxes in zip(problem.cells, like.boxes, strict=True))
+    return _tiling(problem, box, Way(False, False))
 
 
 def _outermost(problem: Problem) -> int:

@@ -112,6 +112,7 @@ class PhaseClass(NamedTuple):
     parts: tuple[PhasePart, ...]
 
 
+@lru_cache(maxsize=64)
 def phase_classes(axis: AxisPhases, merge: bool, is_width: bool = False) -> tuple[PhaseClass, ...]:
     """The phases each by itself, or all together; in Winograd's form, products of a phase, or those that read the same.
 
@@ -131,9 +132,10 @@ def phase_classes(axis: AxisPhases, merge: bool, is_width: bool = False) -> tupl
 
 def _phase_class(members: tuple[int, ...], phases: Sequence[PhaseOut]) -> PhaseClass:
     first = min(phases[e].first for e in members)
+    taps_of = [dict(zip(phases[e].shifts, phases[e].taps, strict=True)) for e in members]
     readers: dict[tuple[int, ...], list[int]] = {tuple(range(len(members))): []}
-    for shift in sorted({shift for e in members for shift in phases[e].shifts}):
-        readers.setdefault(tuple(n for n, e in enumerate(members) if shift in phases[e].shifts), []).append(shift)
+    for shift in sorted(set().union(*taps_of)):
+        readers.setdefault(tuple(n for n, taps in enumerate(taps_of) if shift in taps), []).append(shift)
     (everyone, of_all), *others = readers.items()
     # What nobody reads makes zeros to add to; where each member reads in one other part, nothing is added.
     is_apart = not of_all and sorted(n for places, _ in others for n in places) == list(everyone)
@@ -141,13 +143,9 @@ def _phase_class(members: tuple[int, ...], phases: Sequence[PhaseOut]) -> PhaseC
         PhasePart(
             places,
             tuple(first - shift for shift in shifts),
-            tuple(tuple(_tap_of(phases[members[n]], shift) for shift in shifts) for n in places),
+            tuple(tuple(taps_of[n][shift] for shift in shifts) for n in places),
             not is_apart and places != everyone,
         )
         for places, shifts in (others if is_apart else readers.items())
     )
     return PhaseClass(members, tuple(phases[e].first - first for e in members), parts)
-
-
-def _tap_of(phase: PhaseOut, shift: int) -> int:
-    return phase.taps[phase.shifts.index(shift)]

@@ -84,6 +84,15 @@ class RowTiling:
             for deltas, axis in zip(self.deltas, self.axes, strict=True)
         )
 
+    @cached_property
+    def cells_of_deltas(self) -> tuple[IntArray, IntArray]:
+        """For each delta of all products, the cell that it reads, along the axes, and which of all phases in of it."""
+        cells, phases = np.divmod(self.tables.deltas, [axis.step_in for axis in self.axes])
+        number = np.zeros(len(phases), dtype=np.int64)
+        for a, read in enumerate(self.phases_in):
+            number = number * len(read) + np.searchsorted(read, phases[:, a])
+        return cells, number
+
     @property
     def places_of_line(self) -> int:
         """How many rows of results make a line."""

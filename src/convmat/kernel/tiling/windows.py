@@ -77,3 +77,8 @@ def _shared_zeros(problem: Problem, a: int) -> int:
     """The zeros at both ends of a whole line, which lie in a window once, after one line and before the next."""
     after = problem.cells[a] + problem.highs[a] + problem.starts[a] - problem.inputs[a]
     return max(min(-problem.lows[a], after), 0)
+
+
+def odd_lines(cells: int, lanes: int) -> int:
+    """Round up to an odd number of vectors: with a power of two, all channels would share the same cache lines."""
+    return (-(-cells // lanes) | 1) * lanes

@@ -338,7 +338,7 @@ class Job:
         )
 
 
-def added(sums: list[tuple[float, ...]]) -> list[float]:
+def totals(sums: list[tuple[float, ...]]) -> list[float]:
     """The sums of all blocks, added in their order: rounded in one way, whoever was first."""
     return [sum(column) for column in zip(*sums, strict=True)]
 

@@ -23,7 +23,7 @@ from convmat.operators.solvers import lsmr as paige
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.crew import Done
 from convmat.operators.volumes.disk import Disk
-from convmat.operators.volumes.job import Job, Side, Stored, added, named
+from convmat.operators.volumes.job import Job, Side, Stored, named, totals
 from convmat.operators.volumes.lucy import squared
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Vectors:
     def make(self, side: Side, *sums: Sum, start: float = 0.0, share: float = 1.0) -> list[float]:
         """Make vectors of a side, in one pass; their norms."""
         task = _Add(self.job.op, self.job.folder, self.job.cut(side).usual, sums)
-        return [sqrt(squares) for squares in added(self.job.run(task, side, start, share))]
+        return [sqrt(squares) for squares in totals(self.job.run(task, side, start, share))]
 
     def size(self, side: Side, name: str) -> float:
         """The norm of a vector."""

@@ -17,7 +17,7 @@ from convmat.operators.counting import Stopping, check_sensitivity, done_reason,
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.crew import Done
 from convmat.operators.volumes.disk import Disk
-from convmat.operators.volumes.job import Job, Side, Stored, added, named
+from convmat.operators.volumes.job import Job, Side, Stored, named, totals
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -45,7 +45,7 @@ def richardson_lucy(
         seen = job.run(_See(sensitivity), "scene")
         largest = max(most for _, most in seen)
         check_sensitivity(largest)
-        job.fill("x.even", job.survey.total / added(seen)[0])
+        job.fill("x.even", job.survey.total / totals(seen)[0])
         job.commit(0, {"sensitivity": largest})
     if job.survey.total == 0:
         return job.finish(_FLAT, True, 0.0)
@@ -61,7 +61,7 @@ def _iterate(
     while True:
         done = job.iteration
         divide = _Divide(op, job.folder, named("x", done), job.cut("data").usual, rule, floor, done < iterations)
-        squares, misfit = added(job.run(divide, "data", 0.0, 0.5))
+        squares, misfit = totals(job.run(divide, "data", 0.0, 0.5))
         job.residual = sqrt(squares)
         if rule.asks_discrepancy and misfit <= cells:
             return job.finish(rule.reason, True, job.residual)
@@ -70,7 +70,7 @@ def _iterate(
         if done >= iterations:
             return job.finish(done_reason(iterations, rule), rule.reason is None, job.residual)
         multiply = _Multiply(op, job.folder, done, job.cut("scene").usual, sensitivity, numbers["sensitivity"])
-        change, size = added(job.run(multiply, "scene", 0.5, 0.5))
+        change, size = totals(job.run(multiply, "scene", 0.5, 0.5))
         numbers = {**numbers, "change": sqrt(change / size) if size else 0.0}
         job.commit(done + 1, numbers)
         if callback is not None:
