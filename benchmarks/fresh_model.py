@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -54,34 +54,33 @@ class Subject:
         return tuple(tensor.to(self.device, self.dtype) for tensor in self.model.inputs(self.quick))
 
 
-# Those who compute one and the same module, which is changed in between: the times of copies differ by where their
-# parameters lie in memory.
+# Those who compute one and the same module, which is changed in between, as it is or compiled: the times of copies
+# differ by where their parameters lie in memory.
+_COMPILED: dict[str, Callable[[nn.Module], Any]] = {
+    "torch-compile": convmat.restore,
+    "convmat-compiled": convmat.accelerate,
+}
 _CHANGES: dict[str, Callable[[nn.Module], Any]] = {
     "torch": convmat.restore,
     "convmat": convmat.accelerate,
     "convmat-frozen": partial(convmat.accelerate, freeze=True),
     "convmat-folded": partial(convmat.accelerate, freeze=True, fold=True),
+    **_COMPILED,
 }
 
 
 def _in_turn(subject: Subject) -> dict[str, Call]:
     """A call of each; the module is changed in the first one of a turn, which is not counted."""
     module, inputs, now = subject.module(), subject.inputs(), [""]
+    compiled: Callable[[], Any] = cache(partial(torch.compile, module))
 
     def call(name: str) -> Tensor:
         if now[0] != name:
             _CHANGES[name](module)
             now[0] = name
-        return subject.model.call(module, *inputs)
+        return subject.model.call(compiled() if name in _COMPILED else module, *inputs)
 
     return {name: partial(call, name) for name in _CHANGES}
-
-
-def _compiled(subject: Subject, accelerated: bool) -> Call:
-    module = subject.module()
-    if accelerated:
-        convmat.accelerate(module)
-    return partial(subject.model.call, torch.compile(module), *subject.inputs())
 
 
 def _exported(subject: Subject, reader: str) -> Call:
@@ -92,8 +91,6 @@ def _exported(subject: Subject, reader: str) -> Call:
 
 
 _OTHERS: dict[str, Callable[[Subject], Call]] = {
-    "torch-compile": partial(_compiled, accelerated=False),
-    "convmat-compiled": partial(_compiled, accelerated=True),
     "onnxruntime": partial(_exported, reader="ort"),
     "openvino": partial(_exported, reader="ov"),
 }

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, check_positive, per_axis_ints, shortened, shown
-from convmat.planning import run, shortcuts
+from convmat.planning import compiling, run, shortcuts
 from convmat.tensors.activations import Activation
 from convmat.tensors.arguments import (
     check_bias,
@@ -342,6 +342,11 @@ def convolve(
     activation: Activation | None = None,
 ) -> Tensor:
     """What :func:`conv2d` computes, over so many axes, and an activation if one follows."""
+    if is_compiling() and activation is None:
+        usual = stride, padding, 0, dilation
+        traced = compiling.short_way(ndim, False, input, weight, bias, usual, groups, padding_mode, method)
+        if traced is not None:
+            return traced
     key = _key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, activation)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
@@ -383,6 +388,11 @@ def convolve_transposed(
     activation: Activation | None = None,
 ) -> Tensor:
     """What :func:`conv_transpose2d` computes, over so many axes, and an activation if one follows."""
+    if is_compiling() and activation is None and output_size is None:
+        usual = stride, padding, output_padding, dilation
+        traced = compiling.short_way(ndim, True, input, weight, bias, usual, groups, padding_mode, method)
+        if traced is not None:
+            return traced
     arguments = ("conv_transpose", ndim, stride, padding, output_padding, groups, dilation)
     key = shortcuts.key_of(input, weight, bias, (*arguments, output_size, padding_mode, method), activation)
     if key is not None and (known := shortcuts.find(key)):

@@ -95,6 +95,19 @@ def in_format(
     return computation(input, weight, bias).contiguous(memory_format=memory_format)
 
 
+def in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The output with its channels last in memory if the input has them there, as PyTorch's own functions make it.
+
+    Over one axis they don't: a transposed spectrogram would else make a whole vocoder compute with its channels last.
+    Spelled out with ``movedim`` because :func:`torch.vmap` knows no memory formats.
+    """
+    output = computation(input, weight, bias)
+    if input.ndim == 3 or input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
+        return output
+    channels_last = output.movedim(1, -1)
+    return output if channels_last.is_contiguous() else channels_last.contiguous().movedim(-1, 1)
+
+
 def from_usual_strides(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """What is computed from input and weight with their usual strides."""
     return computation(with_usual_strides(input), with_usual_strides(weight), bias)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -31,7 +32,7 @@ from convmat.nn.folding import FOLD, Fold
 from convmat.nn.frozen import FROZEN
 from convmat.planning import freezing, weight_of
 from convmat.tensors.activations import Activation
-from convmat.tensors.watching import wants_pytorchs_function
+from convmat.tensors.watching import is_compiling, wants_pytorchs_function
 
 
 class _Convolution(nn.Module):
@@ -177,12 +178,16 @@ class _Direct(_Convolution):
         Returns:
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
         """
+        if is_compiling():  # which guards each line: nothing is frozen or folded there
+            return self._conv_forward(input, self.weight, self.bias)
         return self._computed(input, self._conv_forward)
 
     def _conv_forward(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None
     ) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
+        if is_compiling():
+            return _convolve_by(self, input, weight, bias, activation)
         self._warn_of_fx(input)
         kind = passing.kind_of_input(self, input)
         if (memory_format := passing.format_of_output(self, kind)) is not None:
@@ -193,18 +198,7 @@ class _Direct(_Convolution):
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return seen if activation is None else activation.applied_to(seen.clone())
-        output = _convolve(
-            input,
-            weight,
-            bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            self.padding_mode,
-            self.method,
-            activation,
-        )
+        output = _convolve_by(self, input, weight, bias, activation)
         if kind is not None and not passing.is_known(self, kind):
             passing.learn(self, kind, input, weight, bias, activation)
         return output
@@ -264,27 +258,31 @@ class _Transposed(_Convolution):
         Returns:
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
         """
+        if is_compiling():
+            return _convolve_transpose_by(self, output_size, input, self.weight, self.bias)
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
+        return self._computed(input, partial(_convolve_transpose_by, self, output_size))
 
-        def compute(input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None) -> Tensor:
-            return _convolve_transpose(
-                input,
-                weight,
-                bias,
-                self.stride,
-                self.padding,
-                self.output_padding,
-                self.groups,
-                self.dilation,
-                output_size,
-                self.padding_mode,
-                self.method,
-                activation,
-            )
 
-        return self._computed(input, compute)
+def _convolve_by(
+    layer: _Direct, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
+) -> Tensor:
+    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
+    return _convolve(input, weight, bias, *sizes, layer.padding_mode, layer.method, activation)
+
+
+def _convolve_transpose_by(
+    layer: _Transposed,
+    output_size: Sequence[int] | None,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    activation: Activation | None = None,
+) -> Tensor:
+    sizes = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
+    return _convolve_transpose(input, weight, bias, *sizes, output_size, layer.padding_mode, layer.method, activation)
 
 
 @torch.fx.wrap

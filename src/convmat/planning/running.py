@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, shown
-from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format
+from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format, in_layout_of_input
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.activations import Activation
@@ -109,7 +109,7 @@ def _decide(
     if activation is not along:
         computation = activated(computation, activation)
     if not call.is_plain:
-        computation = partial(_in_layout_of_input, computation)
+        computation = partial(in_layout_of_input, computation)
     elif call.layout is Layout.CHANNELS_LAST:
         computation = partial(in_format, memory_format_of(input), computation)
     return partial(_if_it_fits, size, geometry.out_shape, computation) if size > WORTH_ASKING else computation
@@ -151,19 +151,6 @@ def _pad_after(
     geometry: Geometry, computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     return add_bias(pad_transpose(computation(input, weight, None), geometry), bias)
-
-
-def _in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The output with its channels last in memory if the input has them there, as PyTorch's own functions make it.
-
-    Over one axis they don't: a transposed spectrogram would else make a whole vocoder compute with its channels last.
-    Spelled out with ``movedim`` because :func:`torch.vmap` knows no memory formats.
-    """
-    output = computation(input, weight, bias)
-    if input.ndim == 3 or input.is_contiguous() or not input.movedim(1, -1).is_contiguous():
-        return output
-    channels_last = output.movedim(1, -1)
-    return output if channels_last.is_contiguous() else channels_last.contiguous().movedim(-1, 1)
 
 
 def _unpadded(geometry: Geometry) -> Geometry:

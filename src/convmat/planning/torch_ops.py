@@ -6,7 +6,7 @@ the sizes that it meets there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,12 +46,36 @@ def convolve(geometry: Geometry, method: str, keep: bool, input: Tensor, weight:
     return output
 
 
+def convolve_usual(
+    transposed: bool,
+    sizes: tuple[Sequence[int], ...],
+    groups: int,
+    method: str,
+    keep: bool,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+) -> Tensor:
+    """Call the operator of a direction with what PyTorch's functions take, one integer per axis.
+
+    Args:
+        transposed: the direction.
+        sizes: stride, padding, output padding (of a transposed convolution) and dilation.
+        groups, method, keep, input, weight, bias: as of :func:`convolve` and its geometry.
+    """
+    stride, padding, output_padding, dilation = sizes
+    both = [end for number in padding for end in (number, number)]
+    operator, size = (_conv_transpose, list(output_padding)) if transposed else (_conv, None)
+    output: Tensor = operator(input, weight, bias, list(stride), both, size, list(dilation), groups, method, keep)
+    return output
+
+
 def _direct(
     input: Tensor, weight: Tensor, stride: Any, padding: Any, output_size: Any, dilation: Any, groups: int
 ) -> Geometry:
     pairs = tuple(zip(padding[::2], padding[1::2], strict=True))
     geometry = conv_geometry(weight, input.shape[2:], stride, pairs, dilation, groups, in_channels=input.shape[1])
-    if geometry.outputs == tuple(output_size):
+    if output_size is None or geometry.outputs == tuple(output_size):
         return geometry
     axes = (replace(axis, outputs=size) for axis, size in zip(geometry.axes, output_size, strict=True))
     return replace(geometry, axes=tuple(axes))
@@ -71,7 +95,7 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
     # Inductor may lay out PyTorch's own convolutions with their channels last. It must not do so with ours, which are
     # mostly faster contiguous: the copies are part of the activations before and after.
     _library.define(
-        f"{name}(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] {what}, "
+        f"{name}(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, {what}, "
         'SymInt[] dilation, SymInt groups, str method="auto", bool keep=False) -> Tensor',
         tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
     )
@@ -147,7 +171,7 @@ def _backward(operator: Any, geometry_of: Callable[..., Geometry], ctx: Any, gra
 def _register_backward(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any:
     """Register the operator of the gradients: a list of those that are wanted, of input, weight and bias."""
     _library.define(
-        f"{name}(Tensor grad, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, SymInt[] {what}, "
+        f"{name}(Tensor grad, Tensor input, Tensor weight, SymInt[] stride, SymInt[] padding, {what}, "
         "SymInt[] dilation, SymInt groups, bool[] wanted) -> Tensor[]",
         tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
     )
@@ -191,5 +215,5 @@ def _vmap(
     return torch.stack([operator(*operands, *arguments) for operands in zip(*mapped, strict=True)]), 0
 
 
-_conv = _register("conv", "output_size", _direct)
-_conv_transpose = _register("conv_transpose", "output_padding", _transposed)
+_conv = _register("conv", "SymInt[]? output_size", _direct)
+_conv_transpose = _register("conv_transpose", "SymInt[] output_padding", _transposed)
