@@ -80,7 +80,7 @@ def test_it_asks_for_nothing_and_says_nothing(where, served, browser):
     links = frame.locator("[data-key=share]").count()
     if url:
         assert links == 1
-        assert "kernel_size=4x4" in watched.page.url
+        watched.page.wait_for_url(re.compile("kernel_size=4x4"))
     else:
         assert links == 0  # no address to share: the Python call instead
     assert [asked for asked in watched.asked if not asked.startswith(("data:", "blob:", "about:"))] == [
