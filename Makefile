@@ -10,10 +10,12 @@ BENCH ?= --json bench.json --plot bench.png
 VERSIONS ?=
 
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt
+INSTALL := $(PIP) -e
 # What pip would do file by file, on all cores, but for thousands of files that are hardly imported; some packages bring
 # files that are no Python, and none of these matters.
-COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests?/|/transformers/models/' .venv || true
+SELDOM := tests?|pip|mypyc?|setuptools|lexers|wcwidth|prompt_toolkit|imageio|backrefs|jedi|physics|onnxruntime
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/($(SELDOM)|transformers/models)/' .venv src || true
 # What is installed: convmat alone, and with the extras NAME.
 CONVMAT := .venv/.installed
 WITH := .venv/.installed-
@@ -26,8 +28,10 @@ DEBIAN_PACKAGES := chromium fonts-wqy-microhei
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
+# The pip that an older Python brings takes twice as long for what follows.
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
 
 $(CONVMAT): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) .

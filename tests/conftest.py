@@ -2,8 +2,10 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; more w
 os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "1"  # else PyTorch compiles a program, for seconds, to see what it says anyway
 os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
 os.environ["CONVMAT_TUNING"] = ""  # what somebody has measured here is not what is tested
+
+MEMORY = Path("/dev/shm")  # files of tests, tens of thousands, are made and replaced sooner there than on a disk
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2**31:  # containers often have 64 MiB of it
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("ci", max_examples=100, **_common)

@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def imports() -> dict[Path, list[str]]:
     """The modules of ours that each file imports, wherever in the file."""
     found = defaultdict(list)
@@ -57,9 +59,6 @@ def imports() -> dict[Path, list[str]]:
                 continue
             found[path] += [name for name in names if name.split(".")[0] == "convmat"]
     return dict(found)
-
-
-IMPORTS = imports()
 
 
 def test_every_room_is_on_the_map():
@@ -83,7 +82,7 @@ def test_no_folder_hides_a_public_function():
 @pytest.mark.parametrize("room", ROOMS)
 def test_arrows_between_rooms(room):
     allowed = {room, *ROOMS[room].split()}
-    for path, names in IMPORTS.items():
+    for path, names in imports().items():
         for name in names if room_of(path) == room else []:
             target = name.partition(".")[2].partition(".")[0]
             if target in ROOMS:  # else a public name, as the version
@@ -92,7 +91,7 @@ def test_arrows_between_rooms(room):
 
 @pytest.mark.parametrize("room", DOORS)
 def test_doors(room):
-    for path, names in IMPORTS.items():
+    for path, names in imports().items():
         for name in names if room_of(path) != room else []:
             if name.startswith(f"convmat.{room}"):
                 assert name.startswith(DOORS[room]) or f"convmat.{room}.{name.rpartition('.')[2]}" == DOORS[room], (
@@ -111,10 +110,10 @@ def files_of(name: str, modules: set[str]) -> str:
 
 def test_no_circles_of_imports():
     """Nor within a room, nor through imports inside of functions."""
-    modules = {module_of(path) for path in IMPORTS} | {module_of(path) for path in PACKAGE.rglob("*.py")}
+    modules = {module_of(path) for path in imports()} | {module_of(path) for path in PACKAGE.rglob("*.py")}
     graph = {
         module_of(path): {files_of(name, modules) for name in names} - {module_of(path)}
-        for path, names in IMPORTS.items()
+        for path, names in imports().items()
         if room_of(path) not in FACES and path.name != "__init__.py"
     }
     done: set[str] = set()

@@ -35,4 +35,5 @@ def start_browser(playwright: Any) -> Any:
             pytest.fail(message)
         pytest.skip(message)
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if is_root else [])
+    at_once = ["--disable-frame-rate-limit", "--disable-gpu-vsync"]  # no key or click waits for the next of 60 frames
+    return playwright.chromium.launch(executable_path=path, args=[*at_once, *(["--no-sandbox"] if is_root else [])])

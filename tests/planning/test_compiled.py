@@ -310,7 +310,7 @@ def mixed():
     model = nn.Sequential(
         *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU()),
         *(nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.ReLU()),
-        *(nn.Conv2d(8, 3, 3, padding=1), nn.Sigmoid()),
+        nn.Conv2d(8, 3, 3, padding=1),
     )
     convmat.accelerate(model[2:3], method="tiles")
     return model
