@@ -39,6 +39,12 @@ LONGEST = (
     "test_torch_ops",
     "test_benchmarks",
     "test_export",
+    "test_transforms",
+    "test_bars",
+    "test_tiles_memory",
+    "test_threads",
+    "test_compiled",
+    "test_volumes",
 )
 
 
