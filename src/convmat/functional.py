@@ -347,7 +347,7 @@ def convolve(
         traced = compiling.short_way(ndim, False, input, weight, bias, usual, groups, padding_mode, method)
         if traced is not None:
             return traced
-    key = _key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, activation)
+    key = key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, activation)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)
@@ -356,19 +356,23 @@ def convolve(
     return _compute(geometry, input, weight, bias, method, key, activation)
 
 
-def _key_of_conv(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Any:
+def key_of_conv(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Any:
+    """What a call of :func:`convolve` with these arguments is remembered by; ``None`` if it is not."""
     *others, activation = arguments
     return shortcuts.key_of(input, weight, bias, ("conv", ndim, *others), activation)
 
 
-def format_of_pytorchs(
-    ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any
-) -> torch.memory_format | None:
-    """The memory format that the output of PyTorch's own function was given, if that computed a convolution just now.
+def key_of_conv_transpose(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Any:
+    """What a call of :func:`convolve_transposed` with these arguments is remembered by; ``None`` if it is not."""
+    *others, activation = arguments
+    return shortcuts.key_of(input, weight, bias, ("conv_transpose", ndim, *others), activation)
+
+
+def format_of_pytorchs(key: Any) -> torch.memory_format | None:
+    """The memory format that the output of PyTorch's own function was given, if that computed the call of a key.
 
     It is ``torch.preserve_format`` where the output was left as it is, and ``None`` where there was more to do.
     """
-    key = _key_of_conv(ndim, input, weight, bias, *arguments)
     return None if key is None else shortcuts.format_of_pytorchs(key)
 
 
@@ -393,8 +397,8 @@ def convolve_transposed(
         traced = compiling.short_way(ndim, True, input, weight, bias, usual, groups, padding_mode, method)
         if traced is not None:
             return traced
-    arguments = ("conv_transpose", ndim, stride, padding, output_padding, groups, dilation)
-    key = shortcuts.key_of(input, weight, bias, (*arguments, output_size, padding_mode, method), activation)
+    arguments = stride, padding, output_padding, groups, dilation, output_size, padding_mode, method, activation
+    key = key_of_conv_transpose(ndim, input, weight, bias, *arguments)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
     check_tensors(ndim, input, weight, bias)

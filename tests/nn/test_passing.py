@@ -113,3 +113,59 @@ def test_a_subclass_with_a_function_of_its_own_still_computes_by_it(input):
     layer = Doubled(4, 6, 3, bias=False, method="native")
     for _ in range(3):
         torch.testing.assert_close(layer(input), 2 * nn.functional.conv2d(input, layer.weight))
+
+
+@pytest.fixture
+def transposed():
+    torch.manual_seed(0)
+    made = convmat.nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, method="native")
+    made(torch.randn(2, 4, 9, 12))
+    return made
+
+
+def test_transposed_layers_are_passed_on_too(transposed, input):
+    assert is_passed_on(transposed, input)
+    expected = nn.functional.conv_transpose2d(input, transposed.weight, transposed.bias, 2, 1)
+    assert torch.equal(transposed(input), expected)
+    channels_last = input.contiguous(memory_format=torch.channels_last)
+    for _ in range(2):
+        output = transposed(channels_last)
+        assert output.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(output, expected)
+
+
+def test_a_wanted_size_is_computed_as_it_says(transposed, input):
+    assert transposed(input).shape == (2, 6, 17, 22)
+    assert transposed(input, output_size=(18, 23)).shape == (2, 6, 18, 23)
+    assert transposed(input).shape == (2, 6, 17, 22)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("method", "fft"), ("padding", ((1, 0), (2, 1))), ("output_padding", (1, 1))]
+)
+def test_a_transposed_layer_that_is_changed_computes_what_it_says(transposed, input, name, value):
+    setattr(transposed, name, value)
+    assert not is_passed_on(transposed, input)
+    others = transposed.stride, transposed.padding, transposed.output_padding
+    expected = convmat.conv_transpose2d(input, transposed.weight, transposed.bias, *others, method=transposed.method)
+    for _ in range(2):
+        torch.testing.assert_close(transposed(input), expected)
+
+
+def test_padding_that_pytorchs_layer_lacks_is_passed_on_to_nobody(input):
+    layer = convmat.nn.ConvTranspose2d(4, 6, 3, padding=((1, 0), (0, 1)), method="native")
+    for _ in range(2):
+        torch.testing.assert_close(layer(input), layer(input, output_size=(10, 13)))
+    assert is_passed_on(layer, input) is False
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_frozen_weight_is_computed_once_all_the_same(kind, input):
+    layer = nn.utils.parametrizations.weight_norm(kind(4, 6, 3))
+    convmat.accelerate(layer, method="native", freeze=True)
+    computed = []
+    layer.parametrizations.weight[0].register_forward_hook(lambda *_: computed.append(1))
+    with torch.no_grad():
+        outputs = [layer(input) for _ in range(3)]
+    assert len(computed) <= 1
+    torch.testing.assert_close(outputs[0], outputs[2])

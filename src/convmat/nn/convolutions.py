@@ -113,6 +113,16 @@ class _Convolution(nn.Module):
         weight, bias = now.operands or (self._weight_of(input), self.bias)
         return fold.note(compute(input, weight, bias, now.activation), now.followers)
 
+    def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
+        """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.
+
+        It is asked first of all: small layers that gain nothing would notice each further question.
+        """
+        own = self.__dict__
+        if FOLD in own or (FROZEN in own and "weight" not in self._parameters):  # a weight that is computed once
+            return None
+        return passing.format_of_output(self, kind)
+
     def _is_pytorchs(self, transposed: bool) -> bool:
         """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
         if self.method not in ("auto", "native", "tiles") or not weight_of(self).is_floating_point():
@@ -180,27 +190,35 @@ class _Direct(_Convolution):
         """
         if is_compiling():  # which guards each line: nothing is frozen or folded there
             return self._conv_forward(input, self.weight, self.bias)
-        return self._computed(input, self._conv_forward)
+        kind = passing.kind_of_input(self, input)
+        if kind is None or not self._is_conv_forward_ours():
+            return self._computed(input, self._conv_forward)
+        if (memory_format := self._format_of_passed(kind)) is not None:
+            return passing.in_format(super()._conv_forward(input, self.weight, self.bias), memory_format)  # type: ignore[misc]
+        return self._computed(input, partial(self._conv_forward, kind=kind))
+
+    def _is_conv_forward_ours(self) -> bool:
+        """Whether nobody put a method in the place of the one below."""
+        return type(self)._conv_forward is _Direct._conv_forward and "_conv_forward" not in self.__dict__
 
     def _conv_forward(
-        self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None = None, kind: Any = None
     ) -> Tensor:
         """What PyTorch's ``forward`` calls, and subclasses call with a weight of their own."""
         if is_compiling():
             return _convolve_by(self, input, weight, bias, activation)
         self._warn_of_fx(input)
-        kind = passing.kind_of_input(self, input)
+        kind = passing.kind_of_input(self, input) if kind is None else kind
         if (memory_format := passing.format_of_output(self, kind)) is not None:
-            passed: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
-            if memory_format is not torch.preserve_format:
-                passed = passed.contiguous(memory_format=memory_format)
+            passed = passing.in_format(super()._conv_forward(input, weight, bias), memory_format)  # type: ignore[misc]
             return passed if activation is None else activation.applied_to(passed)
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return seen if activation is None else activation.applied_to(seen.clone())
         output = _convolve_by(self, input, weight, bias, activation)
         if kind is not None and not passing.is_known(self, kind):
-            passing.learn(self, kind, input, weight, bias, activation)
+            key = functional.key_of_conv(self._ndim, input, weight, bias, *_arguments_of(self), activation)
+            passing.learn(self, kind, functional.format_of_pytorchs(key))
         return output
 
 
@@ -259,30 +277,44 @@ class _Transposed(_Convolution):
             Of shape (batch, out_channels, *output sizes), without the batch where the input has none.
         """
         if is_compiling():
-            return _convolve_transpose_by(self, output_size, input, self.weight, self.bias)
+            return _convolve_transpose_by(self, output_size, None, input, self.weight, self.bias)
+        kind = passing.kind_of_input(self, input) if output_size is None else None
+        if (memory_format := self._format_of_passed(kind)) is not None:
+            return passing.in_format(super().forward(input), memory_format)
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
-        return self._computed(input, partial(_convolve_transpose_by, self, output_size))
+        return self._computed(input, partial(_convolve_transpose_by, self, output_size, kind))
+
+
+def _arguments_of(layer: _Direct) -> tuple[Any, Any, Any, int, str, str]:
+    return layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode, layer.method
 
 
 def _convolve_by(
     layer: _Direct, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
 ) -> Tensor:
-    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
-    return _convolve(input, weight, bias, *sizes, layer.padding_mode, layer.method, activation)
+    return _convolve(input, weight, bias, *_arguments_of(layer), activation)
 
 
 def _convolve_transpose_by(
     layer: _Transposed,
     output_size: Sequence[int] | None,
+    kind: Any,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     activation: Activation | None = None,
 ) -> Tensor:
+    """Compute a transposed layer, and take note of what was chosen for an input of a kind, if it has one."""
     sizes = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
-    return _convolve_transpose(input, weight, bias, *sizes, output_size, layer.padding_mode, layer.method, activation)
+    arguments = *sizes, output_size, layer.padding_mode, layer.method, activation
+    output = _convolve_transpose(input, weight, bias, *arguments)
+    if kind is not None and not passing.is_known(layer, kind):
+        key = functional.key_of_conv_transpose(layer._ndim, input, weight, bias, *arguments)
+        is_pytorchs = layer._is_pytorchs(transposed=True)
+        passing.learn(layer, kind, functional.format_of_pytorchs(key) if is_pytorchs else None)
+    return output
 
 
 @torch.fx.wrap

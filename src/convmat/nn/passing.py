@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convmat import functional
-from convmat.tensors.activations import Activation
 from convmat.tensors.watching import is_watched
 
 _MOST = 64  # kinds of inputs of a layer
@@ -27,7 +25,7 @@ def kind_of_input(layer: Any, input: Any) -> Any:
     if not isinstance(input, Tensor) or is_watched():
         return None
     of_input = input.shape, input.stride(), input.dtype, torch.is_grad_enabled()
-    return of_input, layer.method, layer.padding, layer.padding_mode
+    return of_input, layer.method, layer.padding, layer.padding_mode, layer.output_padding
 
 
 def is_known(layer: nn.Module, kind: Any) -> bool:
@@ -40,16 +38,17 @@ def format_of_output(layer: nn.Module, kind: Any) -> torch.memory_format | None:
     return None if kind is None else _known.get(layer, _NOTHING).get(kind)
 
 
-def learn(
-    layer: Any, kind: Any, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
-) -> None:
-    """Take note of what was chosen for operands that a layer has just computed."""
+def learn(layer: nn.Module, kind: Any, memory_format: torch.memory_format | None) -> None:
+    """Take note of what was chosen for an input of a kind; see :func:`format_of_output`."""
     kinds = _known.setdefault(layer, {})
     if len(kinds) >= _MOST:
         kinds.clear()
-    sizes = layer.stride, layer.padding, layer.dilation, layer.groups
-    arguments = *sizes, layer.padding_mode, layer.method, activation
-    kinds[kind] = functional.format_of_pytorchs(layer._ndim, input, weight, bias, *arguments)
+    kinds[kind] = memory_format
+
+
+def in_format(output: Tensor, memory_format: torch.memory_format) -> Tensor:
+    """What PyTorch's layer made of an input that was passed on, in a memory format."""
+    return output if memory_format is torch.preserve_format else output.contiguous(memory_format=memory_format)
 
 
 def forget() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from convmat.kernel import computing
 from convmat.methods.common import CONVOLUTIONS, Computation, in_format, without_activation
+from convmat.methods.native import TRANSPOSED_CONVOLUTIONS
 from convmat.tensors.activations import Activation
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
@@ -60,7 +61,7 @@ def format_of_pytorchs(key: Any) -> torch.memory_format | None:
     if isinstance(computation, partial) and computation.func is in_format:
         memory_format, computation = computation.args
     computation = without_activation(computation)
-    is_pytorchs = isinstance(computation, partial) and computation.func in CONVOLUTIONS
+    is_pytorchs = isinstance(computation, partial) and computation.func in (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS)
     return memory_format if is_pytorchs else None
 
 

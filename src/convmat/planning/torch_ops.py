@@ -114,7 +114,7 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
 
     def compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
         geometry = geometry_of(input, weight, *arguments[:_SIZES])
-        empty = input.new_empty((len(input), *geometry.out_shape))
+        empty = input.new_empty((input.shape[0], *geometry.out_shape))
         return empty.to(memory_format=memory_format_of(input))
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
