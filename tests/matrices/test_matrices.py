@@ -237,6 +237,17 @@ for layout in {LAYOUTS}:
     assert max(map(int, kilobytes)) < 4096
 
 
+@every_layout
+def test_the_first_matrix_of_a_process_comes_without_warnings(layout):
+    program = f"""
+import warnings
+import torch, convmat
+warnings.simplefilter("error")
+convmat.conv_matrix(torch.ones(1, 1, 2), (5,), layout={layout})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_dense_refused_where_sparse_fits():
     weight = torch.ones(1, 1, 2)
     with pytest.raises(GeometryError, match=r"use layout=torch\.sparse_csr"):

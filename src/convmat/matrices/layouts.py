@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -85,7 +87,8 @@ def to_coo(entries: Listed) -> Tensor:
     indices = torch.empty(2, len(values), dtype=torch.int64, device=values.device)
     indices[0] = entries.row_indices()
     indices[1] = entries.column_indices()
-    return torch.sparse_coo_tensor(indices, values, entries.shape, is_coalesced=True, check_invariants=False)
+    with _without_notices():
+        return torch.sparse_coo_tensor(indices, values, entries.shape, is_coalesced=True, check_invariants=False)
 
 
 def to_csr(entries: Listed, index_dtype: torch.dtype) -> Tensor:
@@ -100,8 +103,19 @@ def transposed_to_csc(transposed: Listed, index_dtype: torch.dtype) -> Tensor:
 
 def _compressed(layout: torch.layout, entries: Listed, index_dtype: torch.dtype, shape: tuple[int, int]) -> Tensor:
     starts, others = entries.row_starts(index_dtype), entries.column_indices(index_dtype)
-    with warnings.catch_warnings():  # PyTorch calls these tensors beta, at the first of them
-        warnings.filterwarnings("ignore", message="Sparse CS[RC] tensor support is in beta state")
+    with _without_notices():
         return torch.sparse_compressed_tensor(
             starts, others, entries.values, shape, layout=layout, check_invariants=False
         )
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Without what PyTorch says at the first tensor of a kind.
+
+    It calls compressed ones beta. PyTorch 2.11 and 2.12 say that invariants are not checked, even if told not to check.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CS[RC] tensor support is in beta state")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        yield
