@@ -163,8 +163,7 @@ def _machine(results: dict[str, Any], language: str) -> Lines:
     versions = [f"{name} {machine['versions'][key]}" for key, name in names.items() if machine["versions"].get(key)]
     parts = [machine["processor"], f"{machine['cores']} cores", f"{machine['threads']} threads", *versions]
     if rates:
-        gflops = max(value for key, value in rates.items() if "gflop" in key)
-        parts.append(f"{gflops:.0f} GFLOP/s")
+        parts.append(f"{rates['flops'] / 1e9:.0f} GFLOP/s")
     return [("Machine: " if language == "en" else "机器：") + ", ".join(parts)]
 
 

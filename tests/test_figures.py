@@ -31,7 +31,7 @@ def test_new_results_make_new_tables():
         "peers": {"torch": {"ms": 2.0, "rounds_ms": [2.0, 2.0]}, "convmat": {"ms": 0.5, "rounds_ms": [0.5, 0.5]}},
     }
     machine = {"processor": "a processor", "cores": 4, "threads": 2, "versions": {"torch": "2.13"}}
-    results = {"machine": machine, "roofline": {"gflops": 100.0}, "modes": {"fixed": [row]}}
+    results = {"machine": machine, "roofline": {"flops": 1e11}, "modes": {"fixed": [row]}}
     english = PAGES["en"][0].read_text(encoding="utf-8")
     page = filled(english, results, "en")
     assert "| convmat against torch | 4.00 | 1 | 4.00 | small |" in page
