@@ -165,3 +165,8 @@ def test_an_animation_of_the_gallery(tmp_path, monkeypatch):
 def test_what_is_wrong_with_an_animation(wrong, says):
     with pytest.raises(GeometryError, match=says):
         draw.animate(WEIGHT, (2, 3), **SMALL, **wrong)
+
+
+def test_a_file_that_is_no_path_is_refused_before_anything_is_drawn():
+    with pytest.raises(TypeError, match="out=3 must be a path, not int"):
+        draw.animate(WEIGHT, (2, 3), out=3, **SMALL)

@@ -17,7 +17,7 @@ from convmat.draw.arithmetic import draw_step
 from convmat.draw.steps import checked_view, step_of, steps_of
 from convmat.draw.subject import Subject, subject_of
 from convmat.draw.words import Words
-from convmat.geometry import GeometryError, shown
+from convmat.geometry import GeometryError, kind_of, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,6 +85,7 @@ def animate(
 
     Raises:
         GeometryError: if there are more steps, the file is no GIF, or as of :func:`arithmetic`.
+        TypeError: if ``out`` is no path.
         OSError: if the file cannot be written.
 
     >>> from convmat import Geometry
@@ -98,6 +99,8 @@ def animate(
     steps = steps_of(subject, view)
     if len(steps) > _MOST_STEPS:
         raise GeometryError(f"{len(steps)} steps are too many to animate: need at most {_MOST_STEPS}")
+    if not isinstance(out, str | os.PathLike | None):
+        raise TypeError(f"out={shown(out)} must be a path, not {kind_of(out)}")
     if out is not None and Path(out).suffix.lower() != ".gif":
         raise GeometryError(f"out={shown(str(out))} must end in .gif: animations are written as GIF")
     for name, value, least, largest in (("seconds", seconds, 0.02, 60), ("dpi", dpi, 20, 600)):
