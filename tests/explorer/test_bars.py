@@ -181,9 +181,12 @@ def test_a_walk_by_keyboard_alone_reaches_every_control(opened, bare):
             page.evaluate("(panel) => app.update({ panel, lang: 'en' })", panel)
             wanted = page.evaluate(everything)
             page.evaluate("document.activeElement.blur(); window.seen = new Set(); window.plain = [];")
-            for _ in range(wanted):
-                page.keyboard.press("Tab")
-            seen, plain = page.evaluate("[window.seen.size, window.plain]")
+            for _ in range(3):  # on a busy machine, keys may come before all of a panel is there
+                for _ in range(wanted):
+                    page.keyboard.press("Tab")
+                seen, plain = page.evaluate("[window.seen.size, window.plain]")
+                if seen >= wanted - 1:
+                    break
             assert plain == [], panel  # without an outline
             assert seen >= wanted - 1, panel  # the body at the end of the round may stand for one
 
