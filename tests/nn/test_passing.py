@@ -12,12 +12,22 @@ from convmat.kernel import compiled
 from convmat.nn import passing
 
 
-@pytest.fixture
-def layer():
+def that_has_computed(kind):
+    """A layer of a kind, which has seen an input like the one below."""
     torch.manual_seed(0)
-    made = convmat.nn.Conv2d(4, 6, (3, 2), 2, 1, method="native")
+    made = kind(4, 6, (3, 2), 2, 1, method="native")
     made(torch.randn(2, 4, 9, 12))
     return made
+
+
+@pytest.fixture
+def layer():
+    return that_has_computed(convmat.nn.Conv2d)
+
+
+@pytest.fixture
+def transposed():
+    return that_has_computed(convmat.nn.ConvTranspose2d)
 
 
 @pytest.fixture
@@ -113,14 +123,6 @@ def test_a_subclass_with_a_function_of_its_own_still_computes_by_it(input):
     layer = Doubled(4, 6, 3, bias=False, method="native")
     for _ in range(3):
         torch.testing.assert_close(layer(input), 2 * nn.functional.conv2d(input, layer.weight))
-
-
-@pytest.fixture
-def transposed():
-    torch.manual_seed(0)
-    made = convmat.nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, method="native")
-    made(torch.randn(2, 4, 9, 12))
-    return made
 
 
 def test_transposed_layers_are_passed_on_too(transposed, input):

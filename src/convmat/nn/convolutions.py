@@ -194,7 +194,7 @@ class _Direct(_Convolution):
         if kind is None or not self._is_conv_forward_ours():
             return self._computed(input, self._conv_forward)
         if (memory_format := self._format_of_passed(kind)) is not None:
-            return passing.in_format(super()._conv_forward(input, self.weight, self.bias), memory_format)  # type: ignore[misc]
+            return passing.laid_out(super()._conv_forward(input, self.weight, self.bias), memory_format)  # type: ignore[misc]
         return self._computed(input, partial(self._conv_forward, kind=kind))
 
     def _is_conv_forward_ours(self) -> bool:
@@ -210,7 +210,7 @@ class _Direct(_Convolution):
         self._warn_of_fx(input)
         kind = passing.kind_of_input(self, input) if kind is None else kind
         if (memory_format := passing.format_of_output(self, kind)) is not None:
-            passed = passing.in_format(super()._conv_forward(input, weight, bias), memory_format)  # type: ignore[misc]
+            passed = passing.laid_out(super()._conv_forward(input, weight, bias), memory_format)  # type: ignore[misc]
             return passed if activation is None else activation.applied_to(passed)
         if wants_pytorchs_function(self._ndim, transposed=False) and self._is_pytorchs(transposed=False):
             seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
@@ -280,7 +280,7 @@ class _Transposed(_Convolution):
             return _convolve_transpose_by(self, output_size, None, input, self.weight, self.bias)
         kind = passing.kind_of_input(self, input) if output_size is None else None
         if (memory_format := self._format_of_passed(kind)) is not None:
-            return passing.in_format(super().forward(input), memory_format)
+            return passing.laid_out(super().forward(input), memory_format)
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)

@@ -46,7 +46,7 @@ def learn(layer: nn.Module, kind: Any, memory_format: torch.memory_format | None
     kinds[kind] = memory_format
 
 
-def in_format(output: Tensor, memory_format: torch.memory_format) -> Tensor:
+def laid_out(output: Tensor, memory_format: torch.memory_format) -> Tensor:
     """What PyTorch's layer made of an input that was passed on, in a memory format."""
     return output if memory_format is torch.preserve_format else output.contiguous(memory_format=memory_format)
 
