@@ -9,7 +9,8 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import NamedTuple
 
-from convmat.geometry.axis import Axis, Border
+from convmat.geometry.axis import Axis
+from convmat.geometry.borders import Border
 
 
 class AxisPart(NamedTuple):
