@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from convmat.geometry.entries import AxisEntries
-from convmat.geometry.phases import AxisPhases
+from convmat.geometry.entries import TableEntries
+from convmat.geometry.phases import TablePhases
 from convmat.geometry.sizes import direct_size, transposed_size
-from convmat.geometry.torus import AxisOnTorus
+from convmat.geometry.torus import TableOnTorus
 
 _CLASS_BITS = 4  # of a number of outputs less one, by which axes are alike: eight classes up to twice as many outputs
 
@@ -28,8 +28,7 @@ class Pieces:
     further: int
 
 
-@dataclass(frozen=True)
-class Axis(AxisEntries, AxisPhases, AxisOnTorus):
+class Axis(TableEntries, TablePhases, TableOnTorus):
     """One spatial axis of a convolution, holding both of its sizes.
 
     Args:

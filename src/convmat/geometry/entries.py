@@ -12,7 +12,7 @@ from convmat.geometry.table import IntArray, TapTable
 _MOST_LISTED = 2**16  # entries that are listed to count them exactly
 
 
-class AxisEntries(TapTable):
+class TableEntries(TapTable):
     """The table as a matrix, with a row for each output and a column for each input."""
 
     # -- how many there are --------------------------------------------------------------------------------------------

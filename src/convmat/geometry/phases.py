@@ -40,7 +40,7 @@ class PhaseWindow:
     fine_padding: tuple[int, int]
 
 
-class AxisPhases(TapTable):
+class TablePhases(TapTable):
     """Which taps each phase has, and where its cells lie."""
 
     def phases(self) -> tuple[Phase, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -37,7 +37,6 @@ class Part(NamedTuple):
     written: tuple[tuple[Border, ...], ...]
 
 
-@dataclass(frozen=True)
 class Geometry(Shapes):
     """A convolution, direct or transposed, without its weight: its axes, channels and groups.
 

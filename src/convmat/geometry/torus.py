@@ -10,7 +10,7 @@ import numpy as np
 
 from convmat.geometry.table import TapTable
 
-Circle = TypeVar("Circle", bound="AxisOnTorus")
+Circle = TypeVar("Circle", bound="TableOnTorus")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cycle:
         return len({cell % self.step for cell in self.cells}) == len(set(self.cells))
 
 
-class AxisOnTorus(TapTable):
+class TableOnTorus(TapTable):
     """Whether the axis is such a circle, and a larger one that is."""
 
     def circulant_refusal(self) -> str | None:
