@@ -67,12 +67,13 @@ def test_every_text_is_used_and_there():
     """A key is written out wherever it is used, or is made of a beginning that is."""
     code = "\n".join(
         path.read_text(encoding="utf-8")
-        for path in [SOURCES / "cli.py", *(SOURCES / "terminal").glob("*.py"), *(SOURCES / "demo").glob("*.py")]
+        for room in ("cli", "terminal", "demo")
+        for path in (SOURCES / room).glob("*.py")
         if path.name not in ("english.py", "chinese.py")
     )
     short = {
-        "help": r'(?:_command|_drawing)\("{}"',
-        "option": r'(?:_option|_of_layer|_file)\("{}"',
+        "help": r'(?:command|_drawing)\("{}"',
+        "option": r'(?:option|argument)\("{}"',
         "report": r'say\("{}"',
         "table": '"{}"',
     }

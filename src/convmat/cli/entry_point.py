@@ -1,0 +1,71 @@
+"""Where the command line begins, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from io import TextIOWrapper
+from typing import Any
+
+import typer
+
+from convmat.cli import demo, drawing, layers, models, photographs  # noqa: F401  # commands, in the order of the help
+from convmat.cli.application import Helped, app
+from convmat.terminal.texts import ENGLISH, InputError, Texts, take_language
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the input is one line on stderr and exit status 2."""
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ᵀ shows a question mark
+    texts = ENGLISH
+    try:
+        texts, arguments = take_language(sys.argv[1:], os.environ)
+        command = _in_words(typer.main.get_command(app), texts)
+        if arguments in ([], ["draw"]):
+            arguments.append("--help")
+        sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except Exception as error:
+        print(f"convmat: {_one_line(error, texts)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _in_words(command: Any, texts: Texts) -> Any:
+    """Replace the keys in the help of a command and of those below it by their texts."""
+    for part in _parts(command):
+        for name in ("help", "rich_help_panel"):
+            key = getattr(part, name, None)
+            if key:
+                setattr(part, name, texts(key))
+        if isinstance(part, Helped):
+            part.texts = texts
+    return command
+
+
+def _parts(command: Any) -> Iterator[Any]:
+    """A command, its options, and those of the commands below it."""
+    yield command
+    yield from command.params
+    for below in getattr(command, "commands", {}).values():
+        yield from _parts(below)
+
+
+def _one_line(error: Exception, texts: Texts) -> str:
+    """What is wrong: typer's errors format themselves, those of files name the file."""
+    if hasattr(error, "format_message"):
+        message = error.format_message()
+    elif isinstance(error, InputError):
+        message = error.said_in(texts)
+    elif isinstance(error, MemoryError) or "alloc_cpu" in str(error) or "calculation overflowed" in str(error):
+        message = texts("wrong.memory")
+    elif isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    else:
+        message = str(error) or type(error).__name__
+    return " ".join(message.split())
