@@ -20,7 +20,7 @@ from convmat.geometry.axis import Axis
 from convmat.geometry.borders import Border
 from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
-from convmat.geometry.parts import Piece, pieces, regular_pieces
+from convmat.geometry.parts import ChunkSlice, chunk_slices, regular_chunk_slices
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.phases import Phase, PhaseWindow
 from convmat.geometry.product import Geometry, Part, geometry_of
@@ -32,6 +32,7 @@ __all__ = [
     "PADDING_MODES",
     "Axis",
     "Border",
+    "ChunkSlice",
     "Cycle",
     "Geometry",
     "GeometryError",
@@ -41,10 +42,10 @@ __all__ = [
     "PerAxis",
     "Phase",
     "PhaseWindow",
-    "Piece",
     "an_int",
     "check_padding_mode",
     "check_positive",
+    "chunk_slices",
     "geometry_of",
     "ints",
     "kept_range",
@@ -53,8 +54,7 @@ __all__ = [
     "middle_start",
     "per_axis_ints",
     "per_axis_padding",
-    "pieces",
-    "regular_pieces",
+    "regular_chunk_slices",
     "shortened",
     "shown",
 ]

@@ -15,7 +15,7 @@ _CLASS_BITS = 4  # of a number of outputs less one, by which axes are alike: eig
 
 
 @dataclass(frozen=True)
-class Pieces:
+class AxisPieces:
     """The outputs of one axis in pieces of equal size, each with the inputs that it reads.
 
     After extending the inputs by ``padding`` (negative: crop), piece ``p`` reads those from ``p*step`` on, as many as
@@ -135,12 +135,12 @@ class Axis(TableEntries, TablePhases, TableOnTorus):
         reach = self.extent - 1
         return reach - self.lo, reach - self.hi + self.slack
 
-    def pieces(self, count: int) -> Pieces:
+    def pieces(self, count: int) -> AxisPieces:
         """The outputs of C in ``count`` pieces, for an axis that pads with zeros."""
         outputs = -(-self.outputs // count)
         step, read = outputs * self.stride, (outputs - 1) * self.stride + self.extent
         axis = replace(self, inputs=read, outputs=outputs, lo=0, hi=0)
-        return Pieces(
+        return AxisPieces(
             axis, step, (self.lo, (count - 1) * step + read - self.lo - self.inputs), count * outputs - self.outputs
         )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat.tensors.activations import Activation
-from convmat.tensors.strides import Layout, layout_of
+from convmat.tensors.strides import MemoryFormat, memory_format_of
 from convmat.tensors.watching import is_watched, tracked_operands
 
 
@@ -22,7 +22,7 @@ class Call(NamedTuple):
         batch: number of inputs.
         tracked: whether autograd may ask for the gradient of the input, of the weight and of the bias.
         keeps_weight: whether the weight may be met again, and what is made of it is kept.
-        layout: how the input lies in memory.
+        memory_format: how the input lies in memory.
         activation: what follows, and is to be computed along.
     """
 
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     batch: int = 1
     tracked: tuple[bool, bool, bool] = (False, False, False)
     keeps_weight: bool = True
-    layout: Layout = Layout.CONTIGUOUS
+    memory_format: MemoryFormat = MemoryFormat.CONTIGUOUS
     activation: Activation | None = None
 
     @property
@@ -51,7 +51,7 @@ def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
     if not all(map(is_in_memory, (input, weight) if bias is None else (input, weight, bias))):
         return Call(input.dtype, is_plain=False)
     tracked = tracked_operands(input, weight, bias)
-    return Call(input.dtype, True, len(input), tracked, not any(tracked), layout_of(input))
+    return Call(input.dtype, True, len(input), tracked, not any(tracked), memory_format_of(input))
 
 
 def is_in_memory(tensor: Tensor) -> bool:

@@ -22,7 +22,7 @@ from convmat.operators.extras import needed
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.copying import Survey, copy
 from convmat.operators.volumes.crew import Crew, Done, Task
-from convmat.operators.volumes.cutting import Cut, Plan, fit, plan
+from convmat.operators.volumes.cutting import Blocking, Cut, choose_blocking, fit
 from convmat.operators.volumes.disk import Disk, check_room, create, is_full, tidy
 
 if TYPE_CHECKING:
@@ -156,14 +156,14 @@ class Job:
         self._arrays = _pairs(arrays)
         self._crew = Crew()
         self._read = self._written = 0
-        self.marker, self._plan = self._open(_hash(op, method, parameters))
+        self.marker, self._blocking = self._open(_hash(op, method, parameters))
         if self.marker.reason is None and (self.folder / _RESULT).exists():  # killed while it ended
             os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
         self.survey = self._data()
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def _open(self, problem: str) -> tuple[Marker, Plan]:
+    def _open(self, problem: str) -> tuple[Marker, Blocking]:
         workers = self._crew.workers()
         known = self._find(problem)
         if known is not None:
@@ -175,7 +175,7 @@ class Job:
                     "begun with: as much as then would do"
                 )
             return known, going_on
-        found = plan(self.op, self._memory, *workers)
+        found = choose_blocking(self.op, self._memory, *workers)
         if not self.folder.resolve().parent.is_dir():
             raise GeometryError(f"store={str(self.folder)!r}: there is no folder {str(self.folder.resolve().parent)!r}")
         cells = {"data": found.data.stored, "scene": found.scene.stored}
@@ -240,7 +240,7 @@ class Job:
 
     def cut(self, side: Side) -> Cut:
         """The blocks of a side."""
-        return self._plan.data if side == "data" else self._plan.scene
+        return self._blocking.data if side == "data" else self._blocking.scene
 
     def fill(self, name: str, value: float) -> None:
         """Let an array hold one number everywhere."""
@@ -266,7 +266,7 @@ class Job:
             self._tell(start + share * count / len(blocks))
 
         with self._room_on_disk():
-            found = self._crew.run(task, blocks, self._plan, told)
+            found = self._crew.run(task, blocks, self._blocking, told)
         return [done.sums for done in found]
 
     def _tell(self, part: float) -> None:

@@ -61,13 +61,15 @@ def solve(
             )
         return job.solution()
     limit = max(tol, float(torch.finfo(op.dtype).eps))
-    reason = (_lsmr if method == "lsmr" else _cg)(_Vectors(job), damp, tol, limit, maxiter, callback)
-    vectors = _Vectors(job)
+    reason = (_lsmr if method == "lsmr" else _cg)(_StoredVectors(job), damp, tol, limit, maxiter, callback)
+    vectors = _StoredVectors(job)
     (residual,) = vectors.make("data", (None, [(1.0, "y"), (-1.0, f"op {named('x', job.iteration)}")]))
     return job.finish(reason, reason != paige.OUT_OF_ITERATIONS.format(maxiter), residual)
 
 
-def _lsmr(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None) -> str:
+def _lsmr(
+    vectors: _StoredVectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None
+) -> str:
     """Iterate; why it ended. On the disk, u and v are kept without being divided by their norms."""
     job = vectors.job
     if job.is_new:
@@ -112,7 +114,7 @@ def _lsmr(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int
             callback(k + 1, job.x())
 
 
-def _cg(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None) -> str:
+def _cg(vectors: _StoredVectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None) -> str:
     """Iterate; why it ended."""
     job, eps = vectors.job, float(torch.finfo(vectors.job.op.dtype).eps)
     if job.is_new:
@@ -168,16 +170,16 @@ def _recurrence(numbers: dict[str, float]) -> tuple[float, paige.Recurrence]:
 
 # A vector as a sum: where it is written, and its terms, each a factor and a name. "op v" is v mapped, "adj u" mapped
 # back; a name may be one made before in the same pass, unless it is mapped. Written nowhere, its norm alone is asked.
-Sum = tuple[str | None, Sequence[tuple[float, str]]]
+Combination = tuple[str | None, Sequence[tuple[float, str]]]
 
 
 @dataclass(frozen=True)
-class _Vectors:
+class _StoredVectors:
     """Makes vectors from others."""
 
     job: Job
 
-    def make(self, side: Side, *sums: Sum, start: float = 0.0, share: float = 1.0) -> list[float]:
+    def make(self, side: Side, *sums: Combination, start: float = 0.0, share: float = 1.0) -> list[float]:
         """Make vectors of a side, in one pass; their norms."""
         task = _Add(self.job.op, self.job.folder, self.job.cut(side).usual, sums)
         return [sqrt(squares) for squares in totals(self.job.run(task, side, start, share))]
@@ -195,7 +197,7 @@ class _Add:
     op: Operator
     folder: Path
     usual: tuple[int, ...]
-    sums: tuple[Sum, ...]
+    sums: tuple[Combination, ...]
 
     def __call__(self, ranges: Ranges) -> Done:
         disk, made, squares = Disk(self.folder), dict[str, Tensor](), []
