@@ -1,6 +1,6 @@
 """The command line: every command is one public function, in a file for each kind of commands.
 
-Help is written as keys of :mod:`convmat.terminal.texts`, and put into words when the language is known.
+Help is written as keys of :mod:`convmat.terminal.texts`, and put into words when it is printed (``help.py``).
 """
 
 try:

@@ -6,26 +6,21 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
+from convmat.cli.help import help_of
 from convmat.cli.options import Language, option
-from convmat.terminal.texts import ENGLISH
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
 
 class Helped:
-    """A command whose ``--help`` option is described in the language of the others, and among them."""
+    """A command that prints its help in the language of its context."""
 
-    texts = ENGLISH
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """The option, which Typer makes when it is first asked for."""
-        option = super().get_help_option(ctx)  # type: ignore[misc]
-        if option is not None:
-            option.help, option.metavar = self.texts("option.help"), ""
-            option.rich_help_panel = self.texts("panel.options")
-        return option
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print it, and leave nothing to the formatter, as Typer does."""
+        Console().print(help_of(self, ctx, ctx.obj))
 
 
 class Command(Helped, TyperCommand):
@@ -38,7 +33,6 @@ class Group(Helped, TyperGroup):
 
 SETTINGS: dict[str, Any] = {
     "cls": Group,
-    "rich_markup_mode": "markdown",
     "pretty_exceptions_enable": False,
     "add_completion": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from io import TextIOWrapper
-from typing import Any
 
 import typer
 
 from convmat.cli import demo, drawing, layers, models, photographs  # noqa: F401  # commands, in the order of the help
-from convmat.cli.application import Helped, app
+from convmat.cli.application import app
 from convmat.terminal.texts import ENGLISH, InputError, Texts, take_language
 
 
@@ -25,7 +23,7 @@ def main() -> None:
     texts = ENGLISH
     try:
         texts, arguments = take_language(sys.argv[1:], os.environ)
-        command = _in_words(typer.main.get_command(app), texts)
+        command = typer.main.get_command(app)
         if arguments in ([], ["draw"]):
             arguments.append("--help")
         sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
@@ -34,26 +32,6 @@ def main() -> None:
     except Exception as error:
         print(f"convmat: {_one_line(error, texts)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _in_words(command: Any, texts: Texts) -> Any:
-    """Replace the keys in the help of a command and of those below it by their texts."""
-    for part in _parts(command):
-        for name in ("help", "rich_help_panel"):
-            key = getattr(part, name, None)
-            if key:
-                setattr(part, name, texts(key))
-        if isinstance(part, Helped):
-            part.texts = texts
-    return command
-
-
-def _parts(command: Any) -> Iterator[Any]:
-    """A command, its options, and those of the commands below it."""
-    yield command
-    yield from command.params
-    for below in getattr(command, "commands", {}).values():
-        yield from _parts(below)
 
 
 def _one_line(error: Exception, texts: Texts) -> str:

@@ -15,6 +15,8 @@ from convmat.terminal.texts import InputError
 
 def option(key: str, *names: str, panel: str = "panel.options", metavar: str = "", **more: Any) -> Any:
     """An option; one without a ``metavar`` is a flag."""
+    if "min" in more:
+        metavar = f"{metavar}>={more['min']}"
     return typer.Option(*names, help=f"option.{key}", rich_help_panel=panel, metavar=metavar, **more)
 
 

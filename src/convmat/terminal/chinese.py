@@ -89,6 +89,11 @@ WORDS = {
     ),
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
+    "help.usage": "用法：{call}",
+    "help.options": "[选项]",
+    "help.commands": "命令 [参数]...",
+    "help.required": "[必填]",
+    "help.default": "[默认：{value}]",
     "panel.commands": "命令",
     "panel.options": "选项",
     "panel.layer": "层的参数",
