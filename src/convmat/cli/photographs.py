@@ -54,9 +54,12 @@ def deblur(
     texts, console = context.obj, Console()
     done = deblur_file(photo, out, psf, noise, method, iterations, damp, label=texts("busy.deblurring"))
     height, width = done.photo.shape[1:]
+    reason = "; ".join(map(texts.reason, done.reasons))  # of each colour, mostly the same
+    if done.damping is not None:
+        reason = texts("deblur.damped", reason=reason, damping=f"{done.damping:.2g}")
     for line in (
         texts("deblur.psnr", before=f"{done.psnr_before:.2f}", after=f"{done.psnr_after:.2f}"),
-        texts("deblur.iterations", iterations=done.iterations, reason=texts.reason(done.reason)),
+        texts("deblur.iterations", iterations=done.iterations, reason=reason),
         texts("deblur.written", out=out, width=width, height=height),
     ):
         console.print(line, highlight=False, soft_wrap=True)

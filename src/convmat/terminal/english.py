@@ -236,6 +236,7 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     "gains.none": "The model has no convolution.",
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
+    "deblur.damped": "{reason}, damp {damping}",
     "explore.written": "wrote {out}: open it in a browser",
     "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- volumes --

@@ -19,6 +19,7 @@ from convmat.geometry import GeometryError, shown
 from convmat.operators.base import Operator
 from convmat.operators.blocks import numpy_dtype
 from convmat.operators.extras import needed
+from convmat.operators.reasons import Reason
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.copying import Survey, copy
 from convmat.operators.volumes.crew import Crew, Done, Task
@@ -94,7 +95,7 @@ class Marker:
         iteration: the last that is whole. ``None``: not even the data are.
         whole: which of the two arrays of a name holds it: ``"even"`` or ``"odd"``.
         numbers: of a recurrence, after it.
-        reason: why it ended, if it did.
+        reason: why it ended, if it did: the key of the sentence, and its values.
         converged: whether a rule ended it.
     """
 
@@ -104,7 +105,7 @@ class Marker:
     iteration: int | None = None
     whole: str = "even"
     numbers: dict[str, Any] = field(default_factory=dict)
-    reason: str | None = None
+    reason: dict[str, Any] | None = None
     converged: bool = False
 
 
@@ -312,21 +313,26 @@ class Job:
         self.marker.reason = None
         _write(self.folder, self.marker)
 
-    def finish(self, reason: str, converged: bool, residual: float) -> Solution:
+    def finish(self, reason: Reason, converged: bool, residual: float) -> Solution:
         """Keep x, under that name, and nothing else."""
         if not (self.folder / _RESULT).exists():
             os.replace(self.folder / named("x", self.iteration), self.folder / _RESULT)
         tidy(self.folder / _RESULT)
-        self.marker.reason, self.marker.converged = reason, converged
+        self.marker.reason, self.marker.converged = {"key": reason.key, **reason.values}, converged
         self.marker.numbers["residual"] = residual
         _write(self.folder, self.marker)
         for name in self._arrays:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         return self.solution()
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why it ended, if it did."""
+        return None if self.marker.reason is None else Reason(**self.marker.reason)
+
     def solution(self) -> Solution:
         """What was found, when it has ended."""
-        reason, converged = str(self.marker.reason), self.marker.converged
+        reason, converged = self.reason, self.marker.converged
         if not converged:
             warnings.warn(f"the solution did not converge: {reason}", RuntimeWarning, stacklevel=5)
         return Solution(
