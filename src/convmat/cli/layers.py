@@ -11,23 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convmat.cli.application import command
-from convmat.cli.options import (
-    Dilation,
-    Groups,
-    InChannels,
-    Language,
-    OutChannels,
-    OutputPadding,
-    OutputSize,
-    Padding,
-    PaddingMode,
-    Stride,
-    Transposed,
-    layer_option,
-    option,
-    read_geometry,
-    takes_a_layer,
-)
+from convmat.cli.options import Language, layer_option, option, takes_a_layer
 from convmat.geometry import Geometry
 from convmat.terminal.texts import InputError, Texts
 
@@ -71,20 +55,12 @@ def check(
 
 
 @command("explore")
+@takes_a_layer()
 def explore(
     context: typer.Context,
     input: Annotated[str | None, layer_option("input", "--input")] = None,
     kernel: Annotated[str | None, layer_option("kernel")] = None,
-    stride: Stride = "1",
-    padding: Padding = "0",
-    dilation: Dilation = "1",
-    groups: Groups = 1,
-    in_channels: InChannels = 1,
-    out_channels: OutChannels = 1,
-    padding_mode: PaddingMode = "zeros",
-    transposed: Transposed = False,
-    output_padding: OutputPadding = "0",
-    output_size: OutputSize = None,
+    geometry: Geometry | None = None,
     out: Annotated[Path, option("page_file", metavar="FILE")] = Path("explore.html"),
     open: Annotated[bool, option("open", "--open")] = False,
     lang: Language = None,
@@ -94,22 +70,6 @@ def explore(
 
     if (input is None) != (kernel is None):
         raise InputError("wrong.input_and_kernel")
-    geometry = None
-    if input is not None and kernel is not None:
-        geometry = read_geometry(
-            input,
-            kernel,
-            stride,
-            padding,
-            dilation,
-            groups,
-            in_channels,
-            out_channels,
-            padding_mode,
-            transposed,
-            output_padding,
-            output_size,
-        )
     texts: Texts = context.obj
     written = explore(geometry, lang=texts.language).save(out)
     Console().print(texts("explore.written", out=out), highlight=False, soft_wrap=True)

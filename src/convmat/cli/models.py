@@ -9,69 +9,31 @@ import typer
 from rich.console import Console
 
 from convmat.cli.application import command
-from convmat.cli.options import (
-    Dilation,
-    Groups,
-    InChannels,
-    Language,
-    OutChannels,
-    OutputPadding,
-    OutputSize,
-    Padding,
-    PaddingMode,
-    Stride,
-    Transposed,
-    argument,
-    layer_option,
-    option,
-    read_geometry,
-    read_sizes,
-)
+from convmat.cli.options import Language, argument, layer_option, option, read_sizes, takes_a_layer
+from convmat.geometry import Geometry
 from convmat.terminal.texts import InputError
 
 
 @command("norm")
+@takes_a_layer()
 def norm(
     context: typer.Context,
     model: Annotated[str | None, argument("model", "MODEL")] = None,
     input: Annotated[str, layer_option("model_input", "--input")] = "3x224x224",
     kernel: Annotated[str | None, layer_option("model_kernel")] = None,
-    stride: Stride = "1",
-    padding: Padding = "0",
-    dilation: Dilation = "1",
-    groups: Groups = 1,
-    in_channels: InChannels = 1,
-    out_channels: OutChannels = 1,
-    padding_mode: PaddingMode = "zeros",
-    transposed: Transposed = False,
-    output_padding: OutputPadding = "0",
-    output_size: OutputSize = None,
+    geometry: Geometry | None = None,
     lang: Language = None,
 ) -> None:
     """Print the true norm of every convolution of a model, or of one layer with random weights, and bounds on it."""
     from convmat.terminal.loading import load
     from convmat.terminal.norms import layer_of, print_norms
 
-    if (model is None) == (kernel is None):
+    if (model is None) == (geometry is None):
         raise InputError("wrong.model_or_layer")
     if model is not None:
         print_norms(load(model), read_sizes(input, "--input"), Console(), context.obj)
-        return
-    geometry = read_geometry(
-        input,
-        str(kernel),
-        stride,
-        padding,
-        dilation,
-        groups,
-        in_channels,
-        out_channels,
-        padding_mode,
-        transposed,
-        output_padding,
-        output_size,
-    )
-    print_norms(layer_of(geometry), geometry.in_shape, Console(), context.obj)
+    if geometry is not None:
+        print_norms(layer_of(geometry), geometry.in_shape, Console(), context.obj)
 
 
 @command("accelerate")

@@ -81,22 +81,30 @@ def read_geometry(
 def takes_a_layer(transposed: bool | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of a layer in place of its argument ``geometry``.
 
+    A command that need not be given a layer has ``input`` and ``kernel`` as options of its own. Its geometry is
+    ``None`` where one of them is.
+
     Args:
         transposed: the direction of the layer. Default: by an option
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = signature(function, eval_str=True).parameters
         of_layer = dict(signature(read_geometry, eval_str=True).parameters)
         fixed: dict[str, Any] = {} if transposed is None else {of_layer.pop("transposed").name: transposed}
+        added = [parameter for name, parameter in of_layer.items() if name not in own]
 
         @wraps(function)
         def command(**options: Any) -> None:
-            geometry = read_geometry(**{name: options.pop(name) for name in of_layer}, **fixed)
-            function(geometry=geometry, **options)
+            layer = {name: options[name] for name in of_layer}
+            is_given = layer["input"] is not None and layer["kernel"] is not None
+            for parameter in added:
+                del options[parameter.name]
+            function(geometry=read_geometry(**layer, **fixed) if is_given else None, **options)
 
         parameters: list[Parameter] = []
-        for parameter in signature(function, eval_str=True).parameters.values():
-            parameters += of_layer.values() if parameter.name == "geometry" else [parameter]
+        for name, parameter in own.items():
+            parameters += added if name == "geometry" else [parameter]
         by_name = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
         command.__signature__ = Signature(by_name)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in by_name}
