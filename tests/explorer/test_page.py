@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import operator
 from random import Random
 
 import numpy as np
@@ -436,15 +436,16 @@ def test_the_attributes_for_onnx_are_the_same_map(page):
             continue
         shared: dict = {}
         exec(code, shared)
+        attributes = {one.name: list(one.ints) for one in shared["node"].attribute}
+        if any(map(operator.ge, attributes.get("output_padding", ()), attributes["strides"])):
+            continue  # ONNX Runtime refuses it; older ones compute something else
         kinds = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xwy"]
         graph = onnx.helper.make_graph([shared["node"]], "one", kinds[:2], kinds[2:])
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
         inputs = {"x": case.input[None].float().numpy(), "w": case.weight.float().numpy()}
-        refused = runtime.capi.onnxruntime_pybind11_state  # it takes no output_padding of the stride or more
-        with contextlib.suppress(refused.NotImplemented, refused.InvalidArgument):
-            session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-            assert np.array_equal(session.run(None, inputs)[0].flatten(), case.output), code
-            run += 1
+        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        assert np.array_equal(session.run(None, inputs)[0].flatten(), case.output), code
+        run += 1
     assert run > 10
 
 

@@ -60,11 +60,18 @@ def test_another_kind_of_input_is_not(layer, input):
         "strides": input.movedim(1, -1).contiguous().movedim(-1, 1),
         "dtype": input.double(),
         "batch": input[0],
+        "device": input.to("meta"),
     }
     for what, other in others.items():
         assert not is_passed_on(layer, other), what
     with torch.no_grad():
         assert not is_passed_on(layer, input)
+
+
+def test_other_devices_have_kinds_of_their_own(layer, input):
+    there, elsewhere = layer.to("meta"), input.to("meta")
+    assert there(elsewhere).is_meta
+    assert is_passed_on(there, elsewhere)
 
 
 def test_channels_last_stay_last(layer, input):

@@ -457,7 +457,7 @@ def test_arrays_are_zarrs(tmp_path):
     block = torch.rand(1, 2, 5, 4)
     tasks.write("a", [(3, 8), (2, 6)], block)
     whole = np.full((2, 11, 7), 1.5, np.float32)
-    whole[:, 3:8, 2:6] = block[0]
+    whole[:, 3:8, 2:6] = block[0].numpy()
     np.testing.assert_array_equal(zarr.open(str(tmp_path / "a"), mode="r")[:], whole)
     zarr.open(str(tmp_path / "a"), mode="r+")[:, 9:11, 5:7] = 9
     whole[:, 9:11, 5:7] = 9

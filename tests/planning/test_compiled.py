@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from functorch.compile import make_boxed_func
 from torch import nn
 from torch._dynamo.backends.common import aot_autograd
@@ -187,6 +188,43 @@ def test_all_arguments_of_functions(arguments, dynamic, method):
     weight, bias = torch.randn(4, 3, 3, 3), torch.randn(4)
     _, result = compiled(lambda x, w, b: convmat.conv2d(x, w, b, method=method, **arguments), picture, weight, bias)
     assert result.stride() == convmat.conv2d(picture, weight, bias, method=method, **arguments).stride()
+
+
+CHANGING = {
+    "stride": ([1, 2, 3, 2], {}),
+    "strides": ([(1, 2), (2, 2), (3, 1)], {}),
+    "padding": ([0, 1, 2, 1], {}),
+    "paddings": ([(0, 1), (1, 1), (2, 0)], {}),
+    "dilation": ([1, 2, 1, 3], {}),
+    "groups": ([1, 2, 4], {}),
+    "output_padding": ([0, 1, 2, 1], {"stride": 3}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("method", ["auto", "tiles", "native", "phases"])
+@pytest.mark.parametrize("direction", ["conv2d", "conv_transpose2d"])
+def test_arguments_that_change(direction, method, name):
+    """``torch.compile`` takes an integer that was another before for a symbol."""
+    values, others = CHANGING[name]
+    argument = name.removesuffix("s") if name != "groups" else name
+    if direction == "conv2d" and argument == "output_padding":
+        pytest.skip("has none")
+    torch.manual_seed(0)
+    picture = torch.randn(2, 8, 10, 13)
+
+    def convolve(function, options, value):
+        groups = value if argument == "groups" else 1
+        weight = KERNELS[:, : 8 // groups] if direction == "conv2d" else KERNELS
+        return function(picture, weight, **{**others, **options, argument: value})
+
+    ours, pytorchs = getattr(convmat, direction), getattr(F, direction)
+    run = torch.compile(lambda value: convolve(ours, {"method": method}, value), fullgraph=True, backend="eager")
+    for value in values:
+        torch.testing.assert_close(run(value), convolve(pytorchs, {}, value), rtol=1e-4, atol=1e-4)
+
+
+KERNELS = torch.randn(8, 8, 4, 3, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

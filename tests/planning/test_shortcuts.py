@@ -95,6 +95,32 @@ def test_without_a_batch(long_way):
     torch.testing.assert_close(outputs[0], F.conv_transpose2d(input[0], weight, bias, 2, 1))
 
 
+@pytest.mark.parametrize("direction", ["conv2d", "conv_transpose2d"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_another_device_is_short_as_well(direction, channels_last, long_way):
+    operands = [operand.to("meta") for operand in tensors()]
+    if direction == "conv2d":
+        operands[1:] = operands[1].transpose(0, 1).contiguous(), None
+    if channels_last:
+        operands[0] = operands[0].contiguous(memory_format=torch.channels_last)
+    outputs = [getattr(convmat, direction)(*operands, 2, 1) for _ in range(2)]
+    assert len(long_way) == 1
+    expected = getattr(F, direction)(*operands, 2, 1)
+    for output in outputs:
+        assert output.is_meta
+        assert output.shape == expected.shape
+        assert output.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+def test_operands_on_two_devices_stay_wrong():
+    input, weight, bias = tensors()
+    for operands in ((input, weight, bias), [operand.to("meta") for operand in (input, weight, bias)]):
+        convmat.conv_transpose2d(*operands, 2, 1)
+    for operands in ((input.to("meta"), weight, bias), (input, weight.to("meta"), bias)):
+        with pytest.raises((GeometryError, RuntimeError)):
+            convmat.conv_transpose2d(*operands, 2, 1)
+
+
 WRONG = {
     "true is not 1": ({"stride": True}, TypeError),
     "nor is 1.0": ({"padding": 1.0}, TypeError),

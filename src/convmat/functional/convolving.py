@@ -28,6 +28,8 @@ def convolve(
     activation: Activation | None = None,
 ) -> Tensor:
     """What :func:`conv2d` computes, over so many axes, and an activation if one follows."""
+    if is_compiling():
+        stride, dilation, groups = compiling.fixed(stride), compiling.fixed(dilation), compiling.fixed(groups)
     if is_compiling() and activation is None:
         usual = stride, padding, 0, dilation
         traced = compiling.short_way(ndim, False, input, weight, bias, usual, groups, padding_mode, method)
@@ -58,6 +60,8 @@ def convolve_transposed(
     activation: Activation | None = None,
 ) -> Tensor:
     """What :func:`conv_transpose2d` computes, over so many axes, and an activation if one follows."""
+    if is_compiling():
+        stride, dilation, groups = compiling.fixed(stride), compiling.fixed(dilation), compiling.fixed(groups)
     if is_compiling() and activation is None and output_size is None:
         usual = stride, padding, output_padding, dilation
         traced = compiling.short_way(ndim, True, input, weight, bias, usual, groups, padding_mode, method)

@@ -77,7 +77,8 @@ def an_int(value: Any, name: str) -> int:
 
 def _as_list(value: Any, name: str, need: str, most_dimensions: int = 1) -> Any:
     """Small arrays and tensors of integers as the numbers or lists that they hold."""
-    if not hasattr(value, "tolist"):
+    # torch.compile says that its symbolic integers are integers, and cannot say what attributes these have.
+    if isinstance(value, int) or not hasattr(value, "tolist"):
         return value
     if getattr(value, "ndim", 0) > most_dimensions or getattr(value, "is_meta", False):
         hint = _SHAPES.get(name)

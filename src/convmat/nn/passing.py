@@ -24,7 +24,7 @@ def kind_of_input(layer: Any, input: Any) -> Any:
     """All of a call that the choice depends on; ``None`` where somebody watches, who is to see what is chosen."""
     if not isinstance(input, Tensor) or is_watched():
         return None
-    of_input = input.shape, input.stride(), input.dtype, torch.is_grad_enabled()
+    of_input = input.shape, input.stride(), input.dtype, input.device, torch.is_grad_enabled()
     return of_input, layer.method, layer.padding, layer.padding_mode, layer.output_padding
 
 

@@ -39,6 +39,17 @@ _OURS, _PYTORCHS, _OTHER = "ours", "PyTorch's", "other"  # strings, which a comp
 _CLEARLY = 1.2  # how many times as long PyTorch's own layers of pictures take where ours are taken
 
 
+def fixed(value: Any) -> Any:
+    """A stride, a dilation or groups as constants of what is compiled, as they are in a layer.
+
+    Once such an integer was another in another call, ``torch.compile`` takes it for a symbol. Padding may well depend
+    on the sizes of an input, and stays one.
+    """
+    if isinstance(value, (tuple, list)):
+        return tuple([fixed(one) for one in value])
+    return operator.index(value) if isinstance(value, int) and is_symbolic(value) else value
+
+
 def short_way(
     ndim: int,
     transposed: bool,
@@ -141,9 +152,10 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
     operands = (input, weight) if bias is None else (input, weight, bias)
     if not all(map(is_plain, operands)) or geometry.ndim > computing.AXES or not _may_compute(input.dtype):
         return False
-    if method == "tiles" or any(map(is_symbolic, (*input.shape, *weight.shape))):
-        return True
     axes = tuple((a.inputs, a.outputs, a.kernel, a.stride, a.dilation, a.lo, a.hi) for a in geometry.axes)
+    numbers = [number for sizes in axes for number in sizes]
+    if method == "tiles" or any(map(is_symbolic, (*input.shape, *weight.shape, *numbers))):
+        return True
     channels = geometry.in_channels, geometry.out_channels, geometry.groups
     tracked = tracked_operands(input, weight, bias)
     return _is_for_kernel_of_sizes(

@@ -108,7 +108,7 @@ def _decide(
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
     if activation is not along:
         computation = activated(computation, activation)
-    if not call.is_plain:
+    if call.memory_format is None:
         computation = partial(in_format_of_input, computation)
     elif call.memory_format is MemoryFormat.CHANNELS_LAST:
         computation = partial(in_format, output_format_of(input), computation)

@@ -2,7 +2,7 @@
 
 Checking arguments, building the geometry and choosing a method takes tens of microseconds, as long as a small layer
 itself. What was decided is kept under all that it depends on, so that the same call again only has to look it up. That
-is done for plain calls on the CPU; all others go the long way.
+is done for plain tensors, on any device, while nobody watches; all other calls go the long way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from convmat.methods.native import TRANSPOSED_CONVOLUTIONS
 from convmat.tensors.activations import Activation
 from convmat.tensors.arguments import is_hashable
 from convmat.tensors.calls import is_in_memory
-from convmat.tensors.watching import is_watched, tracked_operands
+from convmat.tensors.watching import has_any_autocast, is_watched, tracked_operands
 
 _MOST = 512
 _known: dict[Any, Computation] = {}
@@ -43,11 +43,12 @@ def key_of(
         return None
     if bias is not None and not is_in_memory(bias):
         return None
-    if torch.is_autocast_enabled("cpu"):
+    if has_any_autocast():
         return None
+    devices = input.device, weight.device, None if bias is None else bias.device
     kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, tracked_operands(input, weight, bias))
     shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
-    return arguments, activation, kinds, shapes, computing.thread_count(), computing.is_forked()
+    return arguments, activation, devices, kinds, shapes, computing.thread_count(), computing.is_forked()
 
 
 def find(key: Any) -> Computation | None:

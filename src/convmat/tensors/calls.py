@@ -18,11 +18,11 @@ class Call(NamedTuple):
     Args:
         dtype: of the input.
         is_plain: whether all operands are plain tensors on the CPU, and nobody watches: then only numbers are wanted.
-            Of other calls, nothing else is known.
+            Of other calls, nothing else is known but their memory format, and that only for plain tensors elsewhere.
         batch: number of inputs.
         tracked: whether autograd may ask for the gradient of the input, of the weight and of the bias.
         keeps_weight: whether the weight may be met again, and what is made of it is kept.
-        memory_format: how the input lies in memory.
+        memory_format: how the input lies in memory; ``None`` where it does not tell.
         activation: what follows, and is to be computed along.
     """
 
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     batch: int = 1
     tracked: tuple[bool, bool, bool] = (False, False, False)
     keeps_weight: bool = True
-    memory_format: MemoryFormat = MemoryFormat.CONTIGUOUS
+    memory_format: MemoryFormat | None = MemoryFormat.CONTIGUOUS
     activation: Activation | None = None
 
     @property
@@ -46,22 +46,27 @@ class Call(NamedTuple):
 
 def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
     """The call with these operands, batch first."""
-    if is_watched():
-        return Call(input.dtype, is_plain=False)
-    if not all(map(is_in_memory, (input, weight) if bias is None else (input, weight, bias))):
-        return Call(input.dtype, is_plain=False)
+    operands = (input, weight) if bias is None else (input, weight, bias)
+    if is_watched() or not all(map(is_in_memory, operands)):
+        return Call(input.dtype, is_plain=False, memory_format=None)
+    if not all(operand.is_cpu for operand in operands):
+        return Call(input.dtype, is_plain=False, memory_format=memory_format_of(input))
     tracked = tracked_operands(input, weight, bias)
     return Call(input.dtype, True, len(input), tracked, not any(tracked), memory_format_of(input))
 
 
 def is_in_memory(tensor: Tensor) -> bool:
-    """Whether a tensor's numbers lie in memory as they are, without a class or a flag that says otherwise."""
-    return is_plain(tensor) and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
+    """Whether a tensor's numbers lie in some memory as they are, without a class or a flag that says otherwise."""
+    return _is_dense(tensor) and not (tensor.is_neg() or tensor._is_zerotensor() or tensor.is_conj())
 
 
 def is_plain(tensor: Tensor) -> bool:
     """Whether a tensor lies on the CPU, dense and without a class of its own."""
-    return type(tensor) in _PLAIN and tensor.is_cpu and tensor.layout is torch.strided
+    return tensor.is_cpu and _is_dense(tensor)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return type(tensor) in _PLAIN and tensor.layout is torch.strided
 
 
 _PLAIN = (Tensor, nn.Parameter)

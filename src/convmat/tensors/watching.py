@@ -22,10 +22,7 @@ _FUNCTIONS = tuple(
     (getattr(F, f"conv{ndim}d"), getattr(F, f"conv_transpose{ndim}d")) for ndim in (1, 2, 3)
 )  # as they are before anybody replaces them
 
-
-def is_compiling() -> bool:
-    """Whether ``torch.compile`` or ``torch.export`` is tracing."""
-    return torch.compiler.is_compiling()
+is_compiling = torch.compiler.is_compiling  # whether torch.compile or torch.export is tracing
 
 
 def answered_while_tracing(function: Function) -> Function:
@@ -97,6 +94,11 @@ def has_autocast(device: str) -> bool:
     """Whether autocast is on for a type of device; the meta device has none."""
     # Not torch.amp.is_autocast_available, which torch.compile of PyTorch 2.8 and 2.9 does not trace.
     return device != "meta" and torch.is_autocast_enabled(device)
+
+
+def has_any_autocast() -> bool:
+    """Whether autocast is on for any type of device."""
+    return torch._C._is_any_autocast_enabled()
 
 
 def tracked_operands(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[bool, bool, bool]:
