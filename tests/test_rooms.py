@@ -44,6 +44,10 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+# A word for two things: a layer, and what pickles hold of a convolution that folds what follows it.
+SAME_NAMES = {"Fold"}
+
+
 @cache
 def imports() -> dict[Path, list[str]]:
     """The modules of ours that each file imports, wherever in the file."""
@@ -127,6 +131,16 @@ def test_no_circles_of_imports():
 
     for module in graph:
         visit(module, ())
+
+
+def test_one_word_has_one_meaning():
+    """No two files define a class of the same name, but for classes that no other file sees."""
+    files = defaultdict(set)
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files[node.name].add(path)
+    assert {name for name, found in files.items() if len(found) > 1} == SAME_NAMES
 
 
 def test_importing_loads_what_is_needed_and_no_more():

@@ -145,7 +145,7 @@ def test_most_entries_are_the_entries(axis):
 @given(axes())
 def test_without_listing_the_bound_holds(axis):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("convmat.geometry.axis._MOST_LISTED", 0)
+        patch.setattr("convmat.geometry.entries._MOST_LISTED", 0)
         assert axis.most_entries() >= len({(o, i) for o, _, i in triples(axis)})
         for transposed in (False, True):
             assert axis.entries(transposed)[0].shape[1] <= axis.most_in_row(transposed)
@@ -465,4 +465,4 @@ def test_wide_padding_takes_no_time_to_bound():
 @given(axes())
 def test_copies_are_no_more_than_said(axis):
     counts = np.bincount(axis.padding_source()[axis.padding_source() >= 0], minlength=axis.inputs)
-    assert counts.max() <= axis._most_copies()
+    assert counts.max() <= axis._copies_at_most()

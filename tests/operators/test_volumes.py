@@ -429,10 +429,10 @@ def test_more_memory_makes_larger_blocks():
     op = convmat.blur_operator(torch.ones(9, 5, 3), (200, 100, 80))
     sizes = []
     for memory in (2**18, 2**20, 2**23, 2**27):
-        plan = cutting.plan(op, memory, 2, 1)
-        task, kept = cutting._bytes(op, plan.data, plan.scene)
-        assert task * plan.at_a_time + kept <= memory
-        sizes.append(np.prod(plan.data.usual))
+        blocking = cutting.choose_blocking(op, memory, 2, 1)
+        task, kept = cutting._bytes(op, blocking.data, blocking.scene)
+        assert task * blocking.at_a_time + kept <= memory
+        sizes.append(np.prod(blocking.data.usual))
     assert sizes == sorted(sizes)
 
 

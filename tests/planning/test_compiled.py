@@ -12,7 +12,7 @@ from torch.testing import assert_close
 import convmat
 from convmat.kernel import compiled as kernel
 from convmat.planning import costs
-from convmat.tensors.strides import Layout
+from convmat.tensors.strides import MemoryFormat
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
@@ -87,12 +87,12 @@ def test_a_layer_of_any_size_is_ours_and_chooses_when_it_runs():
         assert compiled(narrow(), sound, dynamic=True)[0] == [OURS_TRANSPOSED]
 
 
-SECONDS = {Layout.CONTIGUOUS: (1.0, 2.0), Layout.CHANNELS_LAST: (3.0, 1.3)}  # of the kernel, and of PyTorch
+SECONDS = {MemoryFormat.CONTIGUOUS: (1.0, 2.0), MemoryFormat.CHANNELS_LAST: (3.0, 1.3)}  # of the kernel, and of PyTorch
 
 
 def test_pictures_become_ours_where_that_pays_for_their_conversion(monkeypatch):
     """Inductor computes PyTorch's own layers of pictures with the channels last, and all between them."""
-    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: SECONDS[call.layout])
+    monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: SECONDS[call.memory_format])
     layers = nn.Sequential(*(convmat.nn.Conv2d(16, 16, 1) for _ in range(6)))
     bytes_of_picture = 4 * 16 * 30 * 40
     with torch.no_grad():
@@ -103,10 +103,11 @@ def test_pictures_become_ours_where_that_pays_for_their_conversion(monkeypatch):
 
 def test_pictures_are_pytorchs_again_where_ours_lose(monkeypatch):
     """The kernel gains much with 3x3 and loses a little with 1x1."""
-    of_pytorch = {(3, Layout.CONTIGUOUS): 3.0, (3, Layout.CHANNELS_LAST): 3.0, (1, Layout.CHANNELS_LAST): 0.9}
+    contiguous, channels_last = MemoryFormat.CONTIGUOUS, MemoryFormat.CHANNELS_LAST
+    of_pytorch = {(3, contiguous): 3.0, (3, channels_last): 3.0, (1, channels_last): 0.9}
 
     def estimate(geometry, call, threads):
-        return 1.0, of_pytorch.get((geometry.kernel_size[0], call.layout), 1.0)
+        return 1.0, of_pytorch.get((geometry.kernel_size[0], call.memory_format), 1.0)
 
     monkeypatch.setattr(costs, "estimate", estimate)
     kernels = 1, 3, 1, 1, 1, 3
@@ -357,7 +358,7 @@ def mixed():
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_layouts(memory_format, dynamic):
+def test_memory_formats(memory_format, dynamic):
     model = mixed()
     run = torch.compile(model, fullgraph=True, dynamic=dynamic)
     for size in (10, 12)[: 1 + dynamic]:

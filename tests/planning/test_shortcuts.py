@@ -29,15 +29,15 @@ def known():
 @pytest.fixture
 def long_way(monkeypatch):
     """How often the long way was taken."""
-    from convmat import functional
+    from convmat.functional import convolving
 
-    taken, run = [], functional.run
+    taken, run = [], convolving.run
 
     def counting(*arguments):
         taken.append(arguments)
         return run(*arguments)
 
-    monkeypatch.setattr(functional, "run", counting)
+    monkeypatch.setattr(convolving, "run", counting)
     return taken
 
 

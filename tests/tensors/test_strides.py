@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convmat
-from convmat.tensors.strides import Layout, layout_of, memory_format_of, with_usual_strides
+from convmat.tensors.strides import MemoryFormat, memory_format_of, output_format_of, with_usual_strides
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -58,24 +58,24 @@ def test_gradients_and_transforms_pass():
 
 
 @pytest.mark.parametrize(
-    ("tensor", "layout"),
+    ("tensor", "memory_format"),
     [
-        (torch.zeros(2, 3, 4, 5), Layout.CONTIGUOUS),
-        (torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last), Layout.CHANNELS_LAST),
-        (torch.zeros(2, 3, 4, 9)[..., :5], Layout.NEIGHBOURS),
-        (torch.zeros(2, 3, 4, 10)[..., ::2], Layout.APART),
-        (torch.zeros(2, 3, 5, 4).mT, Layout.APART),
-        (torch.zeros(2, 5, 3).mT, Layout.NEIGHBOURS),
-        (torch.zeros(1, 3, 4, 5), Layout.CONTIGUOUS),
-        (torch.zeros(4, 5, 3).movedim(-1, 0)[None], Layout.CHANNELS_LAST),
+        (torch.zeros(2, 3, 4, 5), MemoryFormat.CONTIGUOUS),
+        (torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last), MemoryFormat.CHANNELS_LAST),
+        (torch.zeros(2, 3, 4, 9)[..., :5], MemoryFormat.NEIGHBOURS),
+        (torch.zeros(2, 3, 4, 10)[..., ::2], MemoryFormat.APART),
+        (torch.zeros(2, 3, 5, 4).mT, MemoryFormat.APART),
+        (torch.zeros(2, 5, 3).mT, MemoryFormat.NEIGHBOURS),
+        (torch.zeros(1, 3, 4, 5), MemoryFormat.CONTIGUOUS),
+        (torch.zeros(4, 5, 3).movedim(-1, 0)[None], MemoryFormat.CHANNELS_LAST),
     ],
 )
-def test_layouts(tensor, layout):
+def test_memory_formats(tensor, memory_format):
     usual = with_usual_strides(tensor)
-    assert layout_of(usual) is layout
+    assert memory_format_of(usual) is memory_format
     channels_last = FORMATS.get(tensor.ndim, torch.contiguous_format)
-    expected = channels_last if layout is Layout.CHANNELS_LAST else torch.contiguous_format
-    assert memory_format_of(usual) is expected
+    expected = channels_last if memory_format is MemoryFormat.CHANNELS_LAST else torch.contiguous_format
+    assert output_format_of(usual) is expected
 
 
 @pytest.mark.parametrize("direction", ["conv2d", "conv_transpose2d"])

@@ -8,18 +8,22 @@ import sys
 import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
 import torch
+import typer
 from PIL import Image
 from rich.cells import cell_len
 
 import convmat
 from convmat.checking import tuning
 from convmat.cli import main
+from convmat.cli.application import app
+from convmat.cli.help import line_ends
 from convmat.demo import photograph as demo_photograph
 from convmat.draw import guide
 from convmat.kernel import computing
@@ -29,6 +33,7 @@ from convmat.terminal import tuning as terminal_tuning
 from convmat.terminal.deblurring import make_psf
 from convmat.terminal.picture_files import photograph_path
 from convmat.terminal.tables import calls_native
+from convmat.terminal.texts import CHINESE, ENGLISH
 
 
 @dataclass
@@ -306,6 +311,48 @@ def test_no_key_of_a_text_is_left_in_the_help(run):
             assert not re.search(rf"(?<![\w.])({keys})(?![\w.])", run(command, "--help", "--lang", language).stdout)
 
 
+COMMANDS = typer.main.get_command(app).commands
+HELPED = [*((name,) for name in COMMANDS), *(("draw", name) for name in COMMANDS["draw"].commands)]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("texts", [ENGLISH, CHINESE], ids=["english", "chinese"])
+@pytest.mark.parametrize("command", HELPED, ids=" ".join)
+def test_help_shows_all_of_each_text(run, command, texts, columns):
+    """Whatever is broken into lines; the frame and the spaces left out."""
+
+    def bare(text):
+        return re.sub(r"[\s│`]", "", text)
+
+    shown = bare(run(*command, "--help", "--lang", texts.language, columns=columns).stdout)
+    described = COMMANDS[command[0]] if len(command) == 1 else COMMANDS["draw"].commands[command[1]]
+    assert bare(texts(described.help)) in shown
+    for option in described.params:
+        assert bare(texts(option.help)) in shown
+        assert ("--" not in option.opts[0]) or option.opts[0] in shown
+        if option.required:
+            assert bare(texts(option.help) + texts("help.required")) in shown
+        elif option.show_default and isinstance(option.default, str):
+            assert bare(texts(option.help) + texts("help.default", value=option.default)) in shown
+
+
+def test_help_in_chinese_has_no_english_of_typers(run):
+    for command in ((), ("draw",), ("norm",), ("upsample",)):
+        shown = run(*command, "--help", "--lang", "zh").stdout
+        assert not re.search(r"usage|options|arguments|commands|default|required|show this", shown, re.IGNORECASE)
+
+
+def test_lines_of_help_end_between_words_or_chinese_characters():
+    def lines(text, width):
+        ends = [0, *line_ends(text, width), len(text)]
+        return [text[start:end].rstrip() for start, end in pairwise(ends)]
+
+    assert lines("one two, three", 8) == ["one two,", "three"]
+    assert lines("用 convmat 画出（每一步）。", 10) == ["用 convmat", "画出（每一", "步）。"]
+    assert lines("padding [default: 0]", 15) == ["padding", "[default: 0]"]
+    assert lines("abcdefgh", 3) == ["abc", "def", "gh"]
+
+
 def test_upsample(run, tmp_path):
     Image.new("RGB", (7, 5), (10, 200, 30)).save(tmp_path / "in.png")
     done = run("upsample", "in.png", "--scale", 3, "--out", "out.png")
@@ -452,6 +499,8 @@ def part_of_the_photograph(tmp_path):
 DEMO = """
 import pathlib
 from convmat.cli import main
+from convmat.cli.application import app
+from convmat.cli.help import line_ends
 from convmat.demo import photograph
 photograph.photograph_path = lambda: pathlib.Path("part.png")
 main()

@@ -26,7 +26,7 @@ _CROP = (24, 20)  # of the photograph, on which its matrix can be held densely
 
 
 @dataclass(frozen=True)
-class Step:
+class LayerResults:
     """One layer run on the photograph by every method."""
 
     title: str
@@ -42,7 +42,7 @@ class PhotographResults:
     photo: Tensor
     blurred: Tensor
     upsampled: Tensor
-    steps: list[Step]
+    steps: list[LayerResults]
 
 
 def run_on_photograph(console: Console, texts: Texts) -> PhotographResults:
@@ -59,7 +59,7 @@ def run_on_photograph(console: Console, texts: Texts) -> PhotographResults:
     return PhotographResults(photo, blurred, upsample(blurred, SCALE, "bilinear"), steps)
 
 
-def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, texts: Texts) -> Step:
+def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, texts: Texts) -> LayerResults:
     """Run every method on the picture, ``dense`` on a crop of it."""
     geometry, weight = layer(picture)
     crop = picture[:, 100 : 100 + _CROP[0], 200 : 200 + _CROP[1]]
@@ -76,7 +76,7 @@ def _run_step(title: str, layer: LayerOf, picture: Tensor, console: Console, tex
     memory = human(outputs * inputs * weight.element_size())
     note = texts("demo.photo.crop", height=_CROP[0], width=_CROP[1], rows=outputs, columns=inputs, memory=memory)
     print_table(rows, title, console, texts, notes=[note])
-    return Step(title, describe(geometry, texts), note, rows)
+    return LayerResults(title, describe(geometry, texts), note, rows)
 
 
 def blur_layer(photo: Tensor) -> tuple[Geometry, Tensor]:

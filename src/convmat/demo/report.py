@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convmat import draw
-from convmat.demo.photograph import PhotographResults, Step
+from convmat.demo.photograph import LayerResults, PhotographResults
 from convmat.explorer import explore
 from convmat.functional import conv_transpose2d
 from convmat.geometry import Geometry
@@ -133,7 +133,7 @@ def _figure(name: str, caption: str, css: str = "") -> str:
     return f'<figure class="{css}"><img src="{name}.png" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
-def _table(step: Step, texts: Texts) -> str:
+def _table(step: LayerResults, texts: Texts) -> str:
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings(texts))
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in (row.method, *row.cells)) + "</tr>" for row in step.rows

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convmat.geometry.axis import Axis, IntArray
+from convmat.geometry.axis import Axis
+from convmat.geometry.table import IntArray
 
 # What a cell is that is no copy of an element: a zero between two elements, or a zero of the padding.
 INSERTED, PADDED = -1, -2

@@ -9,7 +9,8 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import NamedTuple
 
-from convmat.geometry.axis import Axis, Border
+from convmat.geometry.axis import Axis
+from convmat.geometry.borders import Border
 
 
 class AxisPart(NamedTuple):
@@ -63,7 +64,7 @@ def _transposed_part(axis: Axis, first: int, cells: tuple[Border, ...]) -> AxisP
     return AxisPart(part, (Border(start, 1, stop - start),), cells)
 
 
-class Piece(NamedTuple):
+class ChunkSlice(NamedTuple):
     """Cells of one chunk: ``first`` to ``end`` on the whole axis, which are ``start`` to ``stop`` of the chunk."""
 
     chunk: int
@@ -73,32 +74,32 @@ class Piece(NamedTuple):
     stop: int
 
 
-def pieces(chunks: tuple[int, ...], first: int, end: int) -> list[Piece]:
+def chunk_slices(chunks: tuple[int, ...], first: int, end: int) -> list[ChunkSlice]:
     """The cells ``first`` to ``end`` of an axis that is cut into chunks, chunk by chunk.
 
-    >>> pieces((3, 2, 4), 2, 6)
-    [Piece(chunk=0, first=2, end=3, start=2, stop=3), Piece(chunk=1, first=3, end=5, start=0, stop=2), \
-Piece(chunk=2, first=5, end=6, start=0, stop=1)]
+    >>> chunk_slices((3, 2, 4), 2, 6)
+    [ChunkSlice(chunk=0, first=2, end=3, start=2, stop=3), ChunkSlice(chunk=1, first=3, end=5, start=0, stop=2), \
+ChunkSlice(chunk=2, first=5, end=6, start=0, stop=1)]
     """
     found = []
     for number, (size, after) in enumerate(zip(chunks, accumulate(chunks), strict=True)):
         before = after - size
         low, high = max(first, before), min(end, after)
         if low < high:
-            found.append(Piece(number, low, high, low - before, high - before))
+            found.append(ChunkSlice(number, low, high, low - before, high - before))
     return found
 
 
-def regular_pieces(size: int, chunk: int, first: int, end: int) -> list[Piece]:
+def regular_chunk_slices(size: int, chunk: int, first: int, end: int) -> list[ChunkSlice]:
     """The same of an axis of ``size`` cells that is cut into chunks of one size; the last one may be smaller.
 
-    >>> regular_pieces(9, 4, 3, 9)
-    [Piece(chunk=0, first=3, end=4, start=3, stop=4), Piece(chunk=1, first=4, end=8, start=0, stop=4), \
-Piece(chunk=2, first=8, end=9, start=0, stop=1)]
+    >>> regular_chunk_slices(9, 4, 3, 9)
+    [ChunkSlice(chunk=0, first=3, end=4, start=3, stop=4), ChunkSlice(chunk=1, first=4, end=8, start=0, stop=4), \
+ChunkSlice(chunk=2, first=8, end=9, start=0, stop=1)]
     """
     found = []
     for number in range(first // chunk, -(-min(end, size) // chunk)):
         before = number * chunk
         low, high = max(first, before), min(end, before + chunk, size)
-        found.append(Piece(number, low, high, low - before, high - before))
+        found.append(ChunkSlice(number, low, high, low - before, high - before))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convmat.geometry.axis import Axis, Border, IntArray
+from convmat.geometry.axis import Axis
+from convmat.geometry.borders import Border
 from convmat.geometry.errors import GeometryError, kind_of, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.notes import Notes
 from convmat.geometry.parts import parts_of
-from convmat.geometry.per_axis import LARGEST, Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
-from convmat.geometry.sizes import check_positive
+from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
+from convmat.geometry.shapes import Shapes
+from convmat.geometry.table import IntArray
 
 
 class Part(NamedTuple):
@@ -35,8 +37,7 @@ class Part(NamedTuple):
     written: tuple[tuple[Border, ...], ...]
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(Shapes):
     """A convolution, direct or transposed, without its weight: its axes, channels and groups.
 
     Args:
@@ -54,32 +55,6 @@ class Geometry:
     >>> geometry.transpose().matrix_shape
     (20, 6)
     """
-
-    axes: tuple[Axis, ...]
-    in_channels: int = 1
-    out_channels: int = 1
-    groups: int = 1
-    transposed: bool = False
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.axes, tuple) and self.axes and all(isinstance(axis, Axis) for axis in self.axes)):
-            raise TypeError(f"axes={shown(self.axes)} must be a tuple of at least one convmat.Axis")
-        check_positive(groups=self.groups)
-        for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
-            if an_int(channels, name) < 0:
-                raise GeometryError(f"{name}={shown(channels)} must be at least 0")
-            if channels % self.groups:
-                raise GeometryError(f"{name}={shown(channels)} must be a multiple of groups={shown(self.groups)}")
-        for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
-            elements = prod(shape)
-            if isinstance(elements, int) and elements > LARGEST:  # symbolic ones are of tensors that exist
-                raise GeometryError(
-                    f"{name} shape {shown(shape)} has {shown(elements)} elements, more than 2**63-1: sizes overflow"
-                )
-
-    def __reduce__(self) -> Any:
-        """Copied and saved without the notes, which may hold addresses of memory."""
-        return Geometry, (self.axes, self.in_channels, self.out_channels, self.groups, self.transposed)
 
     @classmethod
     def conv(
@@ -184,100 +159,14 @@ class Geometry:
             return cls.conv_transpose(read.sizes, read.kernel_size, output_padding=read.output_padding, **of_layer)
         return cls.conv(read.sizes, read.kernel_size, **of_layer)
 
-    # -- shapes --------------------------------------------------------------------------------------------------------
-
     @cached_property
     def notes(self) -> Notes:
         """What others have worked out for this geometry."""
         return Notes()
 
-    @property
-    def ndim(self) -> int:
-        """Number of spatial axes."""
-        return len(self.axes)
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """Spatial sizes that the direct convolution reads."""
-        return tuple(axis.inputs for axis in self.axes)
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """Spatial sizes that the direct convolution writes."""
-        return tuple(axis.outputs for axis in self.axes)
-
-    @property
-    def read(self) -> tuple[int, ...]:
-        """Spatial sizes that the map reads, whichever direction it is."""
-        return self.outputs if self.transposed else self.inputs
-
-    @property
-    def written(self) -> tuple[int, ...]:
-        """Spatial sizes that the map writes, whichever direction it is."""
-        return self.inputs if self.transposed else self.outputs
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        """Channels and spatial sizes of the map's input, without batch."""
-        return (self.in_channels, *self.read)
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        """Channels and spatial sizes of the map's output, without batch."""
-        return (self.out_channels, *self.written)
-
-    @property
-    def padded_sizes(self) -> tuple[int, ...]:
-        """Spatial sizes of the padded input that the direct convolution's windows lie on."""
-        return tuple(axis.padded for axis in self.axes)
-
-    @property
-    def kernel_size(self) -> tuple[int, ...]:
-        """Taps along each axis."""
-        return tuple(axis.kernel for axis in self.axes)
-
-    @property
-    def stride(self) -> tuple[int, ...]:
-        """Stride along each axis."""
-        return tuple(axis.stride for axis in self.axes)
-
-    @property
-    def dilation(self) -> tuple[int, ...]:
-        """Dilation along each axis."""
-        return tuple(axis.dilation for axis in self.axes)
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """PyTorch's layout: (out, in/groups, *kernel), or (in, out/groups, *kernel) of a transposed convolution."""
-        rows, columns = self.direct_channels
-        return (rows, columns // self.groups, *self.kernel_size)
-
-    @property
-    def direct_channels(self) -> tuple[int, int]:
-        """Channels that the direct convolution writes and reads: those of the rows and of the columns of C."""
-        return (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
-
-    @property
-    def matrix_shape(self) -> tuple[int, int]:
-        """Rows and columns of the map's matrix."""
-        return prod(self.out_shape), prod(self.in_shape)
-
-    @property
-    def padding_mode(self) -> str:
-        """The padding mode of the axes (``"mixed"`` where they differ)."""
-        modes = {axis.padding_mode for axis in self.axes}
-        return modes.pop() if len(modes) == 1 else "mixed"
-
-    def weight_channels(self, out_channel: int, in_channel: int) -> tuple[int, int] | None:
-        """Where the weight holds the kernel from a channel of the input to one of the output; ``None`` across groups.
-
-        >>> Geometry.conv((5,), 3, groups=2, in_channels=4, out_channels=2).weight_channels(1, 3)
-        (1, 1)
-        """
-        per_out, per_in = self.out_channels // self.groups, self.in_channels // self.groups
-        if out_channel // per_out != in_channel // per_in:
-            return None
-        return (in_channel, out_channel % per_out) if self.transposed else (out_channel, in_channel % per_in)
+    def __reduce__(self) -> Any:
+        """Copied and saved without the notes, which may hold addresses of memory."""
+        return Geometry, (self.axes, self.in_channels, self.out_channels, self.groups, self.transposed)
 
     # -- the same map, otherwise ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convmat.geometry.axis import IntArray
+from convmat.geometry.table import IntArray
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Entries1d: TypeAlias = tuple[IntArray, IntArray, FloatArray]

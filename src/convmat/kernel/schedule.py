@@ -23,7 +23,7 @@ from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.winograd import kinds_of, transform_weight
-from convmat.tensors.strides import memory_format_of
+from convmat.tensors.strides import output_format_of
 
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
@@ -193,7 +193,7 @@ class Schedule:
         them.
         """
         if out_shape is None:
-            output = empty(self.out_shape, input, memory_format_of(input))
+            output = empty(self.out_shape, input, output_format_of(input))
             strides = input.stride(), output.stride()
         else:
             output, strides = empty(out_shape, input), self._contiguous_strides

@@ -140,8 +140,8 @@ def matrix(
             [0.5000, 0.5000, 0.0000],
             [0.0000, 0.5000, 0.5000]])
     """
+    from convmat.matrices.layers import is_convolution
     from convmat.matrices.models import model_matrix
-    from convmat.matrices.parts import is_convolution
 
     if not is_convolution(module):
         return model_matrix(module, in_shape, known_layout(layout, index_dtype), index_dtype)

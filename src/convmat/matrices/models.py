@@ -16,9 +16,9 @@ from torch.nn.parameter import is_lazy
 from convmat.geometry import GeometryError, kind_of, shortened, shown
 from convmat.geometry.per_axis import ints
 from convmat.matrices.entries import Entries, check_memory
+from convmat.matrices.layers import LAYERS, Shape, known_kind, refusal
 from convmat.matrices.layouts import COMPRESSED, check_compressed, to_coo, to_csr, to_dense, transposed_to_csc
 from convmat.matrices.modules import module_entries
-from convmat.matrices.parts import PARTS, Shape, known_kind, refusal
 
 
 def model_matrix(
@@ -94,7 +94,7 @@ def _parts(module: Any, path: str = "") -> Iterator[tuple[str, nn.Module]]:
 
 def _check_kind(path: str, part: Any) -> None:
     where = f"{shortened(path)}: " if path else ""
-    reason = refusal(part) if known_kind(part, PARTS) is None else None
+    reason = refusal(part) if known_kind(part, LAYERS) is None else None
     if reason is not None:
         raise TypeError(where + reason)
     if any(map(is_lazy, chain(part.parameters(), part.buffers()))):
@@ -102,10 +102,10 @@ def _check_kind(path: str, part: Any) -> None:
 
 
 def _entries(part: nn.Module, in_shape: Shape, dtype: torch.dtype, device: torch.device) -> tuple[Shape, Entries]:
-    kind = known_kind(part, PARTS)
+    kind = known_kind(part, LAYERS)
     if kind is None:
         return module_entries(part, in_shape, dtype, device)
-    return PARTS[kind](part, in_shape)
+    return LAYERS[kind](part, in_shape)
 
 
 @contextmanager

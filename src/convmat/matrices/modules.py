@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_map
 
 from convmat.geometry import GeometryError, kind_of, shortened, shown
 from convmat.matrices.entries import Entries, check_memory
-from convmat.matrices.parts import PARTS, Shape, known_kind, nonlinear_part
+from convmat.matrices.layers import LAYERS, Shape, known_kind, nonlinear_layer
 
 _AT_A_TIME = 2**22  # elements of the outputs of the unit vectors that are pushed through together
 _DO = "leave it out, or take the matrices of what comes before and after it"
@@ -111,7 +111,7 @@ def _line(error: Exception) -> str:
 
 
 def _is_not_linear(module: nn.Module) -> str:
-    part = nonlinear_part(module)
+    part = nonlinear_layer(module)
     because = f" (its part {shortened(part[0])!r} is a {kind_of(part[1])})" if part else ""
     return f"{kind_of(module)} is not linear{because}: {_DO}"
 
@@ -198,7 +198,7 @@ def _traced(module: nn.Module, in_shape: Shape) -> Entries | None:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return known_kind(m, PARTS) is not None
+        return known_kind(m, LAYERS) is not None
 
 
 class _Composer(fx.Interpreter):
@@ -211,7 +211,7 @@ class _Composer(fx.Interpreter):
         (value,), part = args, self.fetch_attr(target)
         if kwargs or not isinstance(value, _Linear) or value.shape[0] != 1:
             raise _NotInTheAlgebraError
-        out_shape, entries = PARTS[known_kind(part, PARTS)](part, value.shape[1:])  # type: ignore[index]
+        out_shape, entries = LAYERS[known_kind(part, LAYERS)](part, value.shape[1:])  # type: ignore[index]
         return _Linear((1, *out_shape), _product(entries, value.entries))
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:

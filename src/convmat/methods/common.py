@@ -95,7 +95,7 @@ def in_format(
     return computation(input, weight, bias).contiguous(memory_format=memory_format)
 
 
-def in_layout_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def in_format_of_input(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The output with its channels last in memory if the input has them there, as PyTorch's own functions make it.
 
     Over one axis they don't: a transposed spectrogram would else make a whole vocoder compute with its channels last.

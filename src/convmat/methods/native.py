@@ -20,7 +20,7 @@ from convmat.geometry import Axis, Geometry
 from convmat.methods.common import CONVOLUTIONS, Computation, activated, add_bias, no_bool, no_small_integers
 from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad_or_crop, pad_zeros
-from convmat.tensors.strides import Layout
+from convmat.tensors.strides import MemoryFormat
 from convmat.tensors.watching import is_compiling, is_symbolic, surely_zero
 
 TRANSPOSED_CONVOLUTIONS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -47,7 +47,9 @@ def _wants_channels_last(geometry: Geometry, call: Call) -> bool:
     """Whether copies with the channels last take less time than they save: wide atrous convolutions of images."""
     if geometry.transposed or geometry.ndim != 2 or geometry.groups > 1 or not call.is_plain or call.needs_gradient:
         return False
-    if call.dtype != torch.float32 or call.layout is not Layout.CONTIGUOUS or min(geometry.dilation) < _WIDE_DILATION:
+    if call.dtype != torch.float32 or call.memory_format is not MemoryFormat.CONTIGUOUS:
+        return False
+    if min(geometry.dilation) < _WIDE_DILATION:
         return False
     return prod(map(_inside, geometry.axes)) <= _INSIDE
 

@@ -13,7 +13,7 @@ from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.methods.common import Computation, activated
 from convmat.tensors.activations import Activation
-from convmat.tensors.strides import memory_format_of
+from convmat.tensors.strides import output_format_of
 
 _RUN = 64  # products that are summed at a time
 _COPY = 25  # products with one input that take as long as copying a number out of the middle of a weight
@@ -78,7 +78,7 @@ def _multiply(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tensor | 
         output = _needed_taps(output, geometry)
     if bias is not None:
         output = output + bias.reshape(-1, *(1,) * geometry.ndim)
-    return output.contiguous(memory_format=memory_format_of(input))
+    return output.contiguous(memory_format=output_format_of(input))
 
 
 def _needed_taps(tensor: Tensor, geometry: Geometry) -> Tensor:

@@ -25,7 +25,7 @@ from convmat.methods import native
 from convmat.methods.common import Computation
 from convmat.methods.numbers import prepare_numbers
 from convmat.tensors.calls import Call
-from convmat.tensors.strides import Layout
+from convmat.tensors.strides import MemoryFormat
 
 refuses = native.refuses
 
@@ -42,7 +42,7 @@ def prepare(geometry: Geometry, call: Call) -> Computation:
         keep=call.keeps_weight,
         activation=call.activation,
     )
-    return partial(_copy_first, computation) if call.layout is Layout.APART else computation
+    return partial(_copy_first, computation) if call.memory_format is MemoryFormat.APART else computation
 
 
 def is_for_kernel(geometry: Geometry, call: Call) -> bool:
@@ -52,7 +52,7 @@ def is_for_kernel(geometry: Geometry, call: Call) -> bool:
 
 def will_be_contiguous(call: Call) -> bool:
     """Whether the kernel reads a contiguous input: one that is, or a copy."""
-    return call.layout in (Layout.CONTIGUOUS, Layout.APART)
+    return call.memory_format in (MemoryFormat.CONTIGUOUS, MemoryFormat.APART)
 
 
 def _copy_first(computation: Computation, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

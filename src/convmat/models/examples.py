@@ -15,7 +15,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from convmat.checking.measure import medians_in_turns
 from convmat.geometry import GeometryError, shown
-from convmat.models.layer_classes import State, put
+from convmat.models.layer_classes import LayerState, put
 from convmat.models.reports import InputFigures, gain_of
 from convmat.nn.folding import FOLD, Fold
 from convmat.planning import explain, weight_of
@@ -186,7 +186,7 @@ class Trial:
         failed: why ours cannot compute what PyTorch's can, where that is so.
     """
 
-    def __init__(self, calls: Calls, theirs: dict[nn.Module, State], ours: dict[nn.Module, State]) -> None:
+    def __init__(self, calls: Calls, theirs: dict[nn.Module, LayerState], ours: dict[nn.Module, LayerState]) -> None:
         self._calls, self._theirs, self._ours = calls, theirs, ours
         self._seconds = _SECONDS / max(sum(map(len, calls.values())), 1)
         self.figures: dict[nn.Module, dict[Any, InputFigures]] = {layer: {} for layer in calls}
@@ -203,7 +203,7 @@ class Trial:
         fold: Fold | None = vars(layer).get(FOLD)
         both = call if fold is None else partial(fold.run, call)  # with what may be folded into it
 
-        def compute(states: dict[nn.Module, State]) -> None:
+        def compute(states: dict[nn.Module, LayerState]) -> None:
             put(layer, states[layer])
             both()
             _wait(input.device)
@@ -234,7 +234,7 @@ class Trial:
         """Seconds of the whole model as PyTorch's, and with ours where that gains something; so it stays."""
         better = {layer: (self._ours if self.gains(layer) else self._theirs)[layer] for layer in self._calls}
 
-        def run(states: dict[nn.Module, State], call: Callable[[], Any]) -> None:
+        def run(states: dict[nn.Module, LayerState], call: Callable[[], Any]) -> None:
             for layer, state in states.items():
                 put(layer, state)
             call()

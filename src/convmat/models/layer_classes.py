@@ -28,19 +28,19 @@ def set_class(layer: nn.Module, cls: type) -> None:
     layer.__class__ = _parametrized(type(layer), cls) if _has_parametrized_class(layer) else cls
 
 
-class State(NamedTuple):
+class LayerState(NamedTuple):
     """All of a layer that is changed when it is accelerated or restored."""
 
     cls: type
     attributes: dict[str, Any]
 
 
-def state_of(layer: nn.Module) -> State:
+def state_of(layer: nn.Module) -> LayerState:
     """How a layer is, to be put back so."""
-    return State(type(layer), {name: vars(layer)[name] for name in _CHANGED if name in vars(layer)})
+    return LayerState(type(layer), {name: vars(layer)[name] for name in _CHANGED if name in vars(layer)})
 
 
-def put(layer: nn.Module, state: State) -> None:
+def put(layer: nn.Module, state: LayerState) -> None:
     """Put a layer back as it was."""
     layer.__class__ = state.cls
     for name in _CHANGED:

@@ -149,7 +149,7 @@ def _followers(node: fx.Node) -> Iterator[fx.Node]:
 
 def fold(model: nn.Module, convolutions: set[nn.Module]) -> dict[nn.Module, tuple[nn.Module, ...]]:
     """Let convolutions of ours fold what is behind them; which do, and what."""
-    unfold(model)
+    remove_folds(model)
     by_owner: dict[nn.Module, list[Chain]] = {}
     for chain in map(_foldable, chains(model)):
         if chain is not None and chain.conv in convolutions:
@@ -173,7 +173,7 @@ def _foldable(chain: Chain) -> Chain | None:
     return None if chain.norm is chain.activation is None else chain
 
 
-def unfold(model: nn.Module) -> None:
+def remove_folds(model: nn.Module) -> None:
     """Let all modules compute as they are again."""
     for module in model.modules():
         remove(module)

@@ -8,7 +8,7 @@ convmat.nn.ConvTranspose2d``, and goes back the same way.
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from convmat.nn import saved as _saved  # noqa: F401  # which gives names to what pickles hold
-from convmat.nn.convolutions import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from convmat.nn.direct import Conv1d, Conv2d, Conv3d
 from convmat.nn.lazy import (
     LazyConv1d,
     LazyConv2d,
@@ -17,6 +17,7 @@ from convmat.nn.lazy import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from convmat.nn.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from convmat.nn.unfolding import Fold, Unfold
 
 if _TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from convmat.nn.convolutions import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from convmat.nn.direct import Conv1d, Conv2d, Conv3d
+from convmat.nn.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from convmat.tensors.arguments import DIRECT_LAYERS, TRANSPOSED_LAYERS
 
 TRANSPOSED: dict[type, type] = dict(

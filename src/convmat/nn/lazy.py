@@ -9,14 +9,8 @@ from torch import nn
 
 from convmat.geometry import Padding, PerAxis
 from convmat.nn.checks import check_channels, check_choices, errors_of
-from convmat.nn.convolutions import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-)
+from convmat.nn.direct import Conv1d, Conv2d, Conv3d
+from convmat.nn.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 
 class _LazyDirect(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convmat import functional
+from convmat.functional import unfolding
 from convmat.geometry import Padding, PerAxis, per_axis_padding
 from convmat.nn.checks import errors_of, positive_per_axis
 
@@ -34,7 +34,7 @@ class Unfold(nn.Unfold):
 
     def __init__(self, kernel_size: PerAxis, dilation: PerAxis = 1, padding: Padding = 0, stride: PerAxis = 1) -> None:
         with errors_of(self):
-            _check(functional.axes_of(kernel_size), kernel_size, dilation, padding, stride)
+            _check(unfolding.axes_of(kernel_size), kernel_size, dilation, padding, stride)
         super().__init__(kernel_size, dilation, padding, stride)  # type: ignore[arg-type]
 
     def forward(self, input: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Fold(nn.Fold):
         stride: PerAxis = 1,
     ) -> None:
         with errors_of(self):
-            ndim = functional.axes_of(output_size)
+            ndim = unfolding.axes_of(output_size)
             positive_per_axis(output_size, ndim, "output_size")
             _check(ndim, kernel_size, dilation, padding, stride)
         super().__init__(output_size, kernel_size, dilation, padding, stride)  # type: ignore[arg-type]
@@ -101,9 +101,9 @@ def _arguments(layer: nn.Module, *names: str) -> str:
 @torch.fx.wrap
 def _unfold(input: Tensor, *arguments: Any) -> Tensor:
     """One node for ``torch.fx.symbolic_trace``, as PyTorch's layers are."""
-    return functional.unfold(input, *arguments)
+    return unfolding.unfold(input, *arguments)
 
 
 @torch.fx.wrap
 def _fold(input: Tensor, *arguments: Any) -> Tensor:
-    return functional.fold(input, *arguments)
+    return unfolding.fold(input, *arguments)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry, GeometryError, kind_of, pieces, shown
+from convmat.geometry import Geometry, GeometryError, chunk_slices, kind_of, shown
 from convmat.operators.boxes import Box, Ranges, compute, corners, one_thread
 
 if TYPE_CHECKING:
@@ -83,14 +83,14 @@ def _groups(geometry: Geometry, channels: tuple[int, ...], dim: int) -> list[tup
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ConvolutionData:
     """What a task has to know of an operator: plain data, which travels to other machines."""
 
     geometry: Geometry
     weight: Tensor
     method: str
 
-    def groups(self, first: int, end: int) -> Convolution:
+    def groups(self, first: int, end: int) -> ConvolutionData:
         """Some groups of its channels."""
         geometry, count = self.geometry, end - first
         if count == geometry.groups:
@@ -99,7 +99,7 @@ class Convolution:
             n // geometry.groups for n in (geometry.in_channels, geometry.out_channels, len(self.weight))
         )
         part = replace(geometry, in_channels=ins * count, out_channels=outs * count, groups=count)
-        return Convolution(part, self.weight[first * rows : end * rows], self.method)
+        return ConvolutionData(part, self.weight[first * rows : end * rows], self.method)
 
 
 def multiply(geometry: Geometry, weight: Tensor, method: str, x: da.Array) -> da.Array:
@@ -119,7 +119,7 @@ def multiply(geometry: Geometry, weight: Tensor, method: str, x: da.Array) -> da
     name = f"convmat-{tokenize(x.name, geometry, method, values.numpy(), str(weight.device))}"
     lead = x.ndim - len(geometry.in_shape)
     graph: dict[Any, Any] = {}
-    operator = Convolution(geometry, weight, method)
+    operator = ConvolutionData(geometry, weight, method)
     for number, (first, end) in enumerate(_groups(geometry, x.chunks[lead], lead)):
         graph[f"{name}-operator", number] = operator.groups(first, end)
     usual = tuple(max(sizes) for sizes in wanted[lead + 1 :])
@@ -140,7 +140,7 @@ def multiply(geometry: Geometry, weight: Tensor, method: str, x: da.Array) -> da
             firsts = [
                 tuple(first for first, _ in _places(chunk, slices, x.chunks[lead + 1 :])) for chunk, slices in found
             ]
-            task = _Task(Box(tuple(ranges), prod(batch), usual), batch, tuple(firsts))
+            task = _ChunkTask(Box(tuple(ranges), prod(batch), usual), batch, tuple(firsts))
             made = (name, *outer, *at)
             graph[made] = (task, (f"{name}-operator", outer[lead]), held)
     layers = HighLevelGraph.from_collections(name, graph, dependencies=[x])  # type: ignore[list-item]
@@ -162,7 +162,7 @@ def _reads(
     for a, sizes in enumerate(chunks):
         of_axis: dict[int, tuple[int, int]] = {}
         for run in {run for part in parts for run in part.read[a]}:
-            for piece in pieces(sizes, run.lowest, run.lowest + run.distinct):
+            for piece in chunk_slices(sizes, run.lowest, run.lowest + run.distinct):
                 start, stop = of_axis.get(piece.chunk, (piece.start, piece.stop))
                 of_axis[piece.chunk] = min(start, piece.start), max(stop, piece.stop)
         needed.append(of_axis)
@@ -174,7 +174,7 @@ def _reads(
 
 
 @dataclass(frozen=True)
-class _Task:
+class _ChunkTask:
     """Makes one chunk of the output.
 
     Args:
@@ -187,7 +187,7 @@ class _Task:
     batch: tuple[int, ...]
     firsts: tuple[tuple[int, ...], ...]
 
-    def __call__(self, operator: Convolution, arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    def __call__(self, operator: ConvolutionData, arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         geometry, weight = operator.geometry, operator.weight
         shape = (self.box.batch, geometry.in_channels)
         pieces = [array.reshape(*shape, *array.shape[-geometry.ndim :]) for array in arrays]

@@ -84,7 +84,7 @@ class Cost:
             read = tuple(map(max, read, part.geometry.read))
             held, direct = prod(part.geometry.in_shape), part.geometry
             direct = direct.transpose() if direct.transposed else direct
-            if by_spectra(direct, method):
+            if pays_by_spectra(direct, method):
                 kept = prod(_lengths(part.geometry, Box(ranges))) * geometry.in_channels
                 cells = max(cells, held + 3 * kept + written)
             else:
@@ -148,14 +148,9 @@ def _add(total: Tensor, found: Tensor, runs: tuple[tuple[Border, ...], ...], dim
 def _map(geometry: Geometry, weight: Tensor, method: str, x: Tensor, box: Box) -> Tensor:
     """Map a part, padded by zeros, as a whole."""
     direct = geometry.transpose() if geometry.transposed else geometry
-    if not by_spectra(direct, method):
+    if not pays_by_spectra(direct, method):
         return run(geometry, x, weight, None, method)
     return (_adjoint if geometry.transposed else _forward)(direct, weight, x, _lengths(geometry, box))
-
-
-def by_spectra(direct: Geometry, method: str) -> bool:
-    """Whether boxes of a direct convolution are mapped by spectra; small ones at the ends as the others are."""
-    return pays_by_spectra(direct, method)
 
 
 def _lengths(geometry: Geometry, box: Box) -> list[int]:

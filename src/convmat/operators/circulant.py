@@ -1,6 +1,6 @@
 """A block-circulant convolution as what Fourier transforms make of it: a small matrix for each frequency.
 
-Along a :class:`~convmat.geometry.axis.Cycle` the inputs fall into ``step`` phases of ``count`` cells each, and every
+Along a :class:`~convmat.geometry.torus.Cycle` the inputs fall into ``step`` phases of ``count`` cells each, and every
 output is a correlation with each phase. A Fourier transform over the ``count`` cells turns these into products, so that
 for each group of channels and each frequency a matrix of (out channels) x (in channels * phases) is left.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import GeometryError
+from convmat.operators.reasons import Reason
 from convmat.operators.solvers.batches import norms
 from convmat.operators.solvers.solution import Reals
 
@@ -23,13 +24,13 @@ class Stopping:
             raise GeometryError(f"noise={noise!r} is unknown: need 'poisson', or a standard deviation greater than 0")
         self.deviation = None if noise == "poisson" else float(noise)
         if self.asks_discrepancy:
-            kind = "Poisson noise" if self.deviation is None else f"Gaussian noise of {self.deviation:g}"
-            self.reason = f"discrepancy: op @ x is as near to y as {kind} allows"
+            gaussian = self.deviation is not None
+            self.reason = Reason("Gaussian", deviation=self.deviation) if gaussian else Reason("Poisson")
         elif isinstance(stop, str | bool) or (stop is not None and not stop >= 0):
             raise GeometryError(f"stop={stop!r} is unknown: need a relative change, 'discrepancy' or None")
         elif stop is not None:
             self.change = float(stop)
-            self.reason = f"relative change at most {self.change:g}"
+            self.reason = Reason("change", change=self.change)
 
     def discrepancy(self, y: Tensor, image: Tensor) -> Reals:
         """The misfit of each item, in units of what is expected of the noise."""
@@ -66,10 +67,9 @@ def check_sensitivity(largest: float | Tensor) -> None:
         raise GeometryError("the operator's weight is zero everywhere: no scene reaches the data")
 
 
-def done_reason(iterations: int, rule: Stopping) -> str:
+def done_reason(iterations: int, rule: Stopping) -> Reason:
     """Why it ended when all iterations are done."""
-    done = f"all {iterations} iterations done"
-    return done if rule.reason is None else f"{done} before the stopping rule held"
+    return Reason("iterations" if rule.reason is None else "no rule held", count=iterations)
 
 
 def check_counts(tensor: Tensor, name: str) -> None:

@@ -26,6 +26,7 @@ from convmat.operators.counting import (
     unseen,
 )
 from convmat.operators.many_products import Products
+from convmat.operators.reasons import ZERO
 from convmat.operators.solvers.batches import Callback, Items, keep, norms
 from convmat.operators.solvers.implicit import warn_unless_converged
 from convmat.operators.solvers.solution import Solution
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import dask.array as da
 
     from convmat.operators.volumes.job import Stored
-
-_FLAT = "y is zero, and so is x"
 
 
 def blur_operator(psf: Tensor, data_size: Sequence[int]) -> ConvOperator:
@@ -248,7 +247,7 @@ def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, r
     smallest = smallest_image(y.dtype, products.rounds_globally)
     floor = smallest * y.flatten(1).amax(1).reshape(-1, *(1,) * (y.ndim - 1))
     zero = norms(y) == 0
-    stay = items.finish(zero, torch.zeros_like(x), 0, _FLAT)
+    stay = items.finish(zero, torch.zeros_like(x), 0, ZERO)
     x, y, floor = keep(stay, x), keep(stay, y), keep(stay, floor)
     for iteration in range(iterations + 1):
         if not len(items) or (iteration == iterations and not rule.asks_discrepancy):

@@ -17,13 +17,13 @@ from torch import Tensor
 from convmat.geometry import Axis, Geometry, GeometryError
 from convmat.kernel import computing
 from convmat.methods import METHODS, native
-from convmat.methods.common import CONVOLUTIONS, in_layout_of_input
+from convmat.methods.common import CONVOLUTIONS, in_format_of_input
 from convmat.planning import torch_ops
 from convmat.planning.choosing import choose
 from convmat.planning.costs import estimate_compiled
 from convmat.tensors.arguments import check_bias, conv_geometry, conv_transpose_geometry
 from convmat.tensors.calls import Call, is_plain
-from convmat.tensors.strides import Layout, layout_of
+from convmat.tensors.strides import MemoryFormat, memory_format_of
 from convmat.tensors.watching import (
     answered_while_tracing,
     graph_in_work,
@@ -91,7 +91,7 @@ def short_way(
         return None
     if kind == _OURS:
         return torch_ops.convolve_usual(transposed, sizes, groups, method, not any(tracked), input, weight, bias)
-    return in_layout_of_input(partial(_by_pytorch, transposed, sizes, groups), input, weight, bias)
+    return in_format_of_input(partial(_by_pytorch, transposed, sizes, groups), input, weight, bias)
 
 
 def _by_pytorch(
@@ -136,7 +136,7 @@ def _kind_of(
         return _OTHER
     if any(map(operator.ge, output_padding, stride)):
         return _OTHER
-    call = Call(dtype, True, len(input), tracked, not any(tracked), layout_of(input))
+    call = Call(dtype, True, len(input), tracked, not any(tracked), memory_format_of(input))
     return _OURS if method == "tiles" or _is_for_kernel(geometry, call) else _PYTORCHS
 
 
@@ -159,7 +159,7 @@ def emits_operator(geometry: Geometry, input: Tensor, weight: Tensor, bias: Tens
     channels = geometry.in_channels, geometry.out_channels, geometry.groups
     tracked = tracked_operands(input, weight, bias)
     return _is_for_kernel_of_sizes(
-        geometry.transposed, axes, channels, len(input), input.dtype, tracked, layout_of(input)
+        geometry.transposed, axes, channels, len(input), input.dtype, tracked, memory_format_of(input)
     )
 
 
@@ -176,17 +176,17 @@ def _is_for_kernel_of_sizes(
     batch: int,
     dtype: torch.dtype,
     tracked: tuple[bool, bool, bool],
-    layout: Layout,
+    memory_format: MemoryFormat,
 ) -> bool:
     in_channels, out_channels, groups = channels
     geometry = Geometry(tuple(Axis(*sizes) for sizes in axes), in_channels, out_channels, groups, transposed)
-    call = Call(dtype, True, batch, tracked, not any(tracked), layout)
+    call = Call(dtype, True, batch, tracked, not any(tracked), memory_format)
     return METHODS["tiles"].refuses(geometry, dtype) is None and _is_for_kernel(geometry, call)
 
 
 def _is_for_kernel(geometry: Geometry, call: Call) -> bool:
     """The choice for known sizes, made once while the compiler traces."""
-    if geometry.ndim != 2 or call.layout is not Layout.CONTIGUOUS:
+    if geometry.ndim != 2 or call.memory_format is not MemoryFormat.CONTIGUOUS:
         return choose(geometry, call).name == "tiles"
     return _chain().goes_on_with_ours(*estimate_compiled(geometry, call, computing.thread_count()))
 

@@ -20,7 +20,7 @@ from convmat.methods.tiles import will_be_contiguous
 from convmat.planning import correcting, pytorch_costs
 from convmat.planning.correcting import Terms
 from convmat.tensors.calls import Call
-from convmat.tensors.strides import Layout
+from convmat.tensors.strides import MemoryFormat
 
 if TYPE_CHECKING:
     from convmat.kernel.computing import Schedule
@@ -52,8 +52,8 @@ def estimate(geometry: Geometry, call: Call, threads: int) -> tuple[float, float
 
     Args:
         geometry: direct or transposed, over at most three axes.
-        call: of which batch, dtype, layout and whether the weight is kept matter. If it is not, it is packed in each
-            call; else it is only read, to find its packed copy.
+        call: of which batch, dtype, memory format and whether the weight is kept matter. If it is not, it is packed in
+            each call; else it is only read, to find its packed copy.
         threads: how many compute.
     """
     ours, theirs = terms(geometry, call, threads)
@@ -86,7 +86,7 @@ def estimate_compiled(geometry: Geometry, call: Call, threads: int) -> tuple[flo
         picture from one format to the other.
     """
     compare = estimate_tracked if call.needs_gradient else estimate
-    _, theirs = compare(geometry, call._replace(layout=Layout.CHANNELS_LAST), threads)
+    _, theirs = compare(geometry, call._replace(memory_format=MemoryFormat.CHANNELS_LAST), threads)
     if geometry.out_channels % _VECTOR:
         theirs += call.batch * prod(geometry.out_shape) * _ACTIVATION
     if prod(geometry.kernel_size) > 1:
@@ -116,7 +116,7 @@ def estimate_weight_gradient(geometry: Geometry, call: Call, threads: int) -> di
     seconds = {WeightWay.LAYER: pytorch_costs.weight_gradient(geometry, call, threads)}
     if geometry.transposed:
         seconds[WeightWay.DIRECT] = pytorch_costs.weight_gradient(direct, call, threads)
-    is_single = call.batch == 1 and call.dtype == torch.float32 and call.layout is Layout.CONTIGUOUS
+    is_single = call.batch == 1 and call.dtype == torch.float32 and call.memory_format is MemoryFormat.CONTIGUOUS
     if is_single and direct.outputs[0] > 1:
         seconds[WeightWay.HALVES] = pytorch_costs.weight_gradient(direct, call, threads, halved=True)
     if max(direct.outputs) <= _WIDEST and prod(direct.outputs) <= _MOST_TAPS:
@@ -126,7 +126,7 @@ def estimate_weight_gradient(geometry: Geometry, call: Call, threads: int) -> di
 
 def _weight_gradient_by_kernel(direct: Geometry, call: Call, threads: int) -> float:
     channels = direct.in_channels // direct.groups
-    copied = call.batch > 1 or (direct.groups > 1 and channels > 1) or call.layout is not Layout.CONTIGUOUS
+    copied = call.batch > 1 or (direct.groups > 1 and channels > 1) or call.memory_format is not MemoryFormat.CONTIGUOUS
     sizes = call.batch * (prod(direct.in_shape) + prod(direct.out_shape)) * call.dtype.itemsize
     as_call = Call(call.dtype, call.is_plain, channels, keeps_weight=False)
     seconds = _by_kernel(geometry_of_weight(direct, call.batch), as_call, threads).total
@@ -150,7 +150,7 @@ def _by_kernel(geometry: Geometry, call: Call, threads: int) -> Terms:
     options = {"contiguous": contiguous, "keep": call.keeps_weight}
     schedule = computing.schedule_of(geometry, call.batch, call.dtype, threads, **options)
     cycles = schedule.cycles
-    if call.layout is Layout.CHANNELS_LAST:
+    if call.memory_format is MemoryFormat.CHANNELS_LAST:
         cycles += call.batch * geometry.groups * _transposing_cycles(geometry, schedule) / threads
     weight = _digest_seconds(prod(geometry.weight_shape) * size) / threads if call.keeps_weight else 0.0
     if prod(geometry.kernel_size) == 1:

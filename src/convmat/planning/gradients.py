@@ -22,7 +22,7 @@ from convmat.methods.tiles import is_for_kernel
 from convmat.planning.costs import WeightWay, estimate_input_gradient, estimate_weight_gradient, geometry_of_weight
 from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad
-from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
+from convmat.tensors.strides import MemoryFormat, output_format_of, with_usual_strides
 
 Wanted: TypeAlias = tuple[bool, bool, bool]  # of the gradients with respect to input, weight and bias
 Found: TypeAlias = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -72,7 +72,7 @@ def _fastest_ways(geometry: Geometry, call: Call, threads: int) -> tuple[bool, W
 
 def _prepare_ways(geometry: Geometry, call: Call, ours: bool, way: WeightWay) -> _Ways:
     other = _transpose(geometry)
-    is_contiguous = call.layout is not Layout.CHANNELS_LAST  # as is then the output's gradient
+    is_contiguous = call.memory_format is not MemoryFormat.CHANNELS_LAST  # as is then the output's gradient
     of_input = prepare_numbers(other, call.batch, call.dtype, contiguous=is_contiguous, keep=False) if ours else None
     return _Ways(
         None if of_input is None else partial(_input_gradient, of_input),
@@ -110,7 +110,7 @@ def _convolve_for_weight(computation: Computation, groups: int, x: Tensor, y: Te
 
 
 def _compute(geometry: Geometry, ways: _Ways, grad: Tensor, input: Tensor, weight: Tensor, wanted: Wanted) -> Found:
-    memory_format = memory_format_of(input)
+    memory_format = output_format_of(input)
     grad = with_usual_strides(grad).contiguous(memory_format=memory_format)  # once, for all that read it
     of_input = wanted[0] and ways.input
     of_weight = wanted[1] and ways.weight

@@ -14,7 +14,7 @@ from convmat.geometry import Geometry
 from convmat.kernel import computing
 from convmat.planning.correcting import Terms
 from convmat.tensors.calls import Call
-from convmat.tensors.strides import Layout
+from convmat.tensors.strides import MemoryFormat
 
 CLOCK = 3.5e9  # cycles per second
 # Seconds for a call where PyTorch computes by itself, and where it calls oneDNN, for transposed and direct layers.
@@ -73,7 +73,7 @@ def terms(geometry: Geometry, call: Call, threads: int) -> Terms:
 def copying(geometry: Geometry, call: Call) -> float:
     """Seconds to copy an input whose numbers are no neighbours, as PyTorch's function and our kernel do first."""
     size = call.batch * prod(geometry.in_shape) * call.dtype.itemsize
-    return size * _REORDER_FRESH if call.layout is Layout.APART else 0.0
+    return size * _REORDER_FRESH if call.memory_format is MemoryFormat.APART else 0.0
 
 
 def is_depthwise(geometry: Geometry) -> bool:
@@ -85,7 +85,7 @@ def is_depthwise(geometry: Geometry) -> bool:
 
 
 def _transposed(geometry: Geometry, call: Call, threads: int) -> Terms:
-    batch, dtype, channels_last = call.batch, call.dtype, call.layout is Layout.CHANNELS_LAST
+    batch, dtype, channels_last = call.batch, call.dtype, call.memory_format is MemoryFormat.CHANNELS_LAST
     outputs = batch * prod(geometry.out_shape)
     if is_depthwise(geometry):
         return Terms(_PYTORCH_CALL, outputs * (_DEPTHWISE_LAST if channels_last else _DEPTHWISE) * 2 / threads, 0.0)
@@ -113,7 +113,7 @@ def _moved(geometry: Geometry, call: Call) -> float:
 def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
     outputs = call.batch * prod(geometry.out_shape)
     products = outputs * prod(geometry.kernel_size)
-    if call.layout is Layout.CHANNELS_LAST:
+    if call.memory_format is MemoryFormat.CHANNELS_LAST:
         arithmetic = _arithmetic(products, call.dtype, threads, _USED_DEPTHWISE)
         return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
@@ -138,7 +138,7 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
         count * size
         for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), prod(geometry.weight_shape))
     )
-    if call.layout is Layout.CHANNELS_LAST:
+    if call.memory_format is MemoryFormat.CHANNELS_LAST:
         moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
         return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
     reordered = inputs if geometry.in_channels > _FIRST else 0
@@ -169,7 +169,7 @@ def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
         if geometry.transposed or max(geometry.kernel_size) <= _WIDEST_DEPTHWISE:
             return terms(transposed, call, threads).total
         return _ONEDNN_CALL_DIRECT + _products(geometry, call.batch, 1, 1) * _NUMBER_BACK
-    if call.layout is Layout.CHANNELS_LAST:
+    if call.memory_format is MemoryFormat.CHANNELS_LAST:
         return terms(transposed, call, threads).total
     if not _calls_onednn(geometry, call):
         return _ALONE_BACK * _direct_alone(_direct(geometry), call, threads).total
@@ -191,7 +191,7 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
         threads: how many compute.
         halved: whether it is given two halves of the outputs as a batch. Default: ``False``
     """
-    direct, is_last = _direct(geometry), call.layout is Layout.CHANNELS_LAST
+    direct, is_last = _direct(geometry), call.memory_format is MemoryFormat.CHANNELS_LAST
     if direct.groups > 1 and (number := _number(direct, is_last)):
         return _ONEDNN_CALL_DIRECT + _products(direct, call.batch, 1, 1) * number
     if is_depthwise(geometry):

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from convmat.geometry import Geometry, shown
-from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format, in_layout_of_input
+from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format, in_format_of_input
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
 from convmat.tensors.activations import Activation
 from convmat.tensors.calls import Call, call_of
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 from convmat.tensors.padding import pad, pad_transpose
-from convmat.tensors.strides import Layout, memory_format_of, with_usual_strides
+from convmat.tensors.strides import MemoryFormat, output_format_of, with_usual_strides
 from convmat.tensors.watching import has_autocast, is_compiling, tracked_operands
 
 
@@ -108,10 +108,10 @@ def _decide(
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
     if activation is not along:
         computation = activated(computation, activation)
-    if call.layout is None:
-        computation = partial(in_layout_of_input, computation)
-    elif call.layout is Layout.CHANNELS_LAST:
-        computation = partial(in_format, memory_format_of(input), computation)
+    if call.memory_format is None:
+        computation = partial(in_format_of_input, computation)
+    elif call.memory_format is MemoryFormat.CHANNELS_LAST:
+        computation = partial(in_format, output_format_of(input), computation)
     return partial(_if_it_fits, size, geometry.out_shape, computation) if size > WORTH_ASKING else computation
 
 

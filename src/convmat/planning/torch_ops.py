@@ -22,7 +22,7 @@ from convmat.planning.choosing import choose
 from convmat.planning.gradients import prepare_gradients
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
 from convmat.tensors.calls import call_of
-from convmat.tensors.strides import memory_format_of, with_usual_strides
+from convmat.tensors.strides import output_format_of, with_usual_strides
 from convmat.tensors.watching import is_differentiated_again, is_transformed
 
 _library = torch.library.Library("convmat", "FRAGMENT")
@@ -115,7 +115,7 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
     def compute_nothing(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
         geometry = geometry_of(input, weight, *arguments[:_SIZES])
         empty = input.new_empty((input.shape[0], *geometry.out_shape))
-        return empty.to(memory_format=memory_format_of(input))
+        return empty.to(memory_format=output_format_of(input))
 
     def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, bias, *arguments = inputs
@@ -145,7 +145,7 @@ def _decide(
     call = call_of(*usual, bias).untracked()._replace(keeps_weight=keep)
     if not (input.numel() and weight.numel()):
         method = "native"
-    computation = partial(in_format, memory_format_of(input), choose(geometry, call, method).prepare(geometry, call))
+    computation = partial(in_format, output_format_of(input), choose(geometry, call, method).prepare(geometry, call))
     return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)
 
 
@@ -182,7 +182,7 @@ def _register_backward(name: str, what: str, geometry_of: Callable[..., Geometry
         input, weight = with_usual_strides(input), with_usual_strides(weight)
         compute_gradients = prepare_gradients(geometry_of(input, weight, *sizes), call_of(input, weight, grad))
         made = compute_gradients(grad, input, weight, tuple(wanted))
-        formats = memory_format_of(input), torch.contiguous_format, torch.contiguous_format
+        formats = output_format_of(input), torch.contiguous_format, torch.contiguous_format
         return [
             gradient.contiguous(memory_format=memory_format)
             for gradient, memory_format in zip(made, formats, strict=True)
@@ -190,7 +190,7 @@ def _register_backward(name: str, what: str, geometry_of: Callable[..., Geometry
         ]
 
     def compute_nothing(grad: Tensor, input: Tensor, weight: Tensor, *arguments: Any) -> list[Tensor]:
-        of_input = input.new_empty(input.shape).to(memory_format=memory_format_of(input))
+        of_input = input.new_empty(input.shape).to(memory_format=output_format_of(input))
         made = of_input, weight.new_empty(weight.shape), grad.new_empty(grad.shape[1:2])
         return [gradient for gradient, is_wanted in zip(made, arguments[-1], strict=True) if is_wanted]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat.tensors.activations import Activation
-from convmat.tensors.strides import Layout, layout_of
+from convmat.tensors.strides import MemoryFormat, memory_format_of
 from convmat.tensors.watching import is_watched, tracked_operands
 
 
@@ -18,11 +18,11 @@ class Call(NamedTuple):
     Args:
         dtype: of the input.
         is_plain: whether all operands are plain tensors on the CPU, and nobody watches: then only numbers are wanted.
-            Of other calls, nothing else is known but their layout, and that only for plain tensors elsewhere.
+            Of other calls, nothing else is known but their memory format, and that only for plain tensors elsewhere.
         batch: number of inputs.
         tracked: whether autograd may ask for the gradient of the input, of the weight and of the bias.
         keeps_weight: whether the weight may be met again, and what is made of it is kept.
-        layout: how the input lies in memory; ``None`` where it does not tell.
+        memory_format: how the input lies in memory; ``None`` where it does not tell.
         activation: what follows, and is to be computed along.
     """
 
@@ -31,7 +31,7 @@ class Call(NamedTuple):
     batch: int = 1
     tracked: tuple[bool, bool, bool] = (False, False, False)
     keeps_weight: bool = True
-    layout: Layout | None = Layout.CONTIGUOUS
+    memory_format: MemoryFormat | None = MemoryFormat.CONTIGUOUS
     activation: Activation | None = None
 
     @property
@@ -48,11 +48,11 @@ def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
     """The call with these operands, batch first."""
     operands = (input, weight) if bias is None else (input, weight, bias)
     if is_watched() or not all(map(is_in_memory, operands)):
-        return Call(input.dtype, is_plain=False, layout=None)
+        return Call(input.dtype, is_plain=False, memory_format=None)
     if not all(operand.is_cpu for operand in operands):
-        return Call(input.dtype, is_plain=False, layout=layout_of(input))
+        return Call(input.dtype, is_plain=False, memory_format=memory_format_of(input))
     tracked = tracked_operands(input, weight, bias)
-    return Call(input.dtype, True, len(input), tracked, not any(tracked), layout_of(input))
+    return Call(input.dtype, True, len(input), tracked, not any(tracked), memory_format_of(input))
 
 
 def is_in_memory(tensor: Tensor) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-class Layout(Enum):
+class MemoryFormat(Enum):
     """How (batch, channels, *sizes) lie in memory."""
 
     CONTIGUOUS = "contiguous"
@@ -26,20 +26,20 @@ class Layout(Enum):
     APART = "apart"
 
 
-def layout_of(input: Tensor) -> Layout:
+def memory_format_of(input: Tensor) -> MemoryFormat:
     """How an input lies in memory."""
     channels_last = _CHANNELS_LAST.get(input.ndim)
     # Images of one cell are contiguous as well; their strides tell, as they do for PyTorch.
     if channels_last is not None and input.stride(-1) != 1 and input.is_contiguous(memory_format=channels_last):
-        return Layout.CHANNELS_LAST
+        return MemoryFormat.CHANNELS_LAST
     if input.is_contiguous():
-        return Layout.CONTIGUOUS
-    return Layout.NEIGHBOURS if 1 in (input.stride(-1), input.stride(1)) else Layout.APART
+        return MemoryFormat.CONTIGUOUS
+    return MemoryFormat.NEIGHBOURS if 1 in (input.stride(-1), input.stride(1)) else MemoryFormat.APART
 
 
-def memory_format_of(input: Tensor) -> torch.memory_format:
+def output_format_of(input: Tensor) -> torch.memory_format:
     """The memory format of what is made of an input: channels last, or contiguous."""
-    if layout_of(input) is Layout.CHANNELS_LAST:
+    if memory_format_of(input) is MemoryFormat.CHANNELS_LAST:
         return _CHANNELS_LAST[input.ndim]
     return torch.contiguous_format
 

@@ -89,6 +89,11 @@ WORDS = {
     ),
     "help.methods": "列出计算卷积的各种算法。",
     # -- help: options --
+    "help.usage": "用法：{call}",
+    "help.options": "[选项]",
+    "help.commands": "命令 [参数]...",
+    "help.required": "[必填]",
+    "help.default": "[默认：{value}]",
     "panel.commands": "命令",
     "panel.options": "选项",
     "panel.layer": "层的参数",
@@ -224,6 +229,7 @@ WORDS = {
     "gains.none": "模型里没有卷积。",
     "deblur.psnr": "PSNR：模糊 {before} dB，复原 {after} dB",
     "deblur.iterations": "迭代 {iterations} 次：{reason}",
+    "deblur.damped": "{reason}，阻尼 {damping}",
     "explore.written": "已写出 {out}，请用浏览器打开",
     "deblur.written": "{out}：照片、模糊、复原，每张 {width} x {height} 像素",
     # -- volumes --
@@ -323,17 +329,21 @@ SUMMARIES = {
     "tiles": "我们为 CPU 编译的内核，两个方向都算：按寄存器分块的矩阵乘法。",
 }
 
-# Why solvers end, by what they say in English.
+# Why solvers end, by the keys of the English sentences.
 REASONS = {
-    r"all (\d+) iterations done before the stopping rule held": r"做完全部 \1 次，仍未满足停止条件",
-    r"all (\d+) iterations done": r"做完全部 \1 次",
-    r"maxiter=(\d+) reached": r"达到上限 \1 次",
-    r"op @ x = y within the tolerance": "op @ x = y，误差在容限之内",
-    r"least squares within the tolerance": "已是最小二乘解，误差在容限之内",
-    r"(y|op\.H @ y) is zero, and so is x": r"\1 为零，x 也为零",
-    r"relative change at most (\S+)": r"相对变化不超过 \1",
-    r"discrepancy: op @ x is as near to y as (.*) allows": r"op @ x 与 y 的偏差已在\1允许的范围内",
-    r"Poisson noise": "泊松噪声",
-    r"Gaussian noise of (\S+?)允": r"标准差为 \1 的高斯噪声允",
-    r", damp ": "，阻尼 ",
+    "zero": "y 为零，x 也为零",
+    "orthogonal": "op.H @ y 为零，x 也为零",
+    "zero side": "右端为零，x 也为零",
+    "consistent": "op @ x = y，误差在容限之内",
+    "least squares": "已是最小二乘解，误差在容限之内",
+    "normal equations": "正规方程的误差在容限之内",
+    "rounding": "正规方程的误差只剩舍入误差",
+    "maxiter": "达到上限 {most} 次",
+    "solved": "由奇异值求得",
+    "singular": "矩阵奇异：秩为 {rank}，满秩为 {full}；由奇异值求得范数最小的解",
+    "change": "相对变化不超过 {change:g}",
+    "Poisson": "op @ x 与 y 的偏差已在泊松噪声允许的范围内",
+    "Gaussian": "op @ x 与 y 的偏差已在标准差为 {deviation:g} 的高斯噪声允许的范围内",
+    "iterations": "做完全部 {count} 次",
+    "no rule held": "做完全部 {count} 次，仍未满足停止条件",
 }

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from convmat.geometry import GeometryError
 from convmat.operators import ConvOperator, Solution, blur_operator, crop_to_data, richardson_lucy
+from convmat.operators.reasons import Reason
 from convmat.progress import spinner
 from convmat.terminal.picture_files import check_writable, photograph_path, read_picture, write_picture
 
@@ -23,7 +24,10 @@ _GAP = 4  # pixels between the pictures
 
 @dataclass(frozen=True)
 class Deblurred:
-    """The pictures, of shape (channels, height, width), how near to the first the others are, and why it stopped."""
+    """The pictures, of shape (channels, height, width), and how near to the first the others are.
+
+    ``reasons`` say why the iterations of a colour ended, each once; ``damping`` is that of lsmr.
+    """
 
     photo: Tensor
     blurred: Tensor
@@ -31,7 +35,8 @@ class Deblurred:
     psnr_before: float
     psnr_after: float
     iterations: int
-    reason: str
+    reasons: tuple[Reason, ...]
+    damping: float | None
 
 
 def deblur_file(
@@ -88,7 +93,7 @@ def deblur_file(
     else:
         data, deviation = clean + level * torch.randn(clean.shape, generator=generator), level
     with spinner(label):
-        solution = _restore(op, data, method, iterations, damp, deviation)
+        solution, damping = _restore(op, data, method, iterations, damp, deviation)
     truth, restored = (crop_to_data(x, size) for x in (picture, solution.x[:, 0].clamp(0, 1)))
     blurred = data[:, 0].clamp(0, 1)
     gap = torch.ones(len(picture), size[0], _GAP)
@@ -100,21 +105,23 @@ def deblur_file(
         psnr(blurred, truth),
         psnr(restored, truth),
         int(solution.iterations.max()),
-        "; ".join(dict.fromkeys(solution.reason)),  # of each colour, mostly the same
+        tuple(dict.fromkeys(solution.reason)),
+        damping,
     )
 
 
 def _restore(
     op: ConvOperator, data: Tensor, method: str, iterations: int | None, damp: float | None, deviation: float
-) -> Solution:
+) -> tuple[Solution, float | None]:
+    """What was found, and with which damping."""
     if method == "rl":
-        return richardson_lucy(op, data.clamp_min(0), 30 if iterations is None else iterations)
+        return richardson_lucy(op, data.clamp_min(0), 30 if iterations is None else iterations), None
     mean = data.mean((1, 2, 3), keepdim=True)  # damping pulls towards it, and not towards black
     flat = mean.expand(-1, *op.in_shape)
     remainder, limit = data - op @ flat, deviation * data[0].numel() ** 0.5
     most = 100 if iterations is None else iterations
     dampings = [0.5 ** (k / 2) for k in range(2, 17)] if damp is None else [damp]
-    solution = op.solve(torch.zeros_like(data), "lsmr")
+    solution, damping = op.solve(torch.zeros_like(data), "lsmr"), 0.0
     for damping in dampings:  # as much of it as leaves the noise unexplained (Morozov's discrepancy principle)
         # A few digits are all that noise leaves; an early end is no reason to warn.
         with warnings.catch_warnings():
@@ -122,8 +129,7 @@ def _restore(
             solution = op.solve(remainder, "lsmr", damp=damping, x0=solution.x, tol=1e-4, maxiter=most)
         if float(solution.residual.square().mean().sqrt()) <= limit:
             break
-    reasons = [f"{reason}, damp {damping:.2g}" for reason in solution.reason]
-    return replace(solution, x=solution.x + flat, reason=reasons)
+    return replace(solution, x=solution.x + flat), damping
 
 
 def make_psf(text: str) -> Tensor:

@@ -91,6 +91,11 @@ picture. On the way a folder beside OUT holds about four times the data (rl), or
 the terms of both, and is used from then on. Leave the machine alone meanwhile.""",
     "help.methods": "List the methods to compute a convolution with.",
     # -- help: options --
+    "help.usage": "Usage: {call}",
+    "help.options": "[OPTIONS]",
+    "help.commands": "COMMAND [ARGS]...",
+    "help.required": "[required]",
+    "help.default": "[default: {value}]",
     "panel.commands": "Commands",
     "panel.options": "Options",
     "panel.layer": "The layer",
@@ -112,7 +117,7 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     "option.transposed": "The transposed convolution of that input: Cᵀ.",
     "option.output_padding": "With --transposed: cells to append.",
     "option.output_size": "With --transposed: the output's sizes.",
-    "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ..",
+    "option.weight": "The weight. Default: its taps are numbered 1, 2, 3, ...",
     "option.page_file": "HTML file for the page.",
     "option.open": "Show it in the browser.",
     "option.matrix_file": "Save the numbers (.npz, SciPy's format) or a picture (.png, .svg, .pdf).",
@@ -231,6 +236,7 @@ the terms of both, and is used from then on. Leave the machine alone meanwhile."
     "gains.none": "The model has no convolution.",
     "deblur.psnr": "PSNR {before} dB blurred, {after} dB restored",
     "deblur.iterations": "{iterations} iterations: {reason}",
+    "deblur.damped": "{reason}, damp {damping}",
     "explore.written": "wrote {out}: open it in a browser",
     "deblur.written": "{out}: photo, blurred, restored, each {width} x {height} pixels",
     # -- volumes --

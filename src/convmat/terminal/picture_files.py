@@ -23,7 +23,7 @@ _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B")
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureData:
     """A picture, and what of its file is not in it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Written:
     notes: tuple[InputError, ...] = ()
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> PictureData:
     """Read a picture in any format that Pillow reads.
 
     Raises:
@@ -67,7 +67,7 @@ def read_picture(path: Path) -> Picture:
         raise InputError("wrong.picture", path=path, error=error) from None
     if picture.mode in _SIXTEEN_BITS or (picture.mode == "I" and is_png):  # as older versions of Pillow call it
         levels = np.asarray(picture).astype(np.float32)
-        return Picture(torch.from_numpy(levels / 65535)[None], 16, notes)
+        return PictureData(torch.from_numpy(levels / 65535)[None], 16, notes)
     if picture.mode in _UNBOUNDED:
         raise InputError("wrong.numbers", path=path)
     if "transparency" in picture.info:
@@ -75,7 +75,7 @@ def read_picture(path: Path) -> Picture:
     elif picture.mode not in _KEPT_MODES:
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = torch.from_numpy(np.array(picture))
-    return Picture(torch.atleast_3d(pixels).movedim(-1, 0).float() / 255, 8, notes)
+    return PictureData(torch.atleast_3d(pixels).movedim(-1, 0).float() / 255, 8, notes)
 
 
 def _left_out(path: Path, file: Any) -> Iterator[InputError]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from convmat.geometry import GeometryError
 from convmat.terminal import chinese, english
+
+if TYPE_CHECKING:
+    from convmat.operators.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Texts:
         language: ``"en"`` or ``"zh"``.
         words: each text, by its key; the same keys in every language.
         summaries: one line on each method, where it differs from that of :func:`convmat.available_methods`.
-        reasons: what stands for the reasons why solvers end, which are English, by regular expressions.
+        reasons: why solvers end, by the keys of the reasons, where these are not to be said in English.
 
     >>> ENGLISH("table.time")
     'time'
@@ -29,15 +32,14 @@ class Texts:
     summaries: Mapping[str, str] = field(repr=False)
     reasons: Mapping[str, str] = field(repr=False)
 
-    def reason(self, reason: str) -> str:
+    def reason(self, reason: Reason) -> str:
         """Why a solver ended, in this language.
 
-        >>> CHINESE.reason("maxiter=100 reached")
+        >>> from convmat.operators.reasons import Reason
+        >>> CHINESE.reason(Reason("maxiter", most=100))
         '达到上限 100 次'
         """
-        for pattern, instead in self.reasons.items():
-            reason = re.sub(pattern, instead, reason)
-        return reason
+        return self.reasons[reason.key].format(**reason.values) if self.reasons else reason
 
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of a key, its placeholders filled in."""

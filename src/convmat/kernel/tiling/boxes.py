@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
+from convmat.geometry.table import IntArray
 from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines

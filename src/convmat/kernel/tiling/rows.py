@@ -11,8 +11,8 @@ from math import prod
 
 import numpy as np
 
-from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
+from convmat.geometry.table import IntArray
 from convmat.kernel.tiling import winograd
 from convmat.kernel.tiling.phases import AxisPhases, PhaseClass, PhaseOut, PhasePart, axis_phases, phase_classes
 from convmat.kernel.tiling.processor import AXES, RUN, Processor

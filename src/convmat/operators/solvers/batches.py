@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from convmat.operators.reasons import Reason
 from convmat.operators.solvers.solution import Found, Reals
 
 Callback: TypeAlias = Callable[[int, Tensor], object]
@@ -79,7 +80,7 @@ class Items:
         return len(self._at_work)
 
     def finish(
-        self, done: npt.NDArray[np.bool_], x: Tensor, iteration: int, reason: str, converged: bool = True
+        self, done: npt.NDArray[np.bool_], x: Tensor, iteration: int, reason: Reason, converged: bool = True
     ) -> npt.NDArray[np.bool_]:
         """Let items leave with their x; which of the others stay."""
         leaving = self._at_work[done]

@@ -10,13 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convmat.operators.reasons import NORMAL_EQUATIONS, ROUNDING, ZERO_SIDE, Reason
 from convmat.operators.solvers.batches import Items, Maps, add_times, divide, keep, norms
-from convmat.operators.solvers.lsmr import OUT_OF_ITERATIONS
 from convmat.operators.solvers.solution import Reals
-
-GRADIENT = "normal equations within the tolerance"
-ROUNDING = "normal equations to rounding"
-ZERO = "the right-hand side is zero, and so is x"
 
 
 def cg(
@@ -49,7 +45,7 @@ def cg(
     s = add_times(c + maps.adjoint(r), -(damp**2), x)
     p, gamma = s, norms(s) ** 2
     eps, norm_n = float(torch.finfo(x.dtype).eps), np.zeros_like(size)
-    stay = items.finish(size == 0, torch.zeros_like(x), 0, ZERO)
+    stay = items.finish(size == 0, torch.zeros_like(x), 0, ZERO_SIDE)
     for iteration in range(maxiter + 1):
         x, r, s, p, c = (keep(stay, vectors) for vectors in (x, r, s, p, c))
         gamma, size, damp, norm_n = gamma[stay], size[stay], damp[stay], norm_n[stay]
@@ -57,7 +53,7 @@ def cg(
             items.report(iteration, x)
         is_small = np.sqrt(gamma) <= max(tol, eps) * size
         is_rounding = np.sqrt(gamma) <= 4 * eps * norm_n * norms(x)
-        stay = items.finish(is_small, x, iteration, GRADIENT)
+        stay = items.finish(is_small, x, iteration, NORMAL_EQUATIONS)
         stay[stay] = items.finish(is_rounding[stay], keep(stay, x), iteration, ROUNDING)
         x, r, s, p, c = (keep(stay, vectors) for vectors in (x, r, s, p, c))
         gamma, size, damp, norm_n = gamma[stay], size[stay], damp[stay], norm_n[stay]
@@ -73,4 +69,4 @@ def cg(
         before, gamma = gamma, norms(s) ** 2
         p = add_times(s, divide(gamma, before), p)
         stay = np.ones(len(items), bool)
-    items.finish(np.ones(len(items), bool), x, maxiter, OUT_OF_ITERATIONS.format(maxiter), converged=False)
+    items.finish(np.ones(len(items), bool), x, maxiter, Reason("maxiter", most=maxiter), converged=False)

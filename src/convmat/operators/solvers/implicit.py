@@ -24,7 +24,7 @@ from convmat.operators.solvers.inverses import Inverse
 from convmat.operators.solvers.solution import Found
 
 
-class Problem:
+class LeastSquares:
     """What is to be solved, how, and what was found."""
 
     def __init__(self, op: Operator, inverse: Inverse, tol: float, callback: Callback | None) -> None:
@@ -32,7 +32,7 @@ class Problem:
         self.found: Found | None = None
 
 
-def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tensor:
+def solve(problem: LeastSquares, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tensor:
     """Solve a flat batch, differentiably in y, damp (one number for each item) and the weights of the operator."""
     x: Tensor = _Solve.apply(problem, x0, y, damp, *problem.op.weights())  # type: ignore[no-untyped-call]
     return x
@@ -40,7 +40,9 @@ def solve(problem: Problem, y: Tensor, damp: Tensor, x0: Tensor | None) -> Tenso
 
 class _Solve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, problem: Problem, x0: Tensor | None, y: Tensor, damp: Tensor, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, problem: LeastSquares, x0: Tensor | None, y: Tensor, damp: Tensor, *weights: Tensor
+    ) -> Tensor:
         numbers = damp.detach().double().cpu().numpy()
         problem.found = problem.inverse.solve(y, numbers, x0, problem.callback)
         ctx.problem = problem
@@ -51,7 +53,7 @@ class _Solve(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        problem: Problem = ctx.problem
+        problem: LeastSquares = ctx.problem
         y, damp, x, *weights = ctx.saved_tensors
         numbers = damp.double().cpu().numpy()
         wants_damp, *wants_weights = ctx.needs_input_grad[3:]
@@ -76,7 +78,7 @@ class _Solve(torch.autograd.Function):
 
 
 def _null_space_pair(
-    problem: Problem, g: Tensor, v: Tensor, normal: Tensor | None, x: Tensor, damp: Any
+    problem: LeastSquares, g: Tensor, v: Tensor, normal: Tensor | None, x: Tensor, damp: Any
 ) -> list[tuple[Tensor, Tensor]]:
     """What is added where the operator maps something to nothing and is not damped."""
     outside = g - problem.op.H.apply(v)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from convmat.operators.base import Operator
 from convmat.operators.circulant import Circulant
+from convmat.operators.reasons import Reason
 from convmat.operators.solvers.batches import Callback, Items, Maps, add_times, norms, times
 from convmat.operators.solvers.cg import cg
 from convmat.operators.solvers.lsmr import lsmr
@@ -248,9 +249,10 @@ class Factored(Inverse):
 
     def _found(self, x: Tensor, damp: Reals) -> Found:
         count, rank, full = len(x), self.rank(), min(self._size)
-        exact = "solved by singular values"
-        singular = f"singular: rank {rank} of {full}; the least-norm solution, by singular values"
-        reasons = np.where((damp > 0) | (rank == full), exact, singular).astype(object)
+        exact, singular = Reason("solved"), Reason("singular", rank=rank, full=full)
+        reasons = np.empty(count, dtype=object)
+        reasons[:] = singular
+        reasons[(damp > 0) | (rank == full)] = exact
         return Found(x, np.zeros(count, np.int64), reasons, np.ones(count, bool))
 
 

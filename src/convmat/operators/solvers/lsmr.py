@@ -14,14 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from convmat.operators.reasons import CONSISTENT, LEAST_SQUARES, ORTHOGONAL, ZERO, Reason
 from convmat.operators.solvers.batches import Items, Maps, add_times, divide, keep, norms, times
 from convmat.operators.solvers.solution import Reals
-
-CONSISTENT = "op @ x = y within the tolerance"
-LEAST_SQUARES = "least squares within the tolerance"
-OUT_OF_ITERATIONS = "maxiter={} reached"
-ZERO = "y is zero, and so is x"
-ORTHOGONAL = "op.H @ y is zero, and so is x"
 
 
 def lsmr(maps: Maps, b: Tensor, size: Reals, damp: Reals, tol: float, maxiter: int, items: Items) -> None:
@@ -55,10 +50,10 @@ def lsmr(maps: Maps, b: Tensor, size: Reals, damp: Reals, tol: float, maxiter: i
         state.keep(items.finish(state.numbers.is_consistent(limit), state.x, iteration, CONSISTENT))
         state.keep(items.finish(state.numbers.is_least_squares(limit), state.x, iteration, LEAST_SQUARES))
     everyone = np.ones(len(items), bool)
-    items.finish(everyone, state.x, maxiter, OUT_OF_ITERATIONS.format(maxiter), converged=False)
+    items.finish(everyone, state.x, maxiter, Reason("maxiter", most=maxiter), converged=False)
 
 
-def at_once(alpha: Reals, beta: Reals, size: Reals, tol: float) -> tuple[tuple[str, npt.NDArray[np.bool_]], ...]:
+def at_once(alpha: Reals, beta: Reals, size: Reals, tol: float) -> tuple[tuple[Reason, npt.NDArray[np.bool_]], ...]:
     """Of which items x = 0 is the solution, by the reason why."""
     return (
         (ZERO, size == 0),

@@ -53,7 +53,7 @@ def solve(
     if callback is not None:
         shape = (*batch, *op.in_shape)
         structured = lambda iteration, x: callback(iteration, x.reshape(shape))  # noqa: E731
-    problem = implicit.Problem(op, inverse, tol, structured)
+    problem = implicit.LeastSquares(op, inverse, tol, structured)
     x = implicit.solve(problem, y, damping, x0)
     assert problem.found is not None
     implicit.warn_unless_converged(problem.found)

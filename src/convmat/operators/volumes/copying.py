@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from convmat.geometry import GeometryError, pieces
+from convmat.geometry import GeometryError, chunk_slices
 from convmat.geometry.memory import human
 from convmat.operators.volumes.disk import Disk
 
@@ -111,7 +111,7 @@ def _check(
         wrong, what = cells < 0, "negative values: need values of at least 0; subtract the offset, or y.clip(0)"
     if wrong.any():
         first = [int(at) + start for at, (start, _) in zip(np.argwhere(wrong)[0], region, strict=True)]
-        chunk = tuple(pieces(sizes, at, at + 1)[0].chunk for sizes, at in zip(chunks, first, strict=True))
+        chunk = tuple(chunk_slices(sizes, at, at + 1)[0].chunk for sizes, at in zip(chunks, first, strict=True))
         raise GeometryError(f"y has {what} (in chunk {chunk}, the first of them at {tuple(first)})")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from convmat.operators.boxes import Ranges, one_thread
 from convmat.operators.extras import needed
-from convmat.operators.volumes.cutting import Plan
+from convmat.operators.volumes.cutting import Blocking
 
 
 @dataclass(frozen=True)
@@ -59,24 +59,24 @@ class Crew:
         return count, 1 if self._get is needed("dask.threaded").get else count
 
     def run(
-        self, task: Task, blocks: Sequence[Ranges], plan: Plan, watch: Callable[[Done], None] | None = None
+        self, task: Task, blocks: Sequence[Ranges], blocking: Blocking, watch: Callable[[Done], None] | None = None
     ) -> list[Done]:
         """Do a task for each block; what is said of them comes in the order of the blocks.
 
         Args:
             task: for one block.
             blocks: all of them.
-            plan: says how many to begin before one has ended.
+            blocking: says how many to begin before one has ended.
             watch: called when a block is done.
         """
         told = watch or (lambda done: None)
-        alone = _Alone(task, plan.tidies)
+        alone = _Alone(task, blocking.tidies)
         if self._client is not None:
-            return self._on_cluster(alone, blocks, plan.at_a_time, told)
+            return self._on_cluster(alone, blocks, blocking.at_a_time, told)
         graph = {("block", i): (alone, ranges) for i, ranges in enumerate(blocks)}
         told_of = needed("dask.callbacks").Callback(posttask=lambda key, done, *others: told(done))
         with told_of:
-            found: Sequence[Done] = self._get(graph, list(graph), num_workers=plan.at_a_time)
+            found: Sequence[Done] = self._get(graph, list(graph), num_workers=blocking.at_a_time)
         return list(found)
 
     def _on_cluster(

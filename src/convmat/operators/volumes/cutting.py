@@ -73,7 +73,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Blocking:
     """How both sides of an operator are cut, and how many tasks work at a time.
 
     Attributes:
@@ -90,7 +90,7 @@ class Plan:
     tidies: bool
 
 
-def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
+def choose_blocking(op: Operator, memory: int, workers: int, processes: int) -> Blocking:
     """The blocks with which most cells are made in a time, if some tasks keep within the memory together.
 
     How many and who they are does not change the blocks, for blocks decide how results are rounded.
@@ -131,12 +131,12 @@ def plan(op: Operator, memory: int, workers: int, processes: int) -> Plan:
     return found
 
 
-def fit(op: Operator, data: Cut, scene: Cut, memory: int, workers: int, processes: int) -> Plan | None:
+def fit(op: Operator, data: Cut, scene: Cut, memory: int, workers: int, processes: int) -> Blocking | None:
     """As many tasks with such blocks as there are workers, or as keep within the memory together; none, maybe."""
     task, kept = _bytes(op, data, scene)
     left = memory - kept * processes
     count = min(int(left // task), workers)
-    return Plan(data, scene, count, _HELD_ON * task * count > left) if count > 0 else None
+    return Blocking(data, scene, count, _HELD_ON * task * count > left) if count > 0 else None
 
 
 def _bytes(op: Operator, data: Cut, scene: Cut) -> tuple[int, int]:

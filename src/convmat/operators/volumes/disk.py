@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError, Piece, regular_pieces
+from convmat.geometry import ChunkSlice, GeometryError, regular_chunk_slices
 from convmat.geometry.memory import human
 from convmat.operators.boxes import Ranges
 from convmat.operators.extras import needed
@@ -43,16 +43,16 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.read_bytes = self.written_bytes = 0
-        self._layouts: dict[str, _Layout] = {}
+        self._metadata: dict[str, _Metadata] = {}
 
     def read(self, name: str, ranges: Ranges) -> Tensor:
         """Cells of an array, of shape (1, channels, *sizes)."""
-        layout = self._layout(name)
-        cells = np.empty((layout.shape[0], *(stop - start for start, stop in ranges)), layout.dtype)
-        for chunk in layout.chunks_in(ranges):
+        metadata = self._metadata_of(name)
+        cells = np.empty((metadata.shape[0], *(stop - start for start, stop in ranges)), metadata.dtype)
+        for chunk in metadata.chunks_in(ranges):
             here = cells[chunk.outside(ranges)]
-            with _Numbers(self.folder / name / chunk.file, layout) as numbers:
-                here[...] = layout.fill if numbers.array is None else numbers.array[chunk.inside]
+            with _Numbers(self.folder / name / chunk.file, metadata) as numbers:
+                here[...] = metadata.fill if numbers.array is None else numbers.array[chunk.inside]
         self.read_bytes += cells.nbytes
         return torch.from_numpy(cells)[None]
 
@@ -62,13 +62,13 @@ class Disk:
 
     def write(self, name: str, ranges: Ranges, cells: Tensor) -> None:
         """Write cells, of shape (1, channels, *sizes). Who writes some cells of a chunk must be alone with it."""
-        layout, array = self._layout(name), cells[0].detach().cpu().numpy()
-        for chunk in layout.chunks_in(ranges):
+        metadata, array = self._metadata_of(name), cells[0].detach().cpu().numpy()
+        for chunk in metadata.chunks_in(ranges):
             path = self.folder / name / chunk.file
-            whole = np.empty((layout.shape[0], *layout.chunk), layout.dtype)
-            if not chunk.is_whole(layout):  # what is not written stays as it is
-                with _Numbers(path, layout) as numbers:
-                    whole[...] = layout.fill if numbers.array is None else numbers.array
+            whole = np.empty((metadata.shape[0], *metadata.chunk), metadata.dtype)
+            if not chunk.is_whole(metadata):  # what is not written stays as it is
+                with _Numbers(path, metadata) as numbers:
+                    whole[...] = metadata.fill if numbers.array is None else numbers.array
             whole[chunk.inside] = array[chunk.outside(ranges)]
             beside = f"{path}.{os.getpid()}.{threading.get_ident()}{_PART}"
             try:
@@ -80,15 +80,15 @@ class Disk:
                 raise
         self.written_bytes += array.nbytes
 
-    def _layout(self, name: str) -> _Layout:
-        if name not in self._layouts:
-            self._layouts[name] = _Layout.of(self.folder / name)
-        return self._layouts[name]
+    def _metadata_of(self, name: str) -> _Metadata:
+        if name not in self._metadata:
+            self._metadata[name] = _Metadata.of(self.folder / name)
+        return self._metadata[name]
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """How an array lies on the disk."""
+class _Metadata:
+    """How an array lies on the disk, as its own file says."""
 
     shape: tuple[int, ...]
     chunk: tuple[int, ...]  # without the channels
@@ -96,7 +96,7 @@ class _Layout:
     fill: Any
 
     @classmethod
-    def of(cls, path: Path) -> _Layout:
+    def of(cls, path: Path) -> _Metadata:
         said = json.loads((path / ".zarray").read_text(encoding="utf-8"))
         dtype = np.dtype(said["dtype"])
         fill = said["fill_value"]  # of complex numbers, a pair
@@ -106,7 +106,7 @@ class _Layout:
     def chunks_in(self, ranges: Ranges) -> Iterator[_Chunk]:
         """The chunks that hold cells of some ranges."""
         per_axis = (
-            regular_pieces(size, chunk, start, stop)
+            regular_chunk_slices(size, chunk, start, stop)
             for size, chunk, (start, stop) in zip(self.shape[1:], self.chunk, ranges, strict=True)
         )
         return map(_Chunk, product(*per_axis))
@@ -116,35 +116,35 @@ class _Layout:
 class _Chunk:
     """The cells of a chunk that are in some ranges."""
 
-    pieces: tuple[Piece, ...]
+    slices: tuple[ChunkSlice, ...]
 
     @property
     def file(self) -> str:
         """Its name."""
-        return ".".join(["0", *(str(piece.chunk) for piece in self.pieces)])
+        return ".".join(["0", *(str(along.chunk) for along in self.slices)])
 
     @property
     def inside(self) -> tuple[slice, ...]:
         """Where they lie in the chunk."""
-        return (slice(None), *(slice(piece.start, piece.stop) for piece in self.pieces))
+        return (slice(None), *(slice(along.start, along.stop) for along in self.slices))
 
     def outside(self, ranges: Ranges) -> tuple[slice, ...]:
         """Where they lie in the ranges."""
-        cells = zip(self.pieces, ranges, strict=True)
-        return (slice(None), *(slice(piece.first - start, piece.end - start) for piece, (start, _) in cells))
+        cells = zip(self.slices, ranges, strict=True)
+        return (slice(None), *(slice(along.first - start, along.end - start) for along, (start, _) in cells))
 
-    def is_whole(self, layout: _Layout) -> bool:
+    def is_whole(self, metadata: _Metadata) -> bool:
         """Whether these are all cells that the chunk has."""
         return all(
-            piece.start == 0 and (piece.stop == chunk or piece.end == size)
-            for piece, chunk, size in zip(self.pieces, layout.chunk, layout.shape[1:], strict=True)
+            along.start == 0 and (along.stop == chunk or along.end == size)
+            for along, chunk, size in zip(self.slices, metadata.chunk, metadata.shape[1:], strict=True)
         )
 
 
 class _Numbers:
     """The numbers of a chunk's file, as long as a ``with`` lasts; ``None`` if there is no file."""
 
-    def __init__(self, path: Path, layout: _Layout) -> None:
+    def __init__(self, path: Path, metadata: _Metadata) -> None:
         self.array: Array | None = None
         self._mapped: mmap.mmap | None = None
         try:
@@ -152,7 +152,7 @@ class _Numbers:
                 self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             return
-        self.array = np.frombuffer(self._mapped, layout.dtype).reshape(layout.shape[0], *layout.chunk)
+        self.array = np.frombuffer(self._mapped, metadata.dtype).reshape(metadata.shape[0], *metadata.chunk)
 
     def __enter__(self) -> _Numbers:
         return self

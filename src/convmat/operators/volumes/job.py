@@ -19,10 +19,11 @@ from convmat.geometry import GeometryError, shown
 from convmat.operators.base import Operator
 from convmat.operators.blocks import numpy_dtype
 from convmat.operators.extras import needed
+from convmat.operators.reasons import Reason
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.copying import Survey, copy
 from convmat.operators.volumes.crew import Crew, Done, Task
-from convmat.operators.volumes.cutting import Cut, Plan, fit, plan
+from convmat.operators.volumes.cutting import Blocking, Cut, choose_blocking, fit
 from convmat.operators.volumes.disk import Disk, check_room, create, is_full, tidy
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Marker:
         iteration: the last that is whole. ``None``: not even the data are.
         whole: which of the two arrays of a name holds it: ``"even"`` or ``"odd"``.
         numbers: of a recurrence, after it.
-        reason: why it ended, if it did.
+        reason: why it ended, if it did: the key of the sentence, and its values.
         converged: whether a rule ended it.
     """
 
@@ -104,7 +105,7 @@ class Marker:
     iteration: int | None = None
     whole: str = "even"
     numbers: dict[str, Any] = field(default_factory=dict)
-    reason: str | None = None
+    reason: dict[str, Any] | None = None
     converged: bool = False
 
 
@@ -156,14 +157,14 @@ class Job:
         self._arrays = _pairs(arrays)
         self._crew = Crew()
         self._read = self._written = 0
-        self.marker, self._plan = self._open(_hash(op, method, parameters))
+        self.marker, self._blocking = self._open(_hash(op, method, parameters))
         if self.marker.reason is None and (self.folder / _RESULT).exists():  # killed while it ended
             os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
         self.survey = self._data()
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def _open(self, problem: str) -> tuple[Marker, Plan]:
+    def _open(self, problem: str) -> tuple[Marker, Blocking]:
         workers = self._crew.workers()
         known = self._find(problem)
         if known is not None:
@@ -175,7 +176,7 @@ class Job:
                     "begun with: as much as then would do"
                 )
             return known, going_on
-        found = plan(self.op, self._memory, *workers)
+        found = choose_blocking(self.op, self._memory, *workers)
         if not self.folder.resolve().parent.is_dir():
             raise GeometryError(f"store={str(self.folder)!r}: there is no folder {str(self.folder.resolve().parent)!r}")
         cells = {"data": found.data.stored, "scene": found.scene.stored}
@@ -240,7 +241,7 @@ class Job:
 
     def cut(self, side: Side) -> Cut:
         """The blocks of a side."""
-        return self._plan.data if side == "data" else self._plan.scene
+        return self._blocking.data if side == "data" else self._blocking.scene
 
     def fill(self, name: str, value: float) -> None:
         """Let an array hold one number everywhere."""
@@ -266,7 +267,7 @@ class Job:
             self._tell(start + share * count / len(blocks))
 
         with self._room_on_disk():
-            found = self._crew.run(task, blocks, self._plan, told)
+            found = self._crew.run(task, blocks, self._blocking, told)
         return [done.sums for done in found]
 
     def _tell(self, part: float) -> None:
@@ -312,21 +313,26 @@ class Job:
         self.marker.reason = None
         _write(self.folder, self.marker)
 
-    def finish(self, reason: str, converged: bool, residual: float) -> Solution:
+    def finish(self, reason: Reason, converged: bool, residual: float) -> Solution:
         """Keep x, under that name, and nothing else."""
         if not (self.folder / _RESULT).exists():
             os.replace(self.folder / named("x", self.iteration), self.folder / _RESULT)
         tidy(self.folder / _RESULT)
-        self.marker.reason, self.marker.converged = reason, converged
+        self.marker.reason, self.marker.converged = {"key": reason.key, **reason.values}, converged
         self.marker.numbers["residual"] = residual
         _write(self.folder, self.marker)
         for name in self._arrays:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         return self.solution()
 
+    @property
+    def reason(self) -> Reason | None:
+        """Why it ended, if it did."""
+        return None if self.marker.reason is None else Reason(**self.marker.reason)
+
     def solution(self) -> Solution:
         """What was found, when it has ended."""
-        reason, converged = str(self.marker.reason), self.marker.converged
+        reason, converged = self.reason, self.marker.converged
         if not converged:
             warnings.warn(f"the solution did not converge: {reason}", RuntimeWarning, stacklevel=5)
         return Solution(

@@ -18,7 +18,7 @@ from torch import Tensor
 from convmat.geometry import GeometryError
 from convmat.operators.base import Operator
 from convmat.operators.boxes import Box, Ranges
-from convmat.operators.solvers import cg as cgls
+from convmat.operators.reasons import CONSISTENT, LEAST_SQUARES, NORMAL_EQUATIONS, ROUNDING, ZERO_SIDE, Reason
 from convmat.operators.solvers import lsmr as paige
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.crew import Done
@@ -53,7 +53,7 @@ def solve(
 ) -> Solution:
     """See :meth:`ConvOperator.solve`."""
     job = Job(op, y, method, {"damp": damp}, _LSMR if method == "lsmr" else _CG, stored, False, maxiter)
-    if job.marker.reason is not None:
+    if job.reason is not None:
         if not job.marker.converged and maxiter > job.iteration:
             raise GeometryError(
                 f"store={str(job.folder)!r} ended at iteration {job.iteration}, and its vectors are gone: "
@@ -61,13 +61,15 @@ def solve(
             )
         return job.solution()
     limit = max(tol, float(torch.finfo(op.dtype).eps))
-    reason = (_lsmr if method == "lsmr" else _cg)(_Vectors(job), damp, tol, limit, maxiter, callback)
-    vectors = _Vectors(job)
+    reason = (_lsmr if method == "lsmr" else _cg)(_StoredVectors(job), damp, tol, limit, maxiter, callback)
+    vectors = _StoredVectors(job)
     (residual,) = vectors.make("data", (None, [(1.0, "y"), (-1.0, f"op {named('x', job.iteration)}")]))
-    return job.finish(reason, reason != paige.OUT_OF_ITERATIONS.format(maxiter), residual)
+    return job.finish(reason, reason != Reason("maxiter", most=maxiter), residual)
 
 
-def _lsmr(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None) -> str:
+def _lsmr(
+    vectors: _StoredVectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None
+) -> Reason:
     """Iterate; why it ended. On the disk, u and v are kept without being divided by their norms."""
     job = vectors.job
     if job.is_new:
@@ -85,11 +87,11 @@ def _lsmr(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int
         k, alpha = job.iteration, float(numbers.alpha[0])
         job.residual = float(numbers.norm_r[0])
         if k and numbers.is_consistent(limit)[0]:
-            return paige.CONSISTENT
+            return CONSISTENT
         if k and numbers.is_least_squares(limit)[0]:
-            return paige.LEAST_SQUARES
+            return LEAST_SQUARES
         if k >= maxiter:
-            return paige.OUT_OF_ITERATIONS.format(maxiter)
+            return Reason("maxiter", most=maxiter)
         u, v, h, hbar, x = (named(name, k) for name in ("u", "v", "h", "hbar", "x"))
         u = u if k else "y"
         u2, v2, h2, hbar2, x2 = (named(name, k + 1) for name in ("u", "v", "h", "hbar", "x"))
@@ -112,7 +114,9 @@ def _lsmr(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int
             callback(k + 1, job.x())
 
 
-def _cg(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None) -> str:
+def _cg(
+    vectors: _StoredVectors, damp: float, tol: float, limit: float, maxiter: int, callback: Callback | None
+) -> Reason:
     """Iterate; why it ended."""
     job, eps = vectors.job, float(torch.finfo(vectors.job.op.dtype).eps)
     if job.is_new:
@@ -123,13 +127,13 @@ def _cg(vectors: _Vectors, damp: float, tol: float, limit: float, maxiter: int, 
     while True:
         k = job.iteration
         if size == 0:
-            return cgls.ZERO
+            return ZERO_SIDE
         if sqrt(gamma) <= limit * size:
-            return cgls.GRADIENT
+            return NORMAL_EQUATIONS
         if sqrt(gamma) <= 4 * eps * norm_n * norm_x:
-            return cgls.ROUNDING
+            return ROUNDING
         if k >= maxiter:
-            return paige.OUT_OF_ITERATIONS.format(maxiter)
+            return Reason("maxiter", most=maxiter)
         r, p, x = named("r", k) if k else "y", named("p", k), named("x", k)
         r2, p2, x2 = (named(name, k + 1) for name in ("r", "p", "x"))
         (image,) = vectors.make("data", ("q", [(1.0, f"op {p}")]), share=0.4)
@@ -168,16 +172,16 @@ def _recurrence(numbers: dict[str, float]) -> tuple[float, paige.Recurrence]:
 
 # A vector as a sum: where it is written, and its terms, each a factor and a name. "op v" is v mapped, "adj u" mapped
 # back; a name may be one made before in the same pass, unless it is mapped. Written nowhere, its norm alone is asked.
-Sum = tuple[str | None, Sequence[tuple[float, str]]]
+Combination = tuple[str | None, Sequence[tuple[float, str]]]
 
 
 @dataclass(frozen=True)
-class _Vectors:
+class _StoredVectors:
     """Makes vectors from others."""
 
     job: Job
 
-    def make(self, side: Side, *sums: Sum, start: float = 0.0, share: float = 1.0) -> list[float]:
+    def make(self, side: Side, *sums: Combination, start: float = 0.0, share: float = 1.0) -> list[float]:
         """Make vectors of a side, in one pass; their norms."""
         task = _Add(self.job.op, self.job.folder, self.job.cut(side).usual, sums)
         return [sqrt(squares) for squares in totals(self.job.run(task, side, start, share))]
@@ -195,7 +199,7 @@ class _Add:
     op: Operator
     folder: Path
     usual: tuple[int, ...]
-    sums: tuple[Sum, ...]
+    sums: tuple[Combination, ...]
 
     def __call__(self, ranges: Ranges) -> Done:
         disk, made, squares = Disk(self.folder), dict[str, Tensor](), []

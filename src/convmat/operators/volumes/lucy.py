@@ -14,6 +14,7 @@ from torch import Tensor
 from convmat.operators.base import Operator
 from convmat.operators.boxes import Box, Ranges, Read
 from convmat.operators.counting import Stopping, check_sensitivity, done_reason, smallest_image, unseen
+from convmat.operators.reasons import ZERO
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.crew import Done
 from convmat.operators.volumes.disk import Disk
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import dask.array as da
 
 _ARRAYS: dict[str, Side] = {"y": "data", "ratio": "data", "x*": "scene"}
-_FLAT = "y is zero, and so is x"
 
 
 def richardson_lucy(
@@ -36,8 +36,8 @@ def richardson_lucy(
 ) -> Solution:
     """See :func:`convmat.richardson_lucy`."""
     job = Job(op, y, "rl", {}, _ARRAYS, stored, True, iterations)
-    if job.marker.reason is not None:
-        if iterations <= job.iteration or job.marker.reason in (_FLAT, rule.reason):
+    if job.reason is not None:
+        if iterations <= job.iteration or job.reason in (ZERO, rule.reason):
             return job.solution()
         job.reopen()
     sensitivity = op.sensitivity()
@@ -48,7 +48,7 @@ def richardson_lucy(
         job.fill("x.even", job.survey.total / totals(seen)[0])
         job.commit(0, {"sensitivity": largest})
     if job.survey.total == 0:
-        return job.finish(_FLAT, True, 0.0)
+        return job.finish(ZERO, True, 0.0)
     return _iterate(job, sensitivity, iterations, rule, callback)
 
 

@@ -27,7 +27,7 @@ from convmat.tensors.arguments import CONVOLUTION_LAYERS, layer_geometry
 from convmat.tensors.im2col import im2col
 
 Shape: TypeAlias = tuple[int, ...]
-Part: TypeAlias = Callable[[Any, Shape], tuple[Shape, Entries]]
+LayerMatrix: TypeAlias = Callable[[Any, Shape], tuple[Shape, Entries]]
 
 _CPU = torch.device("cpu")
 
@@ -232,7 +232,7 @@ def output_shape(function: Callable[[Tensor], Tensor], in_shape: Shape) -> Shape
 
 # -- who does what -----------------------------------------------------------------------------------------------------
 
-PARTS: dict[type[nn.Module], Part] = {
+LAYERS: dict[type[nn.Module], LayerMatrix] = {
     **dict.fromkeys(CONVOLUTION_LAYERS, _convolution),
     nn.Linear: _linear,
     nn.BatchNorm1d: partial(_normalisation, ndims=(1, 2)),
@@ -285,11 +285,11 @@ def is_convolution(module: nn.Module) -> bool:
     return known_kind(module, CONVOLUTION_LAYERS) is not None
 
 
-def nonlinear_part(module: nn.Module) -> tuple[str, nn.Module] | None:
+def nonlinear_layer(module: nn.Module) -> tuple[str, nn.Module] | None:
     """The first layer of PyTorch's in a module that is known not to be linear, with its path."""
     for path, part in module.named_modules():
         is_nonlinear = _is_pytorchs(part) and type(part).__module__.split(".")[-1] in _NONLINEAR
-        if is_nonlinear and known_kind(part, PARTS) is None:
+        if is_nonlinear and known_kind(part, LAYERS) is None:
             return path, part
     return None
 
@@ -299,7 +299,7 @@ def refusal(module: Any) -> str | None:
     kind = kind_of(module)
     if not isinstance(module, nn.Module):
         return f"{kind} is not an nn.Module: need a layer of PyTorch's, or a module that computes with them"
-    if nonlinear_part(module) is not None and _is_pytorchs(module):
+    if nonlinear_layer(module) is not None and _is_pytorchs(module):
         return f"{kind} is not linear: leave it out, or take the matrices of what comes before and after it"
     return None
 

@@ -1,0 +1,123 @@
+"""What convolution layers of both directions have in common."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from convmat.nn import passing
+from convmat.nn.checks import LayerPadding, name_functions
+from convmat.nn.folding import FOLD, Fold
+from convmat.nn.frozen import FROZEN
+from convmat.planning import freezing, weight_of
+
+
+class ConvolutionLayer(nn.Module):
+    """What all have: the attributes of PyTorch's layers and ``method``.
+
+    PyTorch's constructors are called with what they can hold, for the parameters and their initialisation; what is
+    beyond them is set afterwards.
+    """
+
+    _ndim: ClassVar[int]
+    _shown_channels: ClassVar[tuple[str, ...]] = ("in_channels", "out_channels")
+
+    method: str = "auto"
+    _accelerated_from: ClassVar[type | None] = None
+    in_channels: int
+    out_channels: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Any
+    output_padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: Any
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give public classes functions of their own name, which Python's errors show, and not that of a base."""
+        super().__init_subclass__(**options)
+        name_functions(cls)
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments: ``eval`` of the layer's ``repr`` makes such a layer again."""
+        shown = [str(getattr(self, name)) for name in self._shown_channels]
+        shown += [f"kernel_size={self.kernel_size}", f"stride={self.stride}"]
+        defaults = {
+            "padding": (0,) * self._ndim,
+            "dilation": (1,) * self._ndim,
+            "output_padding": (0,) * self._ndim,
+            "groups": 1,
+            "bias": True,
+            "padding_mode": "zeros",
+            "method": "auto",
+        }
+        values = {name: getattr(self, name) for name in defaults} | {"bias": self.bias is not None}
+        shown += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        return ", ".join(shown)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What ``torch.jit.script`` asks for first: say what would do, before it fails on an annotation."""
+        instead = "use torch.jit.trace or torch.export"
+        if self._accelerated_from is not None:
+            instead = f"call convmat.restore(model) before, or {instead}"
+        raise TypeError(f"torch.jit.script cannot compile {type(self).__name__}, a layer of convmat: {instead}")
+
+    def _warn_of_fx(self, input: Any) -> None:
+        """Say that tools on graphs will miss an accelerated layer, where ``torch.fx`` traces it."""
+        if isinstance(input, torch.fx.Proxy) and self._accelerated_from is not None:
+            warnings.warn(
+                "torch.fx does not see layers that convmat.accelerate has swapped, so quantizing or fusing this graph "
+                "leaves them as they are: call convmat.restore(model) before, and accelerate last",
+                stacklevel=3,
+            )
+
+    def _weight_of(self, input: Tensor) -> Tensor:
+        """The weight: where it is frozen and no gradient of it is asked for, that with its packed copies."""
+        frozen = self.__dict__.get(FROZEN)  # torch.compile of PyTorch 2.8 traces no vars(self)
+        if frozen is None or not freezing.is_of_use(input):
+            return self.weight
+        if "weight" in self._parameters and not input.is_contiguous():  # mostly PyTorch's case, which does not pack
+            return self.weight
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
+            return self.weight
+        return frozen.of(self)
+
+    def _computed(self, input: Tensor, compute: Callable[..., Tensor]) -> Tensor:
+        """Compute with weight and bias, and with what follows folded in where something does that may be."""
+        fold: Fold | None = self.__dict__.get(FOLD)
+        now = None if fold is None else fold.now(self, input)
+        if fold is None or now is None:
+            return compute(input, self._weight_of(input), self.bias)
+        weight, bias = now.operands or (self._weight_of(input), self.bias)
+        return fold.note(compute(input, weight, bias, now.activation), now.followers)
+
+    def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
+        """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.
+
+        It is asked first of all: small layers that gain nothing would notice each further question.
+        """
+        own = self.__dict__
+        if FOLD in own or (FROZEN in own and "weight" not in self._parameters):  # a weight that is computed once
+            return None
+        return passing.format_of_output(self, kind)
+
+    def _is_pytorchs(self, transposed: bool) -> bool:
+        """Whether PyTorch's own layer computes what this one does, by PyTorch's function as this one may."""
+        if self.method not in ("auto", "native", "tiles") or not weight_of(self).is_floating_point():
+            return False
+        if transposed:
+            return self.padding_mode == "zeros" and isinstance(self.padding[0], int)
+        return isinstance(self.padding[0], int) or (self.padding in ("same", "valid") and max(self.stride) == 1)
+
+    def _keep(self, padding: LayerPadding, padding_mode: str, method: str) -> None:
+        """Set the attributes to what PyTorch's constructor could not take."""
+        self.padding, self.padding_mode, self.method = padding, padding_mode, method
+        if isinstance(padding[0], tuple):  # in the order of F.pad
+            self._reversed_padding_repeated_twice = [n for pair in reversed(self.padding) for n in pair]
