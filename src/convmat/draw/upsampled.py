@@ -59,7 +59,7 @@ def upsampling(
     larger = {kernel: upsample(image, scale, kernel) for kernel in kernels}
     pictures = [(words("small", width=width, height=height), image)]
     pictures += [(words(kernel), picture) for kernel, picture in larger.items()]
-    figure, places = panels(ax, len(pictures), _HEIGHT * width / height, _HEIGHT)
+    figure, places = panels(ax, len(pictures), _HEIGHT * width / height, _HEIGHT, font)
     for (title, picture), place in zip(pictures, places, strict=True):
         place.axis("off")
         place.set_title(title, fontfamily=words.families, fontsize=font, color=ink_of(place))
