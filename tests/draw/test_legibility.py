@@ -43,6 +43,7 @@ PICTURES = {
     "a frame that reflects": lambda **how: draw.frame(NUMBERED, (3, 4), padding_mode="reflect", **STAMPED, **how),
     "a large frame": lambda **how: draw.frame(Geometry.conv_transpose((6, 9), 4, stride=2), **how),
     "stamps": lambda **how: draw.stamps(torch.tensor([[[1, 3, 3, 1]]]), (3,), **STAMPED, **how),
+    "stamps of a picture": lambda **how: draw.stamps(NUMBERED, (2, 3), **STAMPED, **how),
     "phases": lambda **how: draw.phases(NUMBERED, (2, 3), **STAMPED, **how),
     "an empty phase": lambda **how: draw.phases(Geometry.conv_transpose((3,), 3, stride=2, dilation=2), **how),
     "many phases": lambda **how: draw.phases(Geometry.conv_transpose((2, 2), (3, 4), stride=(3, 4)), **how),
