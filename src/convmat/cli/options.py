@@ -82,16 +82,16 @@ def takes_a_layer(transposed: bool | None = None) -> Callable[[Callable[..., Non
     """Give a command the options of a layer in place of its argument ``geometry``.
 
     Args:
-        transposed: the direction of the layer. Default: by an option
+        transposed: the direction of the layer, whatever its option says. Default: by the option
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         of_layer = dict(signature(read_geometry, eval_str=True).parameters)
-        fixed: dict[str, Any] = {} if transposed is None else {of_layer.pop("transposed").name: transposed}
+        fixed: dict[str, Any] = {} if transposed is None else {"transposed": transposed}
 
         @wraps(function)
         def command(**options: Any) -> None:
-            geometry = read_geometry(**{name: options.pop(name) for name in of_layer}, **fixed)
+            geometry = read_geometry(**{name: options.pop(name) for name in of_layer} | fixed)
             function(geometry=geometry, **options)
 
         parameters: list[Parameter] = []

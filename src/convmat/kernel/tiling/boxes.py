@@ -123,8 +123,8 @@ class BoxTiling:
     def pairs(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
         """The inputs of two neighbouring rows of the only product, and how many the first, both and the second read.
 
-        They are (inputs, 3) numbers: where the input lies, and its factor in the first row and in the second. In pictures
-        with steps of one, both rows add their products in the same order.
+        They are (inputs, 3) numbers: where the input lies, and its factor in the first row and in the second. In
+        pictures with steps of one, both rows add their products in the same order.
         """
         offsets, _ = self.offsets(rows, channels)
         of_first = {offset: k for k, offset in sorted(enumerate(offsets.tolist()), key=itemgetter(1))}
