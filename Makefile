@@ -10,12 +10,10 @@ BENCH ?= --json bench.json --plot bench.png
 VERSIONS ?=
 
 BIN := .venv/bin
+# Python files what it compiles, so pip need not compile thousands of files that are never imported.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt
 INSTALL := $(PIP) -e
-# What pip would do file by file, on all cores, but for thousands of files that are hardly imported; some packages bring
-# files that are no Python, and none of these matters.
-SELDOM := tests?|pip|mypyc?|setuptools|lexers|wcwidth|prompt_toolkit|imageio|backrefs|jedi|physics|onnxruntime
-COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 -x '/($(SELDOM)|transformers/models)/' .venv src || true
 # What is installed: convmat alone, and with the extras NAME.
 CONVMAT := .venv/.installed
 WITH := .venv/.installed-
@@ -35,12 +33,10 @@ $(BIN)/python:
 
 $(CONVMAT): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) .
-	@$(COMPILE)
 	@touch $@
 
 $(WITH)%: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) '.[$*]'
-	@$(COMPILE)
 	@touch $@
 
 demo: $(CONVMAT)  ## See what convmat does, in numbers, on a photograph and as a report

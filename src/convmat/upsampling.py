@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
-from convmat.geometry import GeometryError, an_int, kind_of, shown
+from convmat.geometry import GeometryError, an_int, shown
 from convmat.geometry.resampling import PROFILES
+from convmat.tensors.arguments import check_is_tensor
 from convmat.tensors.memory import WORTH_ASKING, check_fits
 
 
@@ -103,8 +104,7 @@ def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str 
     tensor([[0., 1., 3., 4.],
             [0., 1., 3., 4.]])
     """
-    if not isinstance(image, Tensor):
-        raise TypeError(f"image must be a torch.Tensor, not {kind_of(image)}")
+    check_is_tensor(image, "image")
     if not image.is_floating_point():
         raise TypeError(f"image is {image.dtype}: need a floating dtype; image.float() would do")
     if image.ndim < 2:

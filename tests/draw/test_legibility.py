@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -43,6 +43,7 @@ PICTURES = {
     "a frame that reflects": lambda **how: draw.frame(NUMBERED, (3, 4), padding_mode="reflect", **STAMPED, **how),
     "a large frame": lambda **how: draw.frame(Geometry.conv_transpose((6, 9), 4, stride=2), **how),
     "stamps": lambda **how: draw.stamps(torch.tensor([[[1, 3, 3, 1]]]), (3,), **STAMPED, **how),
+    "stamps of a picture": lambda **how: draw.stamps(NUMBERED, (2, 3), **STAMPED, **how),
     "phases": lambda **how: draw.phases(NUMBERED, (2, 3), **STAMPED, **how),
     "an empty phase": lambda **how: draw.phases(Geometry.conv_transpose((3,), 3, stride=2, dilation=2), **how),
     "many phases": lambda **how: draw.phases(Geometry.conv_transpose((2, 2), (3, 4), stride=(3, 4)), **how),
@@ -147,6 +148,26 @@ def test_words_can_be_read(make, language):
 def shared(one, other) -> float:
     """How many pixels two boxes share in the direction in which they share fewer."""
     return min(min(one.x1, other.x1) - max(one.x0, other.x0), min(one.y1, other.y1) - max(one.y0, other.y0))
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        Geometry.conv((9,), 3, padding=1, stride=8),
+        Geometry.conv((5, 6), 1, padding=2),
+        Geometry.conv((5, 6), 3, padding=2),
+        Geometry.conv((12, 13), (3, 2), padding=1),
+    ],
+    ids=["flat", "tall", "names too long", "too many cells for words"],
+)
+def test_panels_and_their_keys_fill_the_picture_side_by_side(geometry):
+    figure = draw.padding_modes(geometry)
+    renderer = rendered(figure)
+    width, height = figure.get_size_inches() * figure.dpi
+    boxes = [panel.get_tightbbox(renderer) for panel in figure.axes[0].child_axes]
+    assert all(one.x1 <= other.x0 + 0.5 for one, other in pairwise(boxes))
+    assert all(-0.5 <= box.x0 < box.x1 <= width + 0.5 and -0.5 <= box.y0 < box.y1 <= height + 0.5 for box in boxes)
+    assert sum(box.width * box.height for box in boxes) >= 0.7 * width * height
 
 
 @pytest.mark.parametrize(

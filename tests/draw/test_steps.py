@@ -258,6 +258,17 @@ def test_stamps_add_up():
     np.testing.assert_array_equal(numbers(total)[0, 1:7], [12, 20, 28, 24 + 2, 8 + 6, 6])
 
 
+@pytest.mark.parametrize(("sizes", "rows"), [((2, 3), [3, 3]), ((3, 2), [2, 2, 2]), ((2, 5), [3, 2, 3, 2])])
+def test_stamps_stand_as_their_inputs_do(sizes, rows):
+    weight, x = torch.arange(1, 5).reshape(1, 1, 2, 2), torch.arange(1, 1 + np.prod(sizes)).reshape(sizes)
+    figure = draw.stamps(weight, sizes, stride=3, input=x)
+    canvas = tuple(3 * size - 1 for size in sizes)
+    *single, total = sorted((grid for grid in read(figure) if grid.shape == canvas), key=lambda grid: (grid.y, grid.x))
+    assert [[*heights].count(y) for heights in [[grid.y for grid in single]] for y in dict.fromkeys(heights)] == rows
+    assert [int(np.nanmin(numbers(grid))) for grid in single] == x.flatten().tolist()
+    np.testing.assert_array_equal(sum(np.nan_to_num(numbers(grid)) for grid in single), numbers(total))
+
+
 def test_zero_insertion_is_the_gather_view():
     geometry = Geometry.conv_transpose((2, 3), (2, 3), stride=(2, 3))
     names = [[grid.texts.tolist() for grid in read(figure)] for figure in both(geometry)]

@@ -150,6 +150,16 @@ def test_nothing_is_cut_off_and_everything_can_be_hit(width, lang, opened, bare)
             assert page.locator(".pane.matrix canvas").first.is_visible()
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_total_of_many_terms_is_in_view(lang, opened):
+    page_of_layer = convmat.explore(kernel_size=3, input_size=(5, 7), padding=1, transposed=False, lang=lang)
+    with opened(page_of_layer.html()) as page:
+        page.locator(".cells.coarse [role=gridcell]").nth(17).hover()
+        assert page.locator(".sum .piece").count() == 9
+        pane, total = page.locator(".pane-sum").bounding_box(), page.locator(".sum .total").bounding_box()
+        assert total["y"] + total["height"] <= pane["y"] + pane["height"]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_axe_finds_nothing(theme, lang, opened, bare):

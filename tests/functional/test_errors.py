@@ -40,7 +40,7 @@ GEOMETRY_ERRORS = {
     # dimensions
     "input of too few dimensions": (
         lambda: convmat.conv2d(X2[0, 0], W2),
-        ["input of shape (5, 6)", "2 dimensions", "needs 4", "or 3"],
+        ["input of shape (5, 6)", "2 dimensions", "needs 4", "or 3", "input[None] would do"],
     ),
     "input of too many dimensions": (
         lambda: convmat.conv2d(X2[None], W2),
@@ -50,12 +50,34 @@ GEOMETRY_ERRORS = {
         lambda: convmat.conv2d(X2, W2[0]),
         ["weight of shape (2, 3, 2)", "3 dimensions", "needs 4"],
     ),
+    "weight of a kernel alone": (
+        lambda: convmat.conv2d(X2[:, :1], W2[0, 0]),
+        ["weight of shape (3, 2)", "needs 4", "weight[None, None] would do"],
+    ),
     "weight of too many dimensions": (
         lambda: convmat.conv_transpose1d(X2[0], W2),
         ["weight of shape (3, 2, 3, 2)", "needs 3"],
     ),
-    "matrix of a weight without a kernel": (matrix(weight_shape=(3, 2)), ["weight of shape (3, 2)", "no kernel"]),
-    "matrix with a batch in the size": (matrix(sizes=(1, 5, 6)), ["input_size=(1, 5, 6)", "2 spatial sizes"]),
+    "matrix of a weight without a kernel": (
+        matrix(weight_shape=(3, 2)),
+        ["weight of shape (3, 2)", "no kernel", "weight[None, None] would do"],
+    ),
+    "matrix with a batch in the size": (
+        matrix(sizes=(1, 2, 5, 6)),
+        ["input_size=(1, 2, 5, 6)", "2 spatial sizes", "(5, 6) would do"],
+    ),
+    "layer without the channels": (
+        lambda: convmat.matrix(torch.nn.Conv2d(2, 3, 3), (5, 6)),
+        ["in_shape=(5, 6)", "2 spatial sizes", "(2, 5, 6) would do"],
+    ),
+    "layer with a batch": (
+        lambda: convmat.draw.sparsity(torch.nn.Conv2d(2, 3, 3), (1, 2, 5, 6)),
+        ["in_shape=(1, 2, 5, 6)", "2 spatial sizes", "(2, 5, 6) would do"],
+    ),
+    "page of a layer, with its channels": (
+        lambda: convmat.explore(torch.nn.Conv2d(2, 3, 3), (2, 5, 6)),
+        ["input_size=(2, 5, 6)", "3 values", "2 axes"],
+    ),
     # channels and groups
     "channels": (
         direct(weight=torch.ones(3, 4, 3, 2)),
@@ -211,11 +233,11 @@ GEOMETRY_ERRORS = {
     # dtypes and bias
     "weight of another dtype": (
         direct(dtype=torch.float64),
-        ["input is torch.float64", "weight is torch.float32", "same"],
+        ["input is torch.float64", "weight is torch.float32", "same", "input.to(weight.dtype) would do"],
     ),
     "bias of another dtype": (
         direct(bias=torch.ones(3, dtype=torch.float64)),
-        ["input is torch.float32", "bias is torch.float64", "should be the same"],
+        ["input is torch.float32", "bias is torch.float64", "should be the same", "bias.to(input.dtype) would do"],
     ),
     "weight on another device": (direct(weight=W2.to("meta")), ["input is on cpu", "weight on meta", "same device"]),
     "bias of wrong length": (direct(bias=torch.ones(2)), ["bias of shape (2,)", "need (3,)"]),
@@ -238,6 +260,27 @@ GEOMETRY_ERRORS = {
 
 TYPE_ERRORS = {
     "input is no tensor": (lambda: convmat.conv2d([[1.0]], W2), ["input must be a torch.Tensor", "list"]),
+    "input of NumPy": (
+        lambda: convmat.conv2d(X2.numpy(), W2),
+        ["input must be a torch.Tensor, not ndarray; torch.as_tensor(input) would do"],
+    ),
+    "image of NumPy": (
+        lambda: convmat.upsample(X2.numpy(), 2),
+        ["image must be a torch.Tensor", "torch.as_tensor(image) would do"],
+    ),
+    "counts of NumPy": (
+        lambda: convmat.richardson_lucy(W2[0, 0], X2[0, 0].numpy()),
+        ["y must be a torch.Tensor", "torch.as_tensor(y) would do"],
+    ),
+    "page of a layer, with a tensor for its size": (
+        lambda: convmat.explore(torch.nn.Conv2d(2, 3, 3), X2),
+        ["input_size=<Tensor of shape (2, 2, 5, 6)>", "x.shape[2:] would do"],
+    ),
+    "weight is a layer": (
+        lambda: convmat.ConvOperator(torch.nn.Conv2d(2, 3, 3), (2, 5, 6)),
+        ["weight must be a torch.Tensor, not Conv2d", "layer.weight would do", "ConvOperator.from_module"],
+    ),
+    "layer is a tensor": (lambda: convmat.plan(X2, (2, 5, 6)), ["layer is a Tensor", "Conv2d"]),
     "weight is no tensor": (lambda: convmat.conv2d(X2, None), ["weight must be a torch.Tensor", "NoneType"]),
     "bias is no tensor": (lambda: convmat.conv2d(X2, W2, 1.0), ["bias must be a torch.Tensor", "float"]),
     "weight of a matrix is no tensor": (

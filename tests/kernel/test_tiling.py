@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import convmat
 from convmat import Geometry
 from convmat.kernel import compiled
 from convmat.kernel.schedule import Schedule
@@ -17,6 +19,7 @@ from convmat.kernel.tiling.choosing import _choices
 from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, phase_classes
 from convmat.kernel.tiling.rows import _row_tiling, row_tilings
 from tests.kernel.kernels import DTYPES, layers, plan_for
+from tests.layers import Layer
 
 plans = st.builds(
     plan_for,
@@ -195,3 +198,47 @@ def test_tiles_fit_the_registers():
         assert processor.lanes * dtype.itemsize in (16, 32, 64)
         for rows, columns in enumerate(processor.widest, 1):
             assert rows * columns + columns + 1 <= 32
+
+
+AT_ONCE = {
+    "3x3": Layer(sizes=(9, 21), kernel=(3, 3), padding=1, groups=6, channels=(6, 6)),
+    "steps of two": Layer(sizes=(9, 21), kernel=(5, 3), stride=2, padding=2, groups=6, channels=(6, 6)),
+    "no row in common": Layer(sizes=(9, 21), kernel=(3, 3), dilation=(2, 1), groups=6, channels=(6, 6)),
+    "volumes": Layer(sizes=(4, 5, 21), kernel=(3, 4, 3), padding=1, groups=6, channels=(6, 6)),
+    "one row": Layer(sizes=(3, 21), kernel=(3, 3), groups=6, channels=(6, 6)),
+    "two inputs for each output": Layer(sizes=(8, 21), kernel=(3, 3), groups=3, channels=(6, 3)),
+    "transposed": Layer(sizes=(8, 21), kernel=(3, 3), groups=6, channels=(6, 6), transposed=True),
+}
+
+
+@pytest.mark.parametrize("layer", AT_ONCE.values(), ids=AT_ONCE.keys())
+def test_both_rows_of_a_pair_meet_all_factors(layer):
+    plan, channels = plan_for(layer, batch=2, dtype=torch.float32, threads=2), layer.channels[0] // layer.groups
+    assert plan.cells.at_once
+    table, (alone, both, second) = plan.cells.pairs(plan.rows, channels)
+    offsets, _ = plan.cells.offsets(plan.rows, channels)
+    assert len(table) == alone + both + second
+    assert len(set(table[:, 0].tolist())) == len(table)  # no input is read twice
+    first_row, second_row = table[: alone + both], table[alone:]
+    for place, row, further in ((1, first_row, 0), (2, second_row, plan.cells.pitches[2])):
+        assert sorted(row[:, place].tolist()) == list(range(len(offsets)))
+        assert (row[:, 0] == offsets[row[:, place]] + further).all()
+    if len(layer.sizes) == 2 and layer.stride == layer.dilation == channels == 1:
+        assert first_row[:, 1].tolist() == second_row[:, 2].tolist()
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_pairs_of_rows_compute_what_pytorch_does(height, dtype):
+    torch.manual_seed(height)
+    cases = (((3, 3), 1, (1, 1), 70), ((3, 3), 2, (1, 1), 33), ((3, 5), 1, (2, 1), 19), ((1, 3), 1, (1, 1), 140))
+    for kernel, stride, dilation, width in cases:
+        needed = (height - 1) * stride + (kernel[0] - 1) * dilation[0] + 1
+        input, weight = torch.randn(2, 5, needed, width, dtype=dtype), torch.randn(5, 1, *kernel, dtype=dtype)
+        arguments = (torch.randn(5, dtype=dtype), stride, 0, dilation, 5)
+        output, expected = (
+            convmat.conv2d(input, weight, *arguments, method="tiles"),
+            F.conv2d(input, weight, *arguments),
+        )
+        assert output.shape[2] == height
+        torch.testing.assert_close(output, expected)

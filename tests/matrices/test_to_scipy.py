@@ -73,7 +73,12 @@ def test_values_are_shared():
         ((torch.ones(3, 4), (3,)), TypeError, "in_shape=.* goes with a layer only"),
         ((nn.Conv1d(1, 1, 2),), TypeError, "in_shape is missing"),
         ((nn.ReLU(), (3,)), TypeError, "ReLU is not linear"),
-        (([[1.0]],), TypeError, r"matrix_or_layer must be a matrix .* not list"),
+        (([[1.0]],), TypeError, r"matrix_or_layer must be a matrix .* not list$"),
+        (
+            (convmat.ConvOperator(torch.ones(1, 1, 2), 3),),
+            TypeError,
+            r"not ConvOperator; its own to_scipy\(\) would do",
+        ),
     ],
 )
 def test_refusals(arguments, error, message):

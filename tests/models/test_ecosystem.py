@@ -185,6 +185,13 @@ def test_tracing_steps_a_power_iteration_no_more_often():
         assert torch.equal(value, twin.state_dict()[key])
 
 
+def test_a_traced_model_has_no_layers_to_swap():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(model_of().eval(), torch.randn(1, 3, 6, 7))
+    assert "accelerate the model before torch.jit.trace" in str(accelerate(traced))
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_scripting_says_what_would_do(whole):
     model = model_of()

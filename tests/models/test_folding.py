@@ -539,6 +539,15 @@ def test_compiled(build):
     assert_close(compiled(image()), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("build", [pair, lambda: with_statistics(Block(3))], ids=["sequential", "own"])
+def test_exported(build, strict):
+    model = build()
+    expected = model(image())
+    exported = torch.export.export(folding(model), (image(),), strict=strict).module()
+    assert_close(exported(image()), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore:torch.fx does not see layers:UserWarning")
 def test_traced_by_others():
     model = pair()

@@ -43,6 +43,35 @@ def test_a_model_without_convolutions():
         convmat.layer_norms(nn.Linear(2, 2), torch.ones(1, 2))
 
 
+BAD_INPUTS = {
+    "none": ((), r"Sequential\(\) raised TypeError: .*; need what the model is called with$"),
+    "a shape": (((1, 3, 12, 10),), r"\(1, 3, 12, 10\) is a shape: torch\.randn\(1, 3, 12, 10\) would do$"),
+    "channels": ((torch.ones(1, 4, 12, 10),), r"Sequential\(1x4x12x10\) raised .*channels"),
+}
+
+
+@pytest.mark.parametrize(("inputs", "words"), BAD_INPUTS.values(), ids=BAD_INPUTS)
+def test_inputs_that_do_not_fit(inputs, words):
+    network = model().train()
+    with pytest.raises(GeometryError, match=rf"^inputs: .*{words}"):
+        convmat.layer_norms(network, *inputs)
+    assert network.training
+    assert not any(layer._forward_pre_hooks for layer in network)
+
+
+def test_a_layer_that_is_called_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(1, 2, 3)
+
+        def forward(self, signal):
+            return self.conv(input=signal)
+
+    (norm,) = convmat.layer_norms(Named(), torch.ones(1, 1, 9))
+    assert norm.operator.in_shape == (1, 9)
+
+
 def test_models_by_name_or_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(nn.Conv2d(1, 1, 3), "model.pt")

@@ -156,6 +156,11 @@ def test_a_wrong_adjoint_is_found():
     assert convmat.dot_test(ConvOperator(torch.zeros(2, 3, 3), (7,)))
 
 
+def test_what_is_no_operator():
+    with pytest.raises(TypeError, match=r"not Conv1d; ConvOperator\.from_module\(layer, in_shape\) would do$"):
+        convmat.dot_test(torch.nn.Conv1d(2, 3, 3))
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ def test_matrix_saved_as_a_picture(run, tmp_path):
 SMALL = ("--input", "2x3", "--kernel", "3", "--stride", "2", "--padding", "1", "--output-padding", "1")
 DRAWINGS = {
     "frame": SMALL,
-    "stamps": SMALL,
+    "stamps": (*SMALL, "--transposed"),  # which it is in any case
     "phases": SMALL,
     "zero-insertion": SMALL,
     "slide": ("--input", "3x6", "--kernel", "2x3"),

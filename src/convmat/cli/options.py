@@ -85,22 +85,22 @@ def takes_a_layer(transposed: bool | None = None) -> Callable[[Callable[..., Non
     ``None`` where one of them is.
 
     Args:
-        transposed: the direction of the layer. Default: by an option
+        transposed: the direction of the layer, whatever its option says. Default: by the option
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = signature(function, eval_str=True).parameters
         of_layer = dict(signature(read_geometry, eval_str=True).parameters)
-        fixed: dict[str, Any] = {} if transposed is None else {of_layer.pop("transposed").name: transposed}
+        fixed: dict[str, Any] = {} if transposed is None else {"transposed": transposed}
         added = [parameter for name, parameter in of_layer.items() if name not in own]
 
         @wraps(function)
         def command(**options: Any) -> None:
-            layer = {name: options[name] for name in of_layer}
+            layer = {name: options[name] for name in of_layer} | fixed
             is_given = layer["input"] is not None and layer["kernel"] is not None
             for parameter in added:
                 del options[parameter.name]
-            function(geometry=read_geometry(**layer, **fixed) if is_given else None, **options)
+            function(geometry=read_geometry(**layer) if is_given else None, **options)
 
         parameters: list[Parameter] = []
         for name, parameter in own.items():

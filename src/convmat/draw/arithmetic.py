@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_STAMPS = 12
+_WIDEST = 4  # stamps side by side
 
 
 def arithmetic(
@@ -280,6 +281,8 @@ def stamps(
 ) -> Figure:
     """Draw the stamp of each input of a transposed convolution by itself, and their sum below.
 
+    Stamps stand as their inputs do; those over one axis below one another, so that what adds up is in a column.
+
     Args:
         geometry, in_shape, arguments: as in :func:`arithmetic`, with at most 12 inputs. A weight is that of a
             transposed convolution.
@@ -295,7 +298,7 @@ def stamps(
     every = steps_of(subject, "scatter")
     if len(every) > _MOST_STAMPS:
         raise GeometryError(
-            f"{len(every)} stamps below one another are too many: need at most {_MOST_STAMPS} inputs; draw.frame shows "
+            f"{len(every)} stamps beside their sum are too many: need at most {_MOST_STAMPS} inputs; draw.frame shows "
             f"their sum alone (in_shape={shown(subject.geometry.in_shape)})"
         )
     counted = subject.weight is None
@@ -305,14 +308,26 @@ def stamps(
     total[0].heading = words("counts" if counted else "canvas")
     sheet = Sheet([grid for row in rows for grid in grids_of(row)] + total, ax, font_size, words)
     y = sheet.lines([_title(title, subject, words)], 0.0, 1.05, bold=True)
-    start = x = 0.0
-    for stacks in rows:
-        x, y = sheet.row(stacks, 0.0, y + 0.3)
-        start = x - sheet.width(stacks[-1])
+    in_a_row = subject.geometry.read[-1] if total[0].shape[0] > 1 else 1
+    start, x, y = _lay_stamps_out(sheet, rows, in_a_row, y)
     width = max(sheet.width(total), x - start)
     below = sheet.stack(total, start + (x - start - width) / 2, y + 0.6 * sheet.line, width)
     sheet.lines(_crops(subject, words), below + 0.4 * sheet.line, 0.95)
     return sheet.done()
+
+
+def _lay_stamps_out(sheet: Sheet, stamps: list[list[Stack]], in_a_row: int, y: float) -> tuple[float, float, float]:
+    """Draw stamps as their inputs stand, in rows of at most ``_WIDEST``; where their sum goes: left, right, above."""
+    lines = -(-in_a_row // _WIDEST)  # for each row of the input, about equally long
+    right = 0.0
+    for start in range(0, len(stamps), in_a_row):
+        for part in np.array_split(range(start, start + in_a_row), lines):
+            x, above = 0.0, y + 0.3
+            for number in part:
+                end, y = sheet.row(stamps[number], x, above)
+                x = end + 2 * sheet.gap
+                right = max(right, end)
+    return (right - sheet.width(stamps[0][-1]) if in_a_row == 1 else 0.0), right, y
 
 
 def _single_stamp(subject: Subject, index: Index, number: int) -> list[Stack]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from convmat.draw.picture import Picture
 
 SMALLEST_FONT, LARGEST_FONT = 1.0, 200.0
+_GAP = 5.0  # points at the edges of each of several panels
 
 
 def check_matplotlib() -> None:
@@ -100,20 +101,29 @@ def points_of(ax: Axes) -> tuple[float, float]:
     return box.width * 72 / dpi, box.height * 72 / dpi
 
 
-def panels(ax: Axes | None, count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Axes side by side, on given ones or in a new figure.
+def panels(
+    ax: Axes | None, count: int, width: float, height: float, title: float = 12.0, beside: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """Axes side by side, each with room for a title, on given ones or in a new figure.
 
     Args:
         ax: to divide. Default: a new figure
         count: how many.
-        width, height: of each in a new figure, in inches.
+        width, height: of each in a new figure, in inches, without the room around it.
+        title: points that the letters of a title have. Default: 12
+        beside: points to leave free at the right of each. Default: 0
     """
     check_ax(ax)
+    above = 1.4 * title + 8.0
     if ax is None:
-        ax = new_figure(count * width, height, layout=None).add_axes((0.0, 0.0, 1.0, 1.0))
+        size = count * (width + (beside + 2 * _GAP) / 72), height + (above + _GAP) / 72
+        ax = new_figure(*size, layout=None).add_axes((0.0, 0.0, 1.0, 1.0))
     ax.axis("off")
-    share = 1 / count
-    places = [ax.inset_axes((number * share + 0.03 * share, 0.02, 0.94 * share, 0.84)) for number in range(count)]
+    room = points_of(ax)
+    share, gap = 1 / count, min(_GAP / room[0], 0.03 / count)
+    inner = share - 2 * gap - min(beside / room[0], 0.5 * share)
+    bottom, top = min(_GAP / room[1], 0.03), min(above / room[1], 0.6)
+    places = [ax.inset_axes((number * share + gap, bottom, inner, 1 - bottom - top)) for number in range(count)]
     return figure_of(ax), places
 
 

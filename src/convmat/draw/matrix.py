@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convmat import matrices
 from convmat.draw.colors import ink_on
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
 _FONT = 8.0
 _SMALLEST_FONT = 3.0  # below which words on given axes are left out
+_KEY_FONT = 7.0
+_KEY_GAP = 8.0  # points between a matrix and its key
 _LARGEST_SIDE = 24.0  # inches, of a picture with words
+_UNNAMED_SIDE = 5.0  # inches, of each of several pictures without words
 _MOST_NAMED = 6000
 _MOST_RULED_CELLS = 150
 _MOST_PIXELS = 800
@@ -224,23 +228,37 @@ class _Matrix:
 
     def _key(self, axes: Axes, words: Words) -> None:
         """Which colour is which tap, in a small kernel beside the picture."""
-        geometry = self.geometry
-        assert geometry is not None
-        kernel = np.arange(prod(geometry.kernel_size)).reshape(-1, geometry.kernel_size[-1])
-        if kernel.size > _MOST_TAPS_IN_KEY:
+        names, side = self._key_names(), self._key_cell(words)
+        if not len(names):
             return
-        font = 7.0
-        names = [_tap_word(index, geometry.kernel_size) for index in np.ndindex(*geometry.kernel_size)]
-        side = max(words.size(name)[0] for name in names) * font + 0.8 * font
         room = points_of(axes)
-        width, height = kernel.shape[1] * side / room[0], kernel.shape[0] * side / room[1]
-        key = axes.inset_axes((1.03, 1 - height, width, height))
+        width, height = names.shape[1] * side / room[0], names.shape[0] * side / room[1]
+        key = axes.inset_axes((1 + _KEY_GAP / room[0], 1 - height, width, height))
+        kernel = np.arange(names.size).reshape(names.shape)
         key.imshow(kernel, cmap=self.colormap(), vmin=self.limits[0], vmax=self.limits[1], aspect="auto")
         key.set_xticks([])
         key.set_yticks([])
-        for (row, column), number in np.ndenumerate(kernel):
+        for (row, column), name in np.ndenumerate(names):
+            number = kernel[row, column]
             color = self.colormap()((number - self.limits[0]) / (self.limits[1] - self.limits[0]))
-            key.text(column, row, names[number], ha="center", va="center_baseline", color=ink_on(color), fontsize=font)
+            ink = ink_on(color)
+            key.text(column, row, name, ha="center", va="center_baseline", color=ink, fontsize=_KEY_FONT)
+
+    def key_width(self, words: Words) -> float:
+        """How many points the key takes, with the gap before it."""
+        names = self._key_names()
+        return _KEY_GAP + names.shape[1] * self._key_cell(words) if len(names) else 0.0
+
+    def _key_cell(self, words: Words) -> float:
+        return max((words.size(name)[0] for name in self._key_names().flat), default=0.0) * _KEY_FONT + 0.8 * _KEY_FONT
+
+    def _key_names(self) -> NDArray[np.object_]:
+        """The names of the taps, in rows and columns; none of a kernel that is too large."""
+        kernel_size = self.geometry.kernel_size if self.geometry is not None else (0,)
+        if prod(kernel_size) > _MOST_TAPS_IN_KEY:
+            kernel_size = (0,)
+        names = [_tap_word(index, kernel_size) for index in np.ndindex(*kernel_size)]
+        return np.array(names, object).reshape(-1, max(kernel_size[-1], 1))
 
 
 def _tap_word(index: Sequence[int], kernel_size: Sequence[int]) -> str:
@@ -363,7 +381,15 @@ def padding_modes(
         raise GeometryError("modes=() is empty: need at least one padding mode")
     cell = max(matrix.cell(font, words) for matrix in drawn)  # the widest, for all
     (rows, columns), (width, height) = found.matrix_shape, cell
-    figure, places = panels(ax, len(drawn), min(width * columns / 66, 8), min(height * rows / 58, 8))
+    size = width * columns / 72, height * rows / 72
+    share = min(_LARGEST_SIDE / (len(drawn) * size[0]), _LARGEST_SIDE / size[1], 1.0)  # of both sides, as cells shrink
+    named = drawn[0].words is not None and font * share >= _SMALLEST_FONT
+    if not named:
+        size, share = (columns, rows), _UNNAMED_SIDE / max(rows, columns)
+        for matrix in drawn:
+            matrix.words = None  # so cells are square
+    beside = 0.0 if named else drawn[0].key_width(words)
+    figure, places = panels(ax, len(drawn), size[0] * share, size[1] * share, beside=beside)
     for matrix, mode, place in zip(drawn, modes, places, strict=True):
         matrix.draw(words(mode), place, font, words, cell)
         place.set(xlabel="", ylabel="", xticks=[], yticks=[])

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from convmat.draw.figures import checked_font, ink_of, panels
 from convmat.draw.words import Words
-from convmat.geometry import GeometryError, kind_of, shown
+from convmat.geometry import GeometryError, shown
+from convmat.tensors.arguments import check_is_tensor
 from convmat.upsampling import check_kernel, upsample
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def upsampling(
     >>> figure = upsampling(torch.eye(6), 4)
     """
     words, font = Words(lang), checked_font(font_size, _FONT)
-    if not isinstance(image, Tensor):
-        raise TypeError(f"image must be a torch.Tensor, not {kind_of(image)}")
+    check_is_tensor(image, "image")
     if image.ndim not in (2, 3) or (image.ndim == 3 and len(image) not in (1, 3)):
         raise GeometryError(f"image of shape {shown(tuple(image.shape))}: need (height, width) or (3, height, width)")
     if image.is_meta:
@@ -59,7 +59,7 @@ def upsampling(
     larger = {kernel: upsample(image, scale, kernel) for kernel in kernels}
     pictures = [(words("small", width=width, height=height), image)]
     pictures += [(words(kernel), picture) for kernel, picture in larger.items()]
-    figure, places = panels(ax, len(pictures), _HEIGHT * width / height, _HEIGHT)
+    figure, places = panels(ax, len(pictures), _HEIGHT * width / height, _HEIGHT, font)
     for (title, picture), place in zip(pictures, places, strict=True):
         place.axis("off")
         place.set_title(title, fontfamily=words.families, fontsize=font, color=ink_of(place))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convmat.explorer.page import Page
 from convmat.explorer.states import check_can_be_shown, geometry_state, window
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, ints, kind_of, shown
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, kind_of, per_axis_ints, shown
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
 
 _PANELS = ("parameters", "ways", "sizes", "checkerboard", "questions", "practice", "story", "kernel", "code")
@@ -114,15 +114,11 @@ def _of_layer(layer: Any, input_size: PerAxis | None) -> tuple[Geometry, Tensor]
         raise TypeError(f"source is a {kind_of(layer)}: need a convolution layer, a weight or a convmat.Geometry")
     if input_size is None:
         raise TypeError(f"a {kind_of(layer)} needs an input_size, as in explore(layer, (8, 8))")
-    sizes = _sizes(input_size, len(layer.kernel_size))
+    sizes = per_axis_ints(input_size, len(layer.kernel_size), "input_size")
     geometry = Geometry.of(layer, (layer.in_channels, *sizes))
     with torch.no_grad():
         weight: Tensor = layer.weight
     return geometry, weight
-
-
-def _sizes(input_size: PerAxis, ndim: int) -> tuple[int, ...]:
-    return ints(input_size, "input_size") if isinstance(input_size, Sequence) else (input_size,) * ndim
 
 
 def _of_arguments(
@@ -141,7 +137,8 @@ def _of_arguments(
     if weight is not None:
         build = conv_transpose_geometry if transposed else conv_geometry
         return build(weight, input_size, **arguments)
-    sizes = _sizes(input_size, 2)
+    ndim = len(input_size) if isinstance(input_size, Sequence) else 2
+    sizes = per_axis_ints(input_size, ndim, "input_size")
     groups = arguments["groups"]
     make = Geometry.conv_transpose if transposed else Geometry.conv
     return make(sizes, kernel_size, **arguments, in_channels=groups, out_channels=groups)  # type: ignore[arg-type]

@@ -41,8 +41,10 @@ def layer_arguments(layer: Any, in_shape: Sequence[int]) -> LayerArguments:
         raise GeometryError(f"{kind} has no weight yet: call it once, on an input")
     shape, ndim = ints(in_shape, "in_shape"), len(layer.kernel_size)
     if len(shape) != ndim + 1:
+        would_do = {ndim: (layer.in_channels, *shape), ndim + 2: shape[1:]}.get(len(shape))
+        hint = f"; {shown(would_do)} would do" if would_do else ""
         raise GeometryError(
-            f"in_shape={shown(shape)} must hold the channels and the {ndim} spatial sizes, without the batch"
+            f"in_shape={shown(shape)} must hold the channels and the {ndim} spatial sizes, without the batch{hint}"
         )
     return LayerArguments(
         shape[0],

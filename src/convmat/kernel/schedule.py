@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from convmat.geometry import Geometry
@@ -94,7 +95,13 @@ class Schedule:
         tables = {"PLACES": self.cells.places(self.rows), "OFFSETS": offsets, "BEGINS": begins}
         if self.rows.by_channels:
             tables["CELL_PLACES"] = self.cells.cell_places() * self.processor.itemsize
+        if self.cells.at_once:
+            tables["PAIRS"] = self._pairs[0]
         return {name: np.ascontiguousarray(table) for name, table in tables.items()}
+
+    @cached_property
+    def _pairs(self) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
+        return self.cells.pairs(self.rows, self.geometry.in_channels // self.geometry.groups)
 
     @property
     def _kept(self) -> int:
@@ -124,6 +131,7 @@ class Schedule:
             "BEFORE": cells.before,
             "PITCH": cells.pitches,
             "AT_ONCE": cells.at_once,
+            "PAIR_COUNTS": self._pairs[1] if cells.at_once else (0, 0, 0),
             "SUMS_PITCH": cells.sums_pitch or cells.pitches,
             "WRITTEN": written,
             "USED": cells.used,

@@ -48,8 +48,11 @@ BY_CHANNELS, CELL_PLACES = range(106, 108)
 ACTIVATION = 108
 # In Winograd's form: the kinds of code that read and write it.
 FORM_KINDS = 109
-COUNTS = 111
-FIELDS = 113
+# Where products are stored at once: the table of the factors of two neighbouring rows, and how many of these the first
+# row has alone, both have, and the second has alone; see BoxTiling.
+PAIRS, PAIR_COUNTS = range(111, 113)
+COUNTS = 115
+FIELDS = 117
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

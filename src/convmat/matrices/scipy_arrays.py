@@ -58,7 +58,10 @@ def to_scipy(
         return _to_array(of_layer, format or "csr")
     if not isinstance(matrix_or_layer, Tensor):
         kind = kind_of(matrix_or_layer)
-        raise TypeError(f"matrix_or_layer must be a matrix (a torch.Tensor) or a layer (an nn.Module), not {kind}")
+        hint = "; its own to_scipy() would do" if hasattr(matrix_or_layer, "to_scipy") else ""
+        raise TypeError(
+            f"matrix_or_layer must be a matrix (a torch.Tensor) or a layer (an nn.Module), not {kind}{hint}"
+        )
     if in_shape is not None:
         raise TypeError(f"in_shape={shown(in_shape)} goes with a layer only: a matrix has its shape")
     if matrix_or_layer.ndim != 2 or matrix_or_layer.layout not in LAYOUTS.values():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import jit, nn
 
 from convmat.models.layer_classes import COMPUTES, own_class, put, set_class, state_of
 from convmat.models.looking import kind_of_layer, look_at, places, report_of, was_accelerated, was_changed
@@ -112,6 +112,8 @@ def accelerate(
         found, times, folded = _swap_what_gains(model, found, method, freeze, fold, example)
     reports = tuple(_with_folded(model, found, folded))
     nothing = f"no {'' if conv else 'transposed '}convolution in it, nothing to swap"
+    if isinstance(model, jit.ScriptModule):
+        nothing = "TorchScript hides its layers, nothing to swap: accelerate the model before torch.jit.trace"
     return ModelReport(_title("accelerate", model), reports, nothing, _note(reports, example is None), *times)
 
 

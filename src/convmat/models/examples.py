@@ -47,23 +47,31 @@ class Example:
             try:
                 model(*arguments, **named)
             except Exception as error:
-                raise self._refusal(model, error) from error
+                raise refusal("example", model, arguments, named, error) from error
             _wait(device)
 
         return run
 
-    def _refusal(self, model: nn.Module, error: Exception) -> GeometryError:
-        shapes = ", ".join(
-            [
-                *map(_described, self._positional),
-                *(f"{name}={_described(value)}" for name, value in self._by_name.items()),
-            ]
-        )
-        reason = str(error).partition("\n")[0]
-        return GeometryError(
-            f"example: {type(model).__name__}({shapes}) raised {type(error).__name__}: {reason}; "
-            "need a tuple of the model's positional arguments, a dict of those by name, or its only argument"
-        )
+
+_NEED = {
+    "example": "need a tuple of the model's positional arguments, a dict of those by name, or its only argument",
+    "inputs": "need what the model is called with",
+}
+
+
+def refusal(
+    argument: str, model: nn.Module, positional: tuple[Any, ...], by_name: Mapping[str, Any], error: Exception
+) -> GeometryError:
+    """What a model raised on its arguments, as an error of the argument of ours that holds them."""
+    described = [*map(_described, positional), *(f"{name}={_described(each)}" for name, each in by_name.items())]
+    reason = str(error).partition("\n")[0]
+    need = f"; {_NEED[argument]}" if isinstance(error, (TypeError, AttributeError)) else ""  # not of wrong sizes
+    for each in (positional, *positional):
+        if isinstance(each, (tuple, list)) and each and all(type(size) is int for size in each):
+            need = f"; {shown(tuple(each))} is a shape: torch.randn{shown(tuple(each))} would do"
+    return GeometryError(
+        f"{argument}: {type(model).__name__}({', '.join(described)}) raised {type(error).__name__}: {reason}{need}"
+    )
 
 
 def _copied(value: Any) -> Any:
@@ -148,13 +156,13 @@ def calls_of(model: nn.Module, layers: Iterable[nn.Module], example: Example) ->
     def note(layer: nn.Module, kind: Any, *_: Any) -> None:
         calls[layer][kind] = calls[layer].get(kind, 0) + 1
 
-    with undisturbed(model), _noting(layers, note):
+    with undisturbed(model), noting(layers, note):
         example.call(model)()
     return calls
 
 
 @contextmanager
-def _noting(
+def noting(
     layers: Iterable[nn.Module], note: Callable[[nn.Module, Any, Tensor, Callable[[], Any]], None]
 ) -> Iterator[None]:
     """Tell of each call of each layer, after all hooks: the kind of input, the input, and the call itself."""
@@ -194,7 +202,7 @@ class Trial:
 
     def measure_layers(self, model: nn.Module, example: Example) -> None:
         """Measure each layer once for each kind of input; all are PyTorch's before and after."""
-        with undisturbed(model), _noting(self._calls, self._measure):
+        with undisturbed(model), noting(self._calls, self._measure):
             example.call(model)()
 
     def _measure(self, layer: nn.Module, kind: Any, input: Tensor, call: Callable[[], Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat.geometry import GeometryError
+from convmat.models.examples import noting, refusal
 from convmat.operators import ConvOperator
 from convmat.tensors.arguments import CONVOLUTION_LAYERS
 
@@ -51,7 +53,7 @@ def layer_norms(model: nn.Module, *inputs: Any, tol: float = 1e-3) -> list[Layer
         A :class:`LayerNorm` for each convolution and size, in the order in which they are called.
 
     Raises:
-        GeometryError: if the model has no convolution that is called.
+        GeometryError: if the model fails on the inputs, or has no convolution that is called.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 8, kernel_size=3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, kernel_size=1))
     >>> [(layer.name, layer.operator.out_shape) for layer in layer_norms(model, torch.ones(1, 3, 10, 12))]
@@ -73,28 +75,27 @@ def layer_norms(model: nn.Module, *inputs: Any, tol: float = 1e-3) -> list[Layer
 def _called(model: nn.Module, inputs: tuple[Any, ...]) -> dict[tuple[str, tuple[int, ...]], ConvOperator]:
     """The convolutions that are called, at each size, by name and shape of their input."""
     found: dict[tuple[str, tuple[int, ...]], ConvOperator] = {}
+    names: dict[nn.Module, str] = {
+        layer: name for name, layer in model.named_modules() if isinstance(layer, CONVOLUTION_LAYERS)
+    }
 
-    def note(name: str, layer: nn.Module, called_with: tuple[Any, ...]) -> None:
+    def note(layer: nn.Module, kind: Any, input: Tensor, call: Callable[[], Any]) -> None:
         weight: Tensor = layer.weight  # type: ignore[assignment]
-        shape = tuple(called_with[0].shape[1 - weight.ndim :])
+        shape = tuple(input.shape[1 - weight.ndim :])
         operator = ConvOperator.from_module(layer, shape)
         operator.weight = operator.weight.detach()
-        found.setdefault((name, shape), operator)
+        found.setdefault((names[layer], shape), operator)
 
-    hooks = []
-    for name, layer in model.named_modules():
-        if isinstance(layer, CONVOLUTION_LAYERS):
-            hooks.append(layer.register_forward_pre_hook(lambda layer, called, name=name: note(name, layer, called)))
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), noting(names, note):
             model(*inputs)
+    except Exception as error:
+        raise refusal("inputs", model, inputs, {}, error) from error
     finally:
         for module, training in modes:
             module.training = training
-        for hook in hooks:
-            hook.remove()
     if not found:
         raise GeometryError(f"{type(model).__name__} called no convolution of PyTorch's")
     return found

@@ -12,7 +12,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -225,6 +225,12 @@ class FoldingForward:
     @property
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(MethodType(type(self._owner).forward, self._owner))
+
+    @property
+    def __code__(self) -> CodeType:
+        """That of the module's own ``forward``: ``torch.export`` asks for its name and its place in a file."""
+        code: CodeType = cast("Any", type(self._owner)).forward.__code__
+        return code
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Run the module, with folding where it is as it was when it was looked at."""

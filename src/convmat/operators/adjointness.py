@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from convmat.geometry import PerAxis, per_axis_ints
+from convmat.geometry import PerAxis, kind_of, per_axis_ints
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.extras import needed
 
@@ -46,11 +46,17 @@ def dot_test(
     Returns:
         A :class:`DotTest`, which is true if the two sides agree.
 
+    Raises:
+        TypeError: if it is no operator.
+
     >>> import torch
     >>> from convmat import ConvOperator
     >>> bool(dot_test(ConvOperator(torch.randn(4, 3, 3, 3), (8, 9), stride=2, padding=1)))
     True
     """
+    if not isinstance(op, LinearOperator):
+        hint = "; ConvOperator.from_module(layer, in_shape) would do" if isinstance(op, nn.Module) else ""
+        raise TypeError(f"op must be an operator, as ConvOperator, not {kind_of(op)}{hint}")
     generator = torch.Generator().manual_seed(seed)
     x, y = (_random(shape, op, generator) for shape in (op.in_shape, op.out_shape))
     with torch.no_grad():

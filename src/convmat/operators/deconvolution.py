@@ -31,6 +31,7 @@ from convmat.operators.solvers.batches import Callback, Items, keep, norms
 from convmat.operators.solvers.implicit import warn_unless_converged
 from convmat.operators.solvers.solution import Solution
 from convmat.operators.solvers.solving import check_stored
+from convmat.tensors.arguments import check_is_tensor, no_tensor
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -62,8 +63,7 @@ def blur_operator(psf: Tensor, data_size: Sequence[int]) -> ConvOperator:
     >>> blur_operator(torch.ones(3, 5), (20, 30))
     ConvOperator((1, 22, 34) -> (1, 20, 30), kernel 3x5, torch.float32, method 'auto')
     """
-    if not isinstance(psf, Tensor):
-        raise TypeError(f"psf must be a torch.Tensor, not {type(psf).__name__}")
+    check_is_tensor(psf, "psf")
     sizes = ints(data_size, "data_size")
     if psf.ndim != len(sizes) or not sizes:
         raise GeometryError(
@@ -180,7 +180,7 @@ def richardson_lucy(
             raise GeometryError("x0 does not go with dask arrays: they start from a flat scene")
         return restore_stored(op, y, iterations, stop, noise, callback, stored)
     if not isinstance(y, Tensor):
-        raise TypeError(f"y must be a torch.Tensor or a dask array, not {type(y).__name__}")
+        raise no_tensor(y, "y")
     operator = _operator(op, y)
     y, batch = _data(operator, y.unsqueeze(-1 - op.ndim) if isinstance(op, Tensor) else y)
     rule = Stopping(stop, noise)

@@ -108,7 +108,7 @@ def layer_geometry(module: nn.Module, in_shape: Sequence[int]) -> Geometry:
     """The geometry of a convolution layer on an input of ``in_shape`` (channels and sizes, without the batch)."""
     if not isinstance(module, CONVOLUTION_LAYERS):
         known = ", ".join(layer.__name__ for layer in CONVOLUTION_LAYERS)
-        raise TypeError(f"module is a {kind_of(module)}: need one of {known}")
+        raise TypeError(f"layer is a {kind_of(module)}: need one of {known}")
     read = layer_arguments(module, in_shape)
     weight, mode, channels = _shaped_as_weight(module), read.padding_mode, read.channels
     if not read.transposed:
@@ -145,8 +145,10 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
     for name, other in others:
         check_is_tensor(other, name)
     if weight.ndim != ndim + 2:
+        hint = f"; {_ONE_CHANNEL} would do, as one channel" if weight.ndim == ndim else ""
         raise GeometryError(
-            f"weight of shape {shape_of(weight)} has {weight.ndim} dimensions: a {ndim}-d convolution needs {ndim + 2}"
+            f"weight of shape {shape_of(weight)} has {weight.ndim} dimensions: a {ndim}-d convolution needs "
+            f"{ndim + 2}, (channels, channels/groups, kernel sizes){hint}"
         )
     if input.is_quantized or not (input.is_floating_point() and has_autocast(input.device.type)):
         check_dtype(input)
@@ -155,7 +157,10 @@ def check_tensors(ndim: int, input: Tensor, weight: Tensor, bias: Tensor | None)
             check_dtype(other, name)
         # Under autocast, dtypes are made equal later.
         if other.dtype != input.dtype and not has_autocast(input.device.type):
-            raise GeometryError(f"input is {input.dtype} and {name} is {other.dtype}: they should be the same")
+            hint = "input.to(weight.dtype)" if name == "weight" else f"{name}.to(input.dtype)"
+            raise GeometryError(
+                f"input is {input.dtype} and {name} is {other.dtype}: they should be the same; {hint} would do"
+            )
         if other.device != input.device:
             raise GeometryError(
                 f"input is on {input.device} and {name} on {other.device}: they should be on the same device"
@@ -166,16 +171,30 @@ def check_input(input: Tensor, batched_ndim: int, what: str, dimensions: str) ->
     """Check that an input has a batch, or is one dimension short of it."""
     check_is_tensor(input, "input")
     if input.ndim not in (batched_ndim, batched_ndim - 1):
+        hint = "; input[None] would do, as one channel" if 0 < input.ndim == batched_ndim - 2 else ""
         raise GeometryError(
             f"input of shape {shape_of(input)} has {input.ndim} dimensions: {what} needs {batched_ndim}, "
-            f"{dimensions}, or {batched_ndim - 1} without a batch"
+            f"{dimensions}, or {batched_ndim - 1} without a batch{hint}"
         )
 
 
 def check_is_tensor(tensor: Any, name: str) -> None:
     """Check that an argument is a tensor."""
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, not {kind_of(tensor)}")
+        raise no_tensor(tensor, name)
+
+
+def no_tensor(value: Any, name: str) -> TypeError:
+    """What to raise of an argument that should be a tensor."""
+    hint = ""
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
+        hint = f"; torch.as_tensor({name}) would do"
+    elif isinstance(value, nn.Module) and name == "weight":
+        hint = "; layer.weight would do, or what takes a layer: convmat.matrix, ConvOperator.from_module"
+    return TypeError(f"{name} must be a torch.Tensor, not {kind_of(value)}{hint}")
+
+
+_ONE_CHANNEL = "weight[None, None]"  # what to write where a kernel of one channel has no channels
 
 
 _DTYPES = (
@@ -231,12 +250,15 @@ def _sizes(weight: Tensor, input_size: PerAxis) -> tuple[tuple[int, ...], tuple[
     if not kernel_size:
         raise GeometryError(
             f"weight of shape {shape_of(weight)} has no kernel: need (channels, channels/groups, kernel sizes)"
+            + (f"; {_ONE_CHANNEL} would do, as one channel" if weight.ndim else "")
         )
     # A tuple of types, since Dynamo of PyTorch 2.8 and 2.9 does not trace ``list | tuple``.
     if isinstance(input_size, (list, tuple)) and len(input_size) != len(kernel_size):
+        shorter = tuple(input_size)[-len(kernel_size) :]
+        hint = f"; {shown(shorter)} would do" if len(input_size) > len(kernel_size) else ""
         raise GeometryError(
             f"input_size={shown(tuple(input_size))} must hold the {len(kernel_size)} spatial sizes alone, "
-            f"for weight of shape {shape_of(weight)}"
+            f"for weight of shape {shape_of(weight)}{hint}"
         )
     return per_axis_ints(input_size, len(kernel_size), "input_size"), kernel_size
 

@@ -92,9 +92,12 @@ class Stage {
     const text = (numbers) => app.t(model.transposed ? "stage.frame" : "stage.frame_direct", {
       lo: numbers.lo, hi: numbers.hi, op: numbers.op, far: shortNumber(numbers.far),
     });
+    const where = same ? text(across) : app.t("stage.frame_by_axis", {
+      vertical: app.t("axis.0"), above: text(vertical), across: app.t("axis.1"), beside: text(across),
+    });
     caption.replaceChildren(
       h("span", { class: "key frame-key" }), app.t(model.transposed ? "stage.frame_is_output" : "stage.frame_is_input"), " ",
-      same ? text(across) : `${app.t("axis.0")}: ${text(vertical)}; ${app.t("axis.1")}: ${text(across)}`, app.language() === "zh" ? "。" : ".");
+      where, app.language() === "zh" ? "。" : ".");
   }
 
   _pickers() {

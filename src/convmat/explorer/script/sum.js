@@ -28,9 +28,9 @@ class SumView {
     const spread = piece(`${axis.dilation}·(${axis.kernel}−1)`, app.t("size.spread"));
     const pieces = geometry.transposed
       ? [piece(`(${axis.coarse}−1)·${axis.stride}`, app.t("size.steps")), "+", spread, "+", piece("1", " "), "−", piece(axis.lo, "lo"), "−",
-        piece(axis.hi, "hi"), "+", piece(axis.slack, "output_padding")]
+        piece(axis.hi, "hi"), "+", piece(axis.slack, app.t("size.slack"))]
       : ["⌊(", piece(axis.fine, app.t("size.input")), "+", piece(axis.lo, "lo"), "+", piece(axis.hi, "hi"), "−", spread, "− 1) /",
-        piece(axis.stride, "stride"), "⌋ + 1"];
+        piece(axis.stride, app.t("size.stride")), "⌋ + 1"];
     return h("p", { class: "size" }, h("span", { class: "piece result" }, h("b", {}, result), h("small", {}, title)), "=", pieces);
   }
 
@@ -61,14 +61,16 @@ class SumView {
     const pieces = terms.flatMap((term, index) => [index ? "+" : "", this._term(term)]);
     if (lit.terms.length > terms.length) pieces.push(h("span", { class: "more" }, app.t("sum.more", { count: lit.terms.length - terms.length })));
     const hidden = app.state.predict && app.state.predict.cell === app.placeOfSelection(lit.selection);
-    pieces.push(h("span", { class: "equals" }, "= ", h("b", { class: "total" }, hidden ? "?" : shortNumber(total))));
     const note = kind !== "place" ? null : model.geometry.padding_mode === "zeros" ? app.t("sum.cropped")
       : app.t("sum.folded", { name: app.cell("fine", lit.terms[0].fine) });
-    return [this._title(name), h("p", { class: "sum-line" }, pieces, note ? h("span", { class: "more" }, note) : null)];
+    return [this._title(name, hidden ? "?" : shortNumber(total)), h("p", { class: "sum-line" }, pieces, note ? h("span", { class: "more" }, note) : null)];
   }
 
-  _title(name) {
-    return h("h2", {}, this.app.t(this.app.model.transposed ? "sum.title" : "sum.title_direct", { name }));
+  /** What is summed, and the total: many terms are scrolled below it. */
+  _title(name, total = null) {
+    const title = this.app.t(this.app.model.transposed ? "sum.title" : "sum.title_direct", { name });
+    const equals = total === null ? null : h("span", { class: "equals" }, "= ", h("b", { class: "total" }, total));
+    return h("h2", {}, title, " ", equals);
   }
 
   /** A term as a product over the names of its factors. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from llvmlite import ir
@@ -260,3 +261,101 @@ def _emit_row(
     for n, vector in enumerate(whole):
         v.store(builder, vector, target, n * v.lanes)
     v.store_some(builder, last, target, len(whole) * v.lanes, stored)
+
+
+def pair_product(vectors: Vectors, most: int) -> Callable[..., None]:
+    """The products of two neighbouring rows, which read most of their inputs together, straight to the output.
+
+    Args:
+        vectors: the vectors to use.
+        most: the most vectors of columns.
+
+    Returns:
+        ``product(columns, weights, window, pairs, firsts, both, seconds, target, further, epilogue, stored)``: for so
+        many *vectors* of columns. ``pairs`` is a table of three 32-bit integers for each input: where it lies, and the
+        numbers of the weights that the first row and the second multiply it with. So many inputs are those of the first
+        row, then of both, then of the second. The second row is stored at ``further``. All else is as in
+        :func:`row_product`.
+    """
+
+    @intrinsic
+    def product(typing, columns, weights, window, pairs, firsts, both, seconds, target, further, epilogue, stored):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            columns, *operands = arguments
+            shapes = range(1, most + 1)
+            switch(builder, columns, shapes, lambda columns: _emit_pair(vectors, builder, columns, *operands))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 9, epilogue, types.int64), emit
+
+    return product
+
+
+def _emit_pair(
+    v: Vectors,
+    builder: Any,
+    columns: int,
+    weights: Any,
+    window: Any,
+    pairs: Any,
+    firsts: Any,
+    both: Any,
+    seconds: Any,
+    target: Any,
+    further: Any,
+    epilogue: Any,
+    stored: Any,
+) -> None:
+    operands = spread_epilogue(v, builder, epilogue)
+    table = builder.inttoptr(pairs, I32.as_pointer())
+    taps = builder.inttoptr(weights, v.number.as_pointer())
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+
+    def add(rows: Sequence[int], k: Any, sums: list[list[Any]]) -> list[list[Any]]:
+        """The sums of both rows after an input that some of them read."""
+        offset, *numbers = (
+            builder.load(builder.gep(table, [builder.add(builder.mul(k, I64(3)), I64(n))])) for n in range(3)
+        )
+        cell = v.address(builder, window, builder.sext(offset, I64))
+        inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
+        after = [*sums]
+        for row in rows:
+            tap = v.spread(builder, builder.load(builder.gep(taps, [builder.sext(numbers[row], I64)])))
+            after[row] = [v.multiply_add(builder, tap, x, so_far) for x, so_far in zip(inputs, sums[row], strict=True)]
+        return after
+
+    sums, start = [[zero] * columns, [zero] * columns], I64(0)
+    for count, rows in ((firsts, (0,)), (both, (0, 1)), (seconds, (1,))):
+        stop = builder.add(start, count)
+        sums = _emit_loop(builder, start, stop, sums, partial(add, rows))
+        start = stop
+    *whole, last = zip(*(emit_epilogue(builder, of_row, operands) for of_row in sums), strict=True)
+    for place, row in ((target, 0), (further, 1)):
+        for n, vectors in enumerate(whole):
+            v.store(builder, vectors[row], place, n * v.lanes)
+        v.store_some(builder, last[row], place, len(whole) * v.lanes, stored)
+
+
+def _emit_loop(
+    builder: Any, start: Any, stop: Any, sums: list[list[Any]], add: Callable[[Any, list[list[Any]]], list[list[Any]]]
+) -> list[list[Any]]:
+    """Emit a loop from a number to before another, if that is larger; the sums after it."""
+    before, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
+
+    builder.position_at_end(loop)
+    k = builder.phi(I64)
+    inside = [[builder.phi(one.type) for one in row] for row in sums]
+    new, following = add(k, inside), builder.add(k, I64(1))
+    k.add_incoming(start, before)
+    k.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
+
+    builder.position_at_end(done)
+    after = [[builder.phi(one.type) for one in row] for row in sums]
+    for first, phi, later, total in zip(*map(chain.from_iterable, (sums, inside, new, after)), strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(later, loop)
+        total.add_incoming(first, before)
+        total.add_incoming(later, loop)
+    return after

@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
-from convmat.kernel.microkernel.products import channel_product, row_product, tile_product
+from convmat.kernel.microkernel.products import channel_product, pair_product, row_product, tile_product
 from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
@@ -38,6 +38,8 @@ from convmat.kernel.task import (
     OUTPUT,
     OUTPUT_STRIDE,
     PACKED,
+    PAIR_COUNTS,
+    PAIRS,
     PARTS,
     PITCH,
     PLANE,
@@ -75,17 +77,20 @@ def build_convolving(pieces: Pieces) -> Any:
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
         biases = table + TABLE_BYTES // 3
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]
-        packed = -1
+        packed, number = -1, -1
+        corner, box = box_of(t, 0)
         while True:
             unit = add_atomically(t[COUNTERS], 1)
             if unit >= t[UNITS]:
                 break
             place, part, parts = work_of(t, unit)
-            group = place % t[GROUPS]
-            corner, box = box_of(t, place // t[GROUPS])
+            again = place // t[GROUPS] == number
+            if not again:
+                number = place // t[GROUPS]
+                corner, box = box_of(t, number)
+            group = place - number * t[GROUPS]
             if place != packed:
                 depth, height, width = corner[1] - t[BEFORE + 1], corner[2] - t[BEFORE + 2], corner[3] - t[BEFORE + 3]
-                again = packed >= 0 and packed // t[GROUPS] == place // t[GROUPS]
                 pack_window(t, window, row_starts, table, corner[0], depth, height, width, group, again)
                 packed = place
             if t[AT_ONCE]:
@@ -190,7 +195,8 @@ def _build_box(pieces: Pieces) -> Any:
 
 def _build_rows(pieces: Pieces) -> Any:
     lanes, size, most = pieces.lanes, pieces.vectors.size, pieces.widest[0]
-    product_of_row, epilogue_of = row_product(pieces.vectors, most), build_epilogue(pieces)
+    product_of_row, product_of_pair = row_product(pieces.vectors, most), pair_product(pieces.vectors, most // 2)
+    epilogue_of = build_epilogue(pieces)
 
     @pieces.compiled
     def compute_rows(t, window, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
@@ -205,13 +211,32 @@ def _build_rows(pieces: Pieces) -> Any:
             epilogue = epilogue_of(t, group * t[OUT_CHANNELS] + tile)
             for b in range(box[0]):
                 for d in range(box[1]):
-                    for h in range(box[2]):
+                    for row in range(0, box[2], 2):
+                        is_pair = box[2] > 1
+                        # Of an odd number of rows, the last pair has one again.
+                        h = min(row, box[2] - 2) if is_pair else row
                         source = window + (b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]) * size
                         to = of_box + tile * apart + b * t[OUTPUT_STRIDE]
                         to = t[OUTPUT] + (to + d * t[OUTPUT_STRIDE + 2] + h * t[OUTPUT_STRIDE + 3]) * size
-                        for vector in range(0, vectors, most):
-                            at, columns = vector * lanes, min(most, vectors - vector)
+                        widest = most // 2 if is_pair else most
+                        for vector in range(0, vectors, widest):
+                            at, columns = vector * lanes, min(widest, vectors - vector)
                             stored = box[3] - at
+                            if is_pair:
+                                product_of_pair(
+                                    columns,
+                                    weights,
+                                    source + at * size,
+                                    t[PAIRS],
+                                    t[PAIR_COUNTS],
+                                    t[PAIR_COUNTS + 1],
+                                    t[PAIR_COUNTS + 2],
+                                    to + at * size,
+                                    to + (at + t[OUTPUT_STRIDE + 3]) * size,
+                                    epilogue,
+                                    stored,
+                                )
+                                continue
                             product_of_row(
                                 columns,
                                 weights,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +35,10 @@ _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
-# Cycles to start a row that is stored at once; for a factor of a vector of it.
+# Cycles to start a row that is stored at once, and for a factor of a vector of it; in a pair of rows, for a factor, and
+# for a vector of that.
 _ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
+_FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
 _BOX_AT_ONCE = 100.0  # cycles of overhead for each box of such rows
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
@@ -116,6 +119,20 @@ class BoxTiling:
         offsets = of_channels * np.int32(self.planes * self.plane)
         offsets += steps.astype(np.int32)[of_deltas]
         return offsets, begins
+
+    def pairs(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
+        """The inputs of two neighbouring rows of the only product, and how many the first, both and the second read.
+
+        They are (inputs, 3) numbers: where the input lies, and its factor in the first row and in the second. In
+        pictures with steps of one, both rows add their products in the same order.
+        """
+        offsets, _ = self.offsets(rows, channels)
+        of_first = {offset: k for k, offset in sorted(enumerate(offsets.tolist()), key=itemgetter(1))}
+        of_second = {offset + self.pitches[AXES - 1]: k for offset, k in of_first.items()}
+        alone = [(offset, k, 0) for offset, k in of_first.items() if offset not in of_second]
+        both = [(offset, k, of_second[offset]) for offset, k in of_first.items() if offset in of_second]
+        second = [(offset, 0, k) for offset, k in of_second.items() if offset not in of_first]
+        return np.array(alone + both + second, dtype=np.int32), (len(alone), len(both), len(second))
 
     def sums_of_stripe(self, rows: RowTiling) -> int:
         """How many numbers the sums of a stripe are."""
@@ -357,7 +374,8 @@ def _rows_at_once(problem: Problem, box: tuple[int, ...]) -> _Run:
     """The rows of a box, each of which goes from registers to the output."""
     (_, deltas), tiles = next(iter(problem.rows.tables.kinds.items()))
     vectors = -(-box[AXES] // problem.processor.lanes)
-    row = _ROW_AT_ONCE + deltas * problem.channels * vectors * _VECTOR_AT_ONCE
+    factor = _FACTOR_OF_PAIR + vectors * _VECTOR_OF_PAIR if box[AXES - 1] > 1 else vectors * _VECTOR_AT_ONCE
+    row = _ROW_AT_ONCE + deltas * problem.channels * factor
     return _Run(tiles * prod(box[:AXES]) * row, AXES, 0, 1)
 
 

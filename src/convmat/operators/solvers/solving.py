@@ -15,6 +15,7 @@ from convmat.operators.solvers import implicit
 from convmat.operators.solvers.batches import Callback, Maps
 from convmat.operators.solvers.inverses import Cg, Direct, Fourier, Inverse, Lsmr
 from convmat.operators.solvers.solution import Found, Solution
+from convmat.tensors.arguments import check_is_tensor
 
 if TYPE_CHECKING:
     from convmat.operators.volumes.job import Stored
@@ -141,8 +142,7 @@ def _flat(
     tensor: Tensor, op: Operator, shape: tuple[int, ...], name: str, batch: tuple[int, ...] | None = None
 ) -> tuple[Tensor, tuple[int, ...]]:
     """A tensor as a flat batch, and its batch dimensions."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, not {type(tensor).__name__}")
+    check_is_tensor(tensor, name)
     ndim = len(shape)
     found = tuple(tensor.shape)
     if found[len(found) - ndim :] != shape or len(found) < ndim:
