@@ -192,7 +192,7 @@ def test_it_is_kept_where_no_sources_are_installed(tmp_path):
         [sys.executable, "-c", WITHOUT_SOURCES],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
     )

@@ -33,7 +33,7 @@ for dtype in sys.argv[1:]:
 def use(*dtypes: str) -> tuple[str, str]:
     """Compute layers of some kinds of numbers in a new process; what it prints."""
     finished = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *dtypes], capture_output=True, text=True, timeout=200, cwd=ROOT
+        [sys.executable, "-c", SCRIPT, *dtypes], capture_output=True, text=True, timeout=600, cwd=ROOT
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout, finished.stderr
@@ -77,7 +77,7 @@ def test_compiled_code_is_filed_under_the_source_that_it_was_compiled_of(tmp_pat
         [sys.executable, "-c", CHANGED, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )

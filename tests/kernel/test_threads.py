@@ -217,7 +217,7 @@ def test_an_openmp_library_that_was_preloaded():
         [sys.executable, "-c", LIBRARY],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=ROOT,
         env={**os.environ, "LD_PRELOAD": intel_openmp()},
     )
@@ -294,7 +294,7 @@ def test_forked_processes():
         [sys.executable, "-W", "ignore", "-c", script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=ROOT,
     )
     assert finished.returncode == 0, finished.stderr
@@ -349,7 +349,7 @@ assert fork_during(
 def test_forked_while_another_thread_makes_the_kernel_ready():
     """The locks that thread holds, ours, Numba's and those of modules, would never be released in the child."""
     finished = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED_AT_WORK], capture_output=True, text=True, timeout=60, cwd=ROOT
+        [sys.executable, "-W", "ignore", "-c", FORKED_AT_WORK], capture_output=True, text=True, timeout=300, cwd=ROOT
     )
     assert finished.returncode == 0, finished.stderr
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(*arguments: str) -> str:
     """What Python prints, and it must not crash."""
-    finished = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=300, cwd=ROOT)
+    finished = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert finished.returncode == 0, finished.stderr[-3000:]
     return finished.stdout
 

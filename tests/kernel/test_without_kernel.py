@@ -29,7 +29,7 @@ def run(script: str, **environment: str) -> str:
         [sys.executable, "-W", "error", "-c", script],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
         cwd=ROOT,
         env={**os.environ, **environment},
     )
