@@ -264,6 +264,14 @@ TYPE_ERRORS = {
         lambda: convmat.conv2d(X2.numpy(), W2),
         ["input must be a torch.Tensor, not ndarray; torch.as_tensor(input) would do"],
     ),
+    "a shape for an input": (
+        lambda: convmat.conv2d((2, 2, 5, 6), W2),
+        ["input must be a torch.Tensor, not tuple; that is a shape: torch.randn(2, 2, 5, 6) would do"],
+    ),
+    "a shape to compare methods on, before the first is computed": (
+        lambda: convmat.compare_methods(torch.nn.Conv2d(2, 3, 3), (1, 2, 5, 6)),
+        ["input must be a torch.Tensor", "torch.randn(1, 2, 5, 6) would do"],
+    ),
     "image of NumPy": (
         lambda: convmat.upsample(X2.numpy(), 2),
         ["image must be a torch.Tensor", "torch.as_tensor(image) would do"],
