@@ -280,6 +280,10 @@ TYPE_ERRORS = {
         lambda: convmat.richardson_lucy(W2[0, 0], X2[0, 0].numpy()),
         ["y must be a torch.Tensor", "torch.as_tensor(y) would do"],
     ),
+    "data for their sizes": (
+        lambda: convmat.blur_operator(W2[0, 0], X2[0, 0]),
+        ["data_size=<Tensor of shape (5, 6)>", "data.shape would do"],
+    ),
     "page of a layer, with a tensor for its size": (
         lambda: convmat.explore(torch.nn.Conv2d(2, 3, 3), X2),
         ["input_size=<Tensor of shape (2, 2, 5, 6)>", "x.shape[2:] would do"],
