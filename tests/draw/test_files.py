@@ -144,7 +144,9 @@ def test_stills_of_the_gallery(tmp_path, monkeypatch):
     assert [path.name for path in pictures] == ["padding_strides.png", "grouped_transposed_gather.png"]
     html = index.read_text(encoding="utf-8")
     assert re.findall(r'src="([^"]*)"', html) == [path.name for path in pictures]
-    assert "convolution: kernel 3×3, stride 2, padding 1" in html
+    described = "convolution: kernel 3×3, stride 2, padding 1"
+    assert f'alt="{described}"' in html
+    assert f"<figcaption>{described} (padding_strides)</figcaption>" in html  # so in Chinese on a Chinese page
     for path in pictures:
         with Image.open(path) as picture:
             assert min(picture.size) > 200

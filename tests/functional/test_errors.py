@@ -264,6 +264,14 @@ TYPE_ERRORS = {
         lambda: convmat.conv2d(X2.numpy(), W2),
         ["input must be a torch.Tensor, not ndarray; torch.as_tensor(input) would do"],
     ),
+    "a shape for an input": (
+        lambda: convmat.conv2d((2, 2, 5, 6), W2),
+        ["input must be a torch.Tensor, not tuple; that is a shape: torch.randn(2, 2, 5, 6) would do"],
+    ),
+    "a shape to compare methods on, before the first is computed": (
+        lambda: convmat.compare_methods(torch.nn.Conv2d(2, 3, 3), (1, 2, 5, 6)),
+        ["input must be a torch.Tensor", "torch.randn(1, 2, 5, 6) would do"],
+    ),
     "image of NumPy": (
         lambda: convmat.upsample(X2.numpy(), 2),
         ["image must be a torch.Tensor", "torch.as_tensor(image) would do"],
@@ -271,6 +279,10 @@ TYPE_ERRORS = {
     "counts of NumPy": (
         lambda: convmat.richardson_lucy(W2[0, 0], X2[0, 0].numpy()),
         ["y must be a torch.Tensor", "torch.as_tensor(y) would do"],
+    ),
+    "data for their sizes": (
+        lambda: convmat.blur_operator(W2[0, 0], X2[0, 0]),
+        ["data_size=<Tensor of shape (5, 6)>", "data.shape would do"],
     ),
     "page of a layer, with a tensor for its size": (
         lambda: convmat.explore(torch.nn.Conv2d(2, 3, 3), X2),

@@ -23,7 +23,6 @@ import convmat
 from convmat.checking import tuning
 from convmat.cli import main
 from convmat.cli.application import app
-from convmat.cli.help import line_ends
 from convmat.demo import photograph as demo_photograph
 from convmat.draw import guide
 from convmat.kernel import computing
@@ -32,6 +31,7 @@ from convmat.terminal import english
 from convmat.terminal import tuning as terminal_tuning
 from convmat.terminal.deblurring import make_psf
 from convmat.terminal.picture_files import photograph_path
+from convmat.terminal.prose import line_ends
 from convmat.terminal.tables import calls_native
 from convmat.terminal.texts import CHINESE, ENGLISH
 
@@ -500,7 +500,7 @@ DEMO = """
 import pathlib
 from convmat.cli import main
 from convmat.cli.application import app
-from convmat.cli.help import line_ends
+from convmat.terminal.prose import line_ends
 from convmat.demo import photograph
 photograph.photograph_path = lambda: pathlib.Path("part.png")
 main()

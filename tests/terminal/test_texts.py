@@ -1,15 +1,21 @@
 """The texts of the command line, in every language."""
 
+import io
 import pickle
 import re
 import string
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
 
 import convmat
 from convmat.operators.reasons import SENTENCES, Reason
 from convmat.terminal import chinese, english
+from convmat.terminal.prose import Prose, line_ends
 from convmat.terminal.texts import CHINESE, ENGLISH, InputError
 
 SOURCES = Path(convmat.__file__).parent
@@ -90,3 +96,26 @@ def test_an_input_error_is_english_unless_asked():
     assert error.said_in(CHINESE).startswith("--lang 'fr' 不认识")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert isinstance(error, convmat.GeometryError)
+
+
+def lines_of(text, width):
+    return [text[a:b].rstrip() for a, b in pairwise([0, *line_ends(text, width), len(text)])]
+
+
+@pytest.mark.parametrize("key", ["gains.note", "norms.note"])
+@pytest.mark.parametrize("width", [30, 46, 62])
+def test_lines_end_between_chinese_characters(key, width):
+    text = CHINESE(key)
+    lines = lines_of(text, width)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(cell_len(line) <= width for line in lines)
+    assert not any(line[0] in "，。；：、）" for line in lines)
+    longest = max(map(cell_len, re.findall(r"[!-~]+[，。；：、]*", text)), default=4)
+    assert all(cell_len(line) > width - max(longest, 4) - 1 for line in lines[:-1])
+
+
+def test_captions_of_tables_are_wrapped_so():
+    console = Console(width=50, file=io.StringIO())
+    console.print(Table("a", width=40, caption=Prose(CHINESE("norms.note"))))
+    caption = [line.strip() for line in console.file.getvalue().splitlines()[4:]]
+    assert caption == lines_of(CHINESE("norms.note"), 40)

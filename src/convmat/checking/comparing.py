@@ -60,21 +60,25 @@ def compare_methods(
         methods: names from :func:`convmat.available_methods`. Default: all but ``"auto"``
         repeats: how often to time each. Default: 3
 
-    Yields:
-        One :class:`Comparison` per method, as soon as it is done.
+    Returns:
+        An iterator: one :class:`Comparison` per method, as soon as it is done.
+
+    Raises:
+        GeometryError: at once, if the tensors do not go with the layer, or a method is unknown.
+        TypeError: at once, if they are no tensors, or a layer comes with neither an input nor ``in_shape``.
 
     >>> results = compare_methods(Geometry.conv((8, 9), (3, 3), padding=1))
     >>> all(result.max_error < 1e-5 for result in results)
     True
     """
-    if isinstance(geometry, nn.Module):
-        if in_shape is None and isinstance(input, Tensor):
-            in_shape = input.shape[1:]
-        weight = cast("Tensor", geometry.weight).detach() if weight is None else weight
-    geometry = geometry_of(geometry, in_shape)
     for name, tensor in (("input", input), ("weight", weight)):
         if tensor is not None:
             check_is_tensor(tensor, name)
+    if isinstance(geometry, nn.Module):
+        if in_shape is None and input is not None:
+            in_shape = input.shape[1:]
+        weight = cast("Tensor", geometry.weight).detach() if weight is None else weight
+    geometry = geometry_of(geometry, in_shape)
     names = [methods] if isinstance(methods, str) else list(methods)
     for name in names:
         check_method(name)
@@ -88,8 +92,12 @@ def compare_methods(
         raise GeometryError(f"input of shape {shape_of(x)}: need (batch of at least 1, *{shown(geometry.in_shape)})")
     if tuple(w.shape) != geometry.weight_shape:
         raise GeometryError(f"weight of shape {shape_of(w)}: need {shown(geometry.weight_shape)}")
+    return _comparisons(geometry, x, w, names, repeats)
+
+
+def _comparisons(geometry: Geometry, x: Tensor, w: Tensor, methods: list[str], repeats: int) -> Iterator[Comparison]:
     expected = reference(geometry, x.double(), w.double())
-    for method in names:
+    for method in methods:
         yield _compare(method, lambda name: run(geometry, x, w, None, name), expected, repeats)
 
 

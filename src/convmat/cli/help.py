@@ -6,24 +6,18 @@ text, which has no spaces, loses its ends.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from convmat.terminal.prose import Prose
 from convmat.terminal.texts import Texts
-
-_WIDE = r"\u2e80-\u9fff\uff00-\uffef"  # Chinese characters, and their punctuation
-_OPENING, _CLOSING = "（《“‘", "，。、；：？！）》”’…"
-# What stays on one line: words in brackets, a word, or a Chinese character, with the punctuation at both ends of it.
-_UNIT = re.compile(rf"[{_OPENING}]*(?:\[[^\]]*\]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+|[{_WIDE}]|$)[{_CLOSING}]*\s*")
 
 
 def help_of(command: Any, context: Any, texts: Texts) -> RenderableType:
@@ -34,8 +28,8 @@ def help_of(command: Any, context: Any, texts: Texts) -> RenderableType:
         context: that of its call.
         texts: in which language.
     """
-    usage = _Wrapped(Text(texts("help.usage", call=_call(command, context, texts)), "bold"))
-    first, *others = (_Wrapped(_styled(paragraph)) for paragraph in texts(command.help).split("\n\n"))
+    usage = Prose(texts("help.usage", call=_call(command, context, texts)), "bold")
+    first, *others = (_styled(paragraph) for paragraph in texts(command.help).split("\n\n"))
     spaced = [line for paragraph in others for line in (Text(), paragraph)]
     panels = [_panel(texts(key), rows) for key, rows in _rows(command, context, texts).items()]
     return Group(Padding(Group(Text(), usage, Text(), first, *spaced, Text()), (0, 1)), *panels)
@@ -82,47 +76,11 @@ def _panel(title: str, rows: Iterable[tuple[str, str, Text]]) -> Panel:
     table.add_column(style="bold yellow", no_wrap=True)
     table.add_column(ratio=1)
     for name, value, text in rows:
-        table.add_row(name, value, _Wrapped(text))
+        table.add_row(name, value, text)
     return Panel(table, title=title, title_align="left", border_style="dim")
 
 
 def _styled(text: str) -> Text:
     """A paragraph, in which code stands between backticks."""
     parts = " ".join(text.split()).split("`")
-    return Text.assemble(*((part, "cyan" if i % 2 else "") for i, part in enumerate(parts)))
-
-
-class _Wrapped:
-    """A paragraph that is broken into lines between words, and between Chinese characters."""
-
-    def __init__(self, text: Text) -> None:
-        self.text = text
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        for line in self.text.divide(line_ends(self.text.plain, options.max_width)):
-            line.rstrip()
-            yield line
-
-
-def line_ends(text: str, width: int) -> list[int]:
-    """Where to break a text so that no line is wider than so many cells, of which a Chinese character takes two.
-
-    >>> line_ends("a word 和汉字。", 6)
-    [7, 9]
-    """
-    ends, used = [], 0
-    for unit in _UNIT.finditer(text):
-        for start, part in _parts(unit.start(), unit[0], width):
-            wanted = cell_len(part.rstrip())
-            if used and used + wanted > width:
-                ends.append(start)
-                used = 0
-            used += cell_len(part)
-    return ends
-
-
-def _parts(start: int, unit: str, width: int) -> list[tuple[int, str]]:
-    """A unit and where it begins; its characters, if it is wider than a line."""
-    if cell_len(unit.rstrip()) <= width:
-        return [(start, unit)]
-    return [(start + i, character) for i, character in enumerate(unit)]
+    return Prose.assemble(*((part, "cyan" if i % 2 else "") for i, part in enumerate(parts)))

@@ -81,8 +81,9 @@ def explore(
 def methods(context: typer.Context, lang: Language = None) -> None:
     """List the methods to compute a convolution with."""
     from convmat.planning import available_methods
+    from convmat.terminal.prose import Prose
 
     table = Table.grid(padding=(0, 2))
     for name, summary in available_methods().items():
-        table.add_row(Text(name, "bold"), context.obj.summaries.get(name, summary))
+        table.add_row(Text(name, "bold"), Prose(context.obj.summaries.get(name, summary)))
     Console().print(table)

@@ -128,7 +128,7 @@ def gallery(
 def _page(every: list[Case], files: list[Path], words: Words) -> str:
     figures = "\n".join(
         f'<figure><img src="{file.name}" alt="{escape(describe(case.geometry, words))}" loading="lazy">'
-        f"<figcaption>{escape(case.name.replace('_', ' '))}</figcaption></figure>"
+        f"<figcaption>{escape(describe(case.geometry, words))} ({escape(case.name)})</figcaption></figure>"
         for case, file in zip(every, files, strict=True)
     )
     return f"""<!doctype html>

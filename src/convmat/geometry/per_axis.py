@@ -88,7 +88,12 @@ def _as_list(value: Any, name: str, need: str, most_dimensions: int = 1) -> Any:
 
 
 # What to write where a tensor stands whose shape is meant, x being a batch.
-_SHAPES = {"in_shape": "x.shape[1:]", "input_size": "x.shape[2:]", "output_size": "x.shape[2:]"}
+_SHAPES = {
+    "in_shape": "x.shape[1:]",
+    "input_size": "x.shape[2:]",
+    "output_size": "x.shape[2:]",
+    "data_size": "data.shape",  # of a picture or a volume, which is no batch
+}
 
 
 def ints(values: Sequence[Any], name: str) -> tuple[int, ...]:

@@ -187,7 +187,9 @@ def check_is_tensor(tensor: Any, name: str) -> None:
 def no_tensor(value: Any, name: str) -> TypeError:
     """What to raise of an argument that should be a tensor."""
     hint = ""
-    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
+    if isinstance(value, tuple) and value and all(type(size) is int for size in value):
+        hint = f"; that is a shape: torch.randn{shown(tuple(value))} would do"
+    elif isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         hint = f"; torch.as_tensor({name}) would do"
     elif isinstance(value, nn.Module) and name == "weight":
         hint = "; layer.weight would do, or what takes a layer: convmat.matrix, ConvOperator.from_module"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convmat.models.accelerating import accelerate
 from convmat.models.reports import LayerReport, ModelReport, milliseconds
 from convmat.progress import spinner
+from convmat.terminal.prose import Prose
 from convmat.terminal.texts import Texts
 
 
@@ -37,7 +38,7 @@ def print_gains(
 
 def gains_table(report: ModelReport, texts: Texts) -> Table:
     """A row for each layer and shape that it meets."""
-    table = Table(caption=texts("gains.note"), caption_justify="left")
+    table = Table(caption=Prose(texts("gains.note"), "table.caption"), caption_justify="left")
     table.add_column(texts("gains.layer"), style="bold", overflow="fold")
     table.add_column(texts("gains.input"), overflow="fold")
     table.add_column(texts("table.method"))

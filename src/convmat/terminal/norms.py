@@ -13,6 +13,7 @@ from convmat import nn as layers
 from convmat.geometry import Geometry
 from convmat.models.norms import LayerNorm, layer_norms
 from convmat.terminal.loading import random_input
+from convmat.terminal.prose import Prose
 from convmat.terminal.texts import ENGLISH, Texts
 
 
@@ -23,7 +24,7 @@ def print_norms(model: nn.Module, in_shape: tuple[int, ...], console: Console, t
 
 def norms_table(norms: list[LayerNorm], texts: Texts = ENGLISH) -> Table:
     """A row for each convolution."""
-    table = Table(caption=texts("norms.note"), caption_justify="left")
+    table = Table(caption=Prose(texts("norms.note"), "table.caption"), caption_justify="left")
     table.add_column(texts("norms.layer"), style="bold", overflow="fold")
     table.add_column(texts("norms.sizes"))
     for column in ("norms.norm", "norms.upper", "norms.reshaped", "norms.cond"):

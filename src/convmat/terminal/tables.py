@@ -16,6 +16,7 @@ from convmat.models.reports import milliseconds
 from convmat.progress import bar
 from convmat.tensors.calls import call_of
 from convmat.tensors.memory import human
+from convmat.terminal.prose import Prose
 from convmat.terminal.texts import Texts
 
 
@@ -88,4 +89,4 @@ def print_table(rows: Sequence[Row], title: str, console: Console, texts: Texts,
     console.print(title, style="bold", highlight=False)
     console.print(table)
     for note in (*notes, *(row.note for row in rows if row.note)):
-        console.print(note, style="dim", highlight=False)
+        console.print(Prose(note, "dim"))

@@ -11,6 +11,7 @@ from rich.table import Table
 from convmat.checking.tuning import PROBES, Tuning, finish, measurements, path_to_write
 from convmat.planning.correcting import VARIABLE, path_in
 from convmat.progress import bar
+from convmat.terminal.prose import Prose
 from convmat.terminal.texts import Texts
 
 _TERMS = ("tune.call", "tune.arithmetic", "tune.moving")
@@ -31,7 +32,7 @@ def tune_machine(path: Path | None, seconds: float, console: Console, texts: Tex
 
 
 def _table(tuning: Tuning, texts: Texts) -> Table:
-    table = Table(caption=texts("tune.note"), caption_justify="left")
+    table = Table(caption=Prose(texts("tune.note"), "table.caption"), caption_justify="left")
     table.add_column(texts("tune.term"), style="bold")
     table.add_column(texts("tune.kernel"), justify="right")
     table.add_column("PyTorch", justify="right")
