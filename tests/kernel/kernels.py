@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -280,10 +279,11 @@ class InForm(kernel_schedule.Schedule):
     ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels.
     """
 
-    transformed, by_channels = 0, False
+    def __init__(self, *arguments: Any, transformed: int, by_channels: bool) -> None:
+        self.transformed, self.by_channels = transformed, by_channels
+        super().__init__(*arguments)
 
-    @cached_property
-    def _tiling(self):
+    def _cut(self):
         longest = self.geometry.longest_alike()
         if self.by_channels:
             (rows,) = by_channels.row_tilings(self.geometry, self.processor)
@@ -313,9 +313,7 @@ def plan_for(
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    plan = InForm(geometry_of(layer), batch, processor)
-    plan.transformed, plan.by_channels = transformed, by_channels
-    return plan
+    return InForm(geometry_of(layer), batch, processor, transformed=transformed, by_channels=by_channels)
 
 
 def computed(

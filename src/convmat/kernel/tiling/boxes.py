@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from convmat.geometry.axis import IntArray
 from convmat.geometry.product import Geometry
+from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines
@@ -41,8 +36,7 @@ _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
-@dataclass(frozen=True, eq=False)
-class BoxTiling:
+class BoxTiling(NamedTuple):
     """How the cells of the products are cut into boxes, for one size of the input.
 
     Along batch, depth, height and width:
@@ -104,44 +98,18 @@ class BoxTiling:
         """How many planes of a window a channel has: phase by phase, copy by copy."""
         return self.copies * prod(map(len, self.phases_in))
 
-    def offsets(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray]:
-        """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
-
-        They are (channels, deltas) numbers, product by product.
-        """
-        of_channels, of_deltas, begins = _factors(rows, channels)
-        apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        cells, phases = rows.cells_of_deltas
-        steps = (cells + self.before[1:]) @ np.array(apart) + phases * (self.copies * self.plane)
-        offsets = of_channels * np.int32(self.planes * self.plane)
-        offsets += steps.astype(np.int32)[of_deltas]
-        return offsets, begins
-
     def sums_of_stripe(self, rows: RowTiling) -> int:
         """How many numbers the sums of a stripe are."""
         if rows.by_channels:
             return self.box[0] * self.sums_pitch[0]
         return self.results * rows.tables.most_rows
 
-    def cell_places(self) -> IntArray:
-        """Where the cells of a box lie in the window, one after the other."""
-        return np.stack(np.unravel_index(np.arange(prod(self.box)), self.box), axis=1) @ np.array(self.pitches)
-
-    def places(self, rows: RowTiling) -> IntArray:
-        """Where the results of each line and width phase lie, among those of a stripe."""
-        return rows.tables.places @ np.array((self.results, *self.pitches[1:]))
-
-
-@lru_cache(maxsize=64)
-def _factors(rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray, IntArray]:
-    """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
-    counts = rows.tables.delta_counts
-    ends = np.cumsum(counts)
-    deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
-    of_channels = [np.repeat(np.arange(channels), count) for count in counts]
-    of_deltas = [np.tile(numbers, channels) for numbers in deltas]
-    channel_numbers = np.concatenate(of_channels).astype(np.int32)
-    return channel_numbers, np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
+    @property
+    def places(self) -> Places:
+        """Where its numbers lie in memory."""
+        steps = tuple(pitch if cells > 1 else 0 for pitch, cells in zip(self.pitches, self.window, strict=True))
+        box = self.box if self.sums_pitch else ()
+        return Places(steps, self.before, self.plane, self.planes, self.copies, self.results, box)
 
 
 def box_tiling(
@@ -169,9 +137,29 @@ def box_tiling(
 
 
 def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
-    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes."""
+    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes.
+
+    Planes and results lie as far apart as there, so that tables of places need not be made again.
+    """
     problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
-    return _tiling(problem, _box_like(problem, like, way.order[-1]), way)
+    box = _box_like(problem, like, way.order[-1])
+    layout, boxes = lay_out(problem, box, way), count_boxes(problem, box)
+    results = max(_pitch_of_results(problem, box, way, layout, like.looped), like.results) if like.results else 0
+    _, divided, parts = _share(problem, boxes, like.blocks, results)
+    return tiling_with(
+        problem,
+        box,
+        layout,
+        like.plane,
+        batch_inner=way.inner,
+        blocks=like.blocks,
+        looped=like.looped,
+        results=results,
+        undivided=boxes - divided,
+        parts=parts,
+        at_once=like.at_once,
+        cycles=like.cycles * prod(problem.cells) / prod(like.cells),
+    )
 
 
 def _box_like(problem: Problem, like: BoxTiling, last: int) -> tuple[int, ...]:
@@ -193,7 +181,7 @@ def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     sizes = (cells, inputs, lows, highs, starts, widths)
-    return Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once)
+    return Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once, {})
 
 
 def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
@@ -274,10 +262,9 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     layout, processor = lay_out(problem, box, way), problem.processor
-    slack = processor.lanes  # the last vector of a run reaches beyond its last cell, by less than a vector
     run = _rows_at_once(problem, box) if problem.at_once else _best_run(problem, box, way, layout)
-    results = odd_lines(run.cells + slack, processor.lanes) if run.cells else 0
-    boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
+    results = 0 if problem.at_once else _pitch_of_results(problem, box, way, layout, run.looped)
+    boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.numbers
     packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, layout)
@@ -313,9 +300,15 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     )
 
 
-def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, **rest: Any) -> BoxTiling:
+def count_boxes(problem: Problem, box: tuple[int, ...]) -> int:
+    """How many boxes there are in all groups."""
+    return problem.groups * prod(-(-cells // size) for cells, size in zip(problem.cells, box, strict=True))
+
+
+def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, least_plane: int = 0, **rest: Any) -> BoxTiling:
     """The tiling of a box whose window is laid out so; ``rest`` is how it is computed."""
     lanes = problem.processor.lanes
+    plane = odd_lines(layout.used + lanes, lanes)  # rows are copied, and cells computed, by whole vectors
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -324,7 +317,7 @@ def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, **rest: 
         before=tuple(-low for low in problem.lows),
         pitches=layout.pitches,
         used=layout.used,
-        plane=odd_lines(layout.used + lanes, lanes),  # rows are copied, and cells computed, by whole vectors
+        plane=max(plane, least_plane),
         phases_in=problem.phases_in,
         copies=layout.copies,
         **rest,
@@ -361,16 +354,26 @@ def _rows_at_once(problem: Problem, box: tuple[int, ...]) -> _Run:
     return _Run(tiles * prod(box[:AXES]) * row, AXES, 0, 1)
 
 
+def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+    """The cells of a flattened window from the first of a run to its last."""
+    return 1 + sum((box[a] + problem.starts[a] - 1) * layout.pitches[a] for a in way.order[looped:])
+
+
+def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+    """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
+    lanes = problem.processor.lanes
+    return odd_lines(_cells_of_run(problem, box, way, layout, looped) + lanes, lanes)
+
+
 def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
     processor = problem.processor
     computed = [box[a] + problem.starts[a] for a in way.order]
-    pitches = [layout.pitches[a] for a in way.order]
     fits = problem.channels * layout.numbers * processor.itemsize <= processor.window
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
             continue  # looping over a single cell changes nothing
-        cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
+        cells = _cells_of_run(problem, box, way, layout, looped)
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
         cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)

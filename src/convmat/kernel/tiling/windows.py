@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
@@ -10,8 +9,7 @@ from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(NamedTuple):
     """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
 
     rows: RowTiling
@@ -27,7 +25,7 @@ class Problem:
     widths: tuple[int, ...]  # cells of a window beyond those of its box
     phases_in: tuple[tuple[int, ...], ...]
     at_once: bool
-    layouts: dict[tuple[tuple[int, ...], Way], Layout] = field(default_factory=dict)
+    layouts: dict[tuple[tuple[int, ...], Way], Layout]
 
 
 class Way(NamedTuple):
