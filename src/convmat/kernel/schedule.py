@@ -240,6 +240,7 @@ def _of_rows(
         "TRANSFORMED": rows.transformed,
         "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
         "BY_CHANNELS": rows.by_channels,
+        "SINGLE": rows.is_single(channels),
         "TOGETHER": tuple(axis.together for axis in rows.axes),
         "ORIGIN": tuple(axis.origin for axis in rows.axes),
         "STEP_OUT": tuple(axis.step_out for axis in rows.axes),

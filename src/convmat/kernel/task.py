@@ -38,7 +38,7 @@ TRANSFORMED, ORIGIN = range(93, 95)
 FACTORS = 97
 # Of depth, height and width: how many neighbouring cells have neighbouring outputs.
 TOGETHER = 98
-# Whether products are stored at once, row by row.
+# Whether lines are stored at once, and no results are kept.
 AT_ONCE = 101
 # Of batch, depth, height and width: how far apart the sums of neighbouring cells lie.
 SUMS_PITCH = 102
@@ -48,8 +48,10 @@ BY_CHANNELS, CELL_PLACES = range(106, 108)
 ACTIVATION = 108
 # In Winograd's form: the kinds of code that read and write it.
 FORM_KINDS = 109
-COUNTS = 111
-FIELDS = 113
+# Whether each line is one product of few factors by itself.
+SINGLE = 111
+COUNTS = 112
+FIELDS = 114
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

@@ -8,20 +8,18 @@ from typing import Any, NamedTuple
 
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.places import Places
-from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
+from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines
+from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines, packing_cycles
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
-# Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
-# for a number by itself, where steps are wider; for a number that is transposed.
-_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 16.0, 2.5, 0.7
+_COPY_TRANSPOSED = 0.7  # cycles to pack a number of a window that is transposed
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results; over two axes
-# with strides, a vector of cells has many of these, in rows far apart.
-_TRANSFORM, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 6.0, 0.3, 0.6
+# In Winograd's form, cycles to write, for each number of the results; over two axes with strides, a vector of cells has
+# many of these, in rows far apart.
+_WEAVE_TRANSFORMED, _WEAVE_PHASES = 0.3, 0.6
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
@@ -29,9 +27,10 @@ _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
-# Cycles to start a row that is stored at once; for a factor of a vector of it.
-_ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
-_BOX_AT_ONCE = 100.0  # cycles of overhead for each box of such rows
+# Of lines that are stored at once, cycles to finish and store a vector. Where each is a product by itself: cycles to
+# start it, for a factor of a vector of it, and of overhead for a box.
+_STORED_AT_ONCE = 2.0
+_ROW_AT_ONCE, _VECTOR_AT_ONCE, _BOX_AT_ONCE = 6.0, 1.25, 100.0
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
@@ -63,7 +62,7 @@ class BoxTiling(NamedTuple):
         results: how far apart the results of the rows lie.
         undivided: how many boxes of a group, or of several, are one thread's work.
         parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
-        at_once: whether products are stored at once, row by row, and no results are kept.
+        at_once: whether sums go from registers to the output, line by line, and no results are kept.
         cycles: about how many cycles it takes, of each thread.
         sums_pitch: how far apart neighbours lie among the sums of a row. Default: as in the window
     """
@@ -124,16 +123,18 @@ def box_tiling(
         processor: what it runs on.
         contiguous: whether inputs and outputs are. Default: ``True``
     """
-    at_once = contiguous and rows.is_single(geometry.in_channels // geometry.groups)
-    problem = problem_of(rows, geometry, batch, processor, at_once)
-    ways = [Way(False, False)]
+    problem = problem_of(rows, geometry, batch, processor, at_once=False)
+    ways = [(problem, Way(False, False))]
     # Where phases start apart, a line also reads results of cells beyond the box.
-    if not (problem.starts[AXES] or rows.transformed or at_once):
+    if not (problem.starts[AXES] or rows.transformed):
         if problem.highs[AXES] > problem.lows[AXES]:
-            ways.append(Way(False, True))
+            ways.append((problem, Way(False, True)))
         if batch > 1 and rows.axes[-1].step_in == 1:
-            ways.append(Way(True, False))
-    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+            ways.append((problem, Way(True, False)))
+    if contiguous and rows.has_lines:
+        at_once = problem._replace(at_once=True), Way(False, False)
+        ways = [at_once] if rows.is_single(problem.channels) else [*ways, at_once]
+    return min((tiling for way in ways for tiling in _boxes(*way)), key=lambda tiling: tiling.cycles)
 
 
 def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
@@ -144,7 +145,7 @@ def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, proc
     problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
     box = _box_like(problem, like, way.order[-1])
     layout, boxes = lay_out(problem, box, way), count_boxes(problem, box)
-    results = max(_pitch_of_results(problem, box, way, layout, like.looped), like.results) if like.results else 0
+    results = max(_pitch_of_results(problem, box, way, layout, like.looped), like.results)
     _, divided, parts = _share(problem, boxes, like.blocks, results)
     return tiling_with(
         problem,
@@ -186,13 +187,17 @@ def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
 
 def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
-    processor = problem.processor
-    most = processor.window // (problem.channels * processor.itemsize)
+    most = _most_numbers(problem)
     # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form
     # along two axes, whose windows and sums are at least four and twice as large.
     if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
         yield _tiling(problem, problem.cells, way)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
+
+
+def _most_numbers(problem: Problem) -> int:
+    """The most numbers of a channel in a window that fits the cache."""
+    return problem.processor.window // (problem.channels * problem.processor.itemsize)
 
 
 def _cut_along(
@@ -262,8 +267,9 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     layout, processor = lay_out(problem, box, way), problem.processor
-    run = _rows_at_once(problem, box) if problem.at_once else _best_run(problem, box, way, layout)
-    results = 0 if problem.at_once else _pitch_of_results(problem, box, way, layout, run.looped)
+    fits = layout.numbers <= _most_numbers(problem)
+    run = _rows_at_once(problem, box, fits) if problem.at_once else _best_run(problem, box, way, layout, fits)
+    results = _pitch_of_results(problem, box, way, layout, run.looped)
     boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.numbers
@@ -273,7 +279,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
     if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
         weave = _WEAVE_PHASES
-    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.at_once else _BOX
+    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.rows.is_single(problem.channels) else _BOX
     if not problem.at_once:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
     if problem.rows.transformed == 2:
@@ -324,19 +330,6 @@ def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, least_pl
     )
 
 
-def packing_cycles(problem: Problem, layout: Layout) -> float:
-    """Cycles to pack the planes of a channel row by row."""
-    *outer, width = layout.window
-    rows = prod(outer) * layout.numbers // layout.used
-    step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
-    if problem.rows.transformed:
-        planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])
-        return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
-    if step > MOST_TAKEN:
-        return rows * (_ROW + width * _ROW_NUMBER)
-    return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
-
-
 class _Run(NamedTuple):
     """The cells of a box that are one run, while the outer axes are looped over."""
 
@@ -346,12 +339,14 @@ class _Run(NamedTuple):
     blocks: int
 
 
-def _rows_at_once(problem: Problem, box: tuple[int, ...]) -> _Run:
-    """The rows of a box, each of which goes from registers to the output."""
-    (_, deltas), tiles = next(iter(problem.rows.tables.kinds.items()))
-    vectors = -(-box[AXES] // problem.processor.lanes)
-    row = _ROW_AT_ONCE + deltas * problem.channels * vectors * _VECTOR_AT_ONCE
-    return _Run(tiles * prod(box[:AXES]) * row, AXES, 0, 1)
+def _rows_at_once(problem: Problem, box: tuple[int, ...], fits: bool) -> _Run:
+    """The lines of a box, which go from registers to the output."""
+    rows, lines, vectors = problem.rows, prod(box[:AXES]), -(-box[AXES] // problem.processor.lanes)
+    if rows.is_single(problem.channels):
+        row = _ROW_AT_ONCE + problem.channels * len(rows.tables.deltas) * vectors * _VECTOR_AT_ONCE
+        return _Run(lines * rows.tables.all_rows * row, AXES, 0, 1)
+    stored = rows.tables.all_rows * vectors * _STORED_AT_ONCE
+    return _Run(lines * (_run_cycles(problem, vectors, fits) * _ACROSS + stored), AXES, 0, 1)
 
 
 def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
@@ -362,13 +357,14 @@ def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layo
 def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
     """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
     lanes = problem.processor.lanes
+    if problem.at_once:  # which are those of a tile
+        return lanes * problem.processor.widest[0]
     return odd_lines(_cells_of_run(problem, box, way, layout, looped) + lanes, lanes)
 
 
-def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
+def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, fits: bool) -> _Run:
     processor = problem.processor
     computed = [box[a] + problem.starts[a] for a in way.order]
-    fits = problem.channels * layout.numbers * processor.itemsize <= processor.window
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:

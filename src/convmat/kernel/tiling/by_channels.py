@@ -13,10 +13,10 @@ from itertools import islice
 from math import prod
 
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, packing_cycles, problem_of, tiling_with
+from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines
+from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines, packing_cycles
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
