@@ -16,6 +16,9 @@ pytestmark = pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba
 LAYERS = {
     "contiguous": Call(Layer(sizes=(9, 37), kernel=(3, 4), padding=1, channels=(5, 7)), 2, torch.float32),
     "at once": Call(Layer(sizes=(9, 53), kernel=(3, 4), padding=1, channels=(5, 21)), 2, torch.float32),
+    "at once, lines without gaps": Call(
+        Layer(sizes=(10, 44), kernel=(2, 4), stride=(2, 4), channels=(3, 21)), 2, torch.float32
+    ),
     "at once, runs of products": Call(Layer(sizes=(5, 99), kernel=(3, 4), channels=(14, 21)), 2, torch.float32),
     "channels last": Call(Layer(sizes=(9, 21), kernel=(3, 2), channels=(7, 19)), 2, torch.float32, "channels last"),
     "depthwise": Call(Layer(sizes=(11, 45), kernel=(3, 3), padding=1, channels=(6, 6), groups=6), 2, torch.float32),

@@ -84,6 +84,7 @@ VARIANTS = {
     "one image at a time": lambda plan: plan.cells.looped == 1,
     "all at once": lambda plan: plan.cells.looped == 0,
     "lines to the output": lambda plan: plan.cells.at_once,
+    "several lines to the output": lambda plan: plan.cells.at_once and plan.cells.looped < 3,
     "images as neighbours": lambda plan: plan.cells.batch_inner,
     "copies": lambda plan: plan.cells.copies > 1,
     "parts": lambda plan: plan.cells.parts > 1,

@@ -156,8 +156,11 @@ def _build_box(pieces: Pieces) -> Any:
             run += (counts[a] - 1) * pitches[a]
         vectors = (run + lanes - 1) // lanes
         outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
-        # Where lines are stored at once, the rows of a tile are channels.
+        # Where lines are stored at once, the rows of a tile are channels, and those of one run have no gaps.
         at_once, apart = t[AT_ONCE], t[OUTPUT_STRIDE + 1] * size
+        stored = box[3]
+        for a in range(looped, 3):
+            stored *= box[a]
         first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
         for block in range(
             t[BLOCKS]
@@ -191,7 +194,7 @@ def _build_box(pieces: Pieces) -> Any:
                                     vectors,
                                     first,
                                     last,
-                                    (line * at_once, apart, box[3], t[STREAM]),
+                                    (line * at_once, apart, stored, t[STREAM]),
                                     epilogues_from(epilogues, row),
                                 )
                             if at_once or block < t[BLOCKS] - 1:

@@ -267,8 +267,7 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     layout, processor = lay_out(problem, box, way), problem.processor
-    fits = layout.numbers <= _most_numbers(problem)
-    run = _rows_at_once(problem, box, fits) if problem.at_once else _best_run(problem, box, way, layout, fits)
+    run = _lines_at_once(problem, box, layout) if problem.at_once else _best_run(problem, box, way, layout)
     results = _pitch_of_results(problem, box, way, layout, run.looped)
     boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
@@ -339,14 +338,20 @@ class _Run(NamedTuple):
     blocks: int
 
 
-def _rows_at_once(problem: Problem, box: tuple[int, ...], fits: bool) -> _Run:
+def _lines_at_once(problem: Problem, box: tuple[int, ...], layout: Layout) -> _Run:
     """The lines of a box, which go from registers to the output."""
-    rows, lines, vectors = problem.rows, prod(box[:AXES]), -(-box[AXES] // problem.processor.lanes)
+    rows, lanes = problem.rows, problem.processor.lanes
     if rows.is_single(problem.channels):
-        row = _ROW_AT_ONCE + problem.channels * len(rows.tables.deltas) * vectors * _VECTOR_AT_ONCE
-        return _Run(lines * rows.tables.all_rows * row, AXES, 0, 1)
-    stored = rows.tables.all_rows * vectors * _STORED_AT_ONCE
-    return _Run(lines * (_run_cycles(problem, vectors, fits) * _ACROSS + stored), AXES, 0, 1)
+        vectors = problem.channels * len(rows.tables.deltas) * -(-box[AXES] // lanes)
+        return _Run(prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + vectors * _VECTOR_AT_ONCE), AXES, 0, 1)
+    looped, cells = AXES, box[AXES]
+    # Lines without a gap, neither in the window nor in the output, are one line.
+    while looped > 1 and box[looped] == problem.cells[looped] and layout.pitches[looped - 1] == cells:
+        looped -= 1
+        cells *= box[looped]
+    vectors, fits = -(-cells // lanes), layout.numbers <= _most_numbers(problem)
+    cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * _STORED_AT_ONCE
+    return _Run(prod(box[:looped]) * cycles, looped, cells, 1)
 
 
 def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
@@ -362,9 +367,9 @@ def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, layout: 
     return odd_lines(_cells_of_run(problem, box, way, layout, looped) + lanes, lanes)
 
 
-def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, fits: bool) -> _Run:
+def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
     processor = problem.processor
-    computed = [box[a] + problem.starts[a] for a in way.order]
+    computed, fits = [box[a] + problem.starts[a] for a in way.order], layout.numbers <= _most_numbers(problem)
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
