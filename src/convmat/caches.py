@@ -13,6 +13,7 @@ from operator import attrgetter
 CACHES = {
     "convmat.geometry.notes:_all": ("forget", "per geometry that is alive: 32 plans, 32 schedules of 16 tasks each"),
     "convmat.tensors.arguments:_build": ("_build.cache_clear", "256 geometries, by the arguments of a layer"),
+    "convmat.planning.choosing:_plans": ("_plans.clear", "2048 choices of a method, by all that they depend on"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
     "convmat.nn.passing:_known": ("forget", "per layer that is alive: 64 kinds of input"),
     "convmat.operators.boxes:_spectra": (
@@ -34,7 +35,8 @@ CACHES = {
     ),
     "convmat.kernel.tiling.choosing:_choices": ("_choices.clear", "2048 tilings, by all that they depend on"),
     "convmat.kernel.schedule:_of_rows": ("_of_rows.cache_clear", "256 tasks without what depends on sizes"),
-    "convmat.kernel.tiling.boxes:_factors": ("_factors.cache_clear", "64 tables of factors"),
+    "convmat.kernel.schedule:_of_places": ("_of_places.cache_clear", "256 sets of the tables that tasks point to"),
+    "convmat.kernel.tiling.places:_factors": ("_factors.cache_clear", "64 tables of factors"),
 }
 
 

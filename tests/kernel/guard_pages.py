@@ -30,6 +30,7 @@ from tests.kernel.kernels import (
     Call,
     assert_right,
     computed,
+    has_contiguous_output,
     plan_for,
 )
 from tests.layers import Layer
@@ -94,6 +95,8 @@ def random_call(source: random.Random) -> Call:
     outer = ndim - 1
     kernel = (*(source.randint(1, 3) for _ in range(outer)), source.randint(1, 6))
     stride = (*(source.randint(1, 3) for _ in range(outer)), source.choice(STRIDES))
+    if source.random() < 0.3:  # then lines may be stored at once
+        stride = (1,) * ndim
     dilation = tuple(source.randint(1, 3) for _ in range(ndim))
     sizes = (*(source.randint(1, 5) for _ in range(outer)), source.choice(SIZES))
     padding = []
@@ -162,7 +165,8 @@ def compute(
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
-        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, transformed, by_channels)
+        forms = transformed, by_channels, has_contiguous_output(operands[0])
+        plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, *forms)
         with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             output = computed(plan, *operands, threads, activation, guarded.placed)
         assert_right(output, call.layer, *operands, activation)

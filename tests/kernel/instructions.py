@@ -92,9 +92,13 @@ def emitted(intrinsics: list[_Intrinsic], dtype: str) -> ir.Module:
 
 
 def _type_of(name: str, number: Any) -> Any:
-    """The type of an argument: an epilogue, several of them, or an integer as all others are."""
-    first = {"epilogue": [number, number], "epilogues": [types.int64, types.int64]}.get(name)
-    return types.int64 if first is None else types.Tuple([*first, number, number, types.int64])
+    """The type of an argument: an epilogue, several of them, where lines go, or an integer as all others are."""
+    tuples = {
+        "epilogue": [number, number, number, number, types.int64],
+        "epilogues": [types.int64, types.int64, number, number, types.int64],
+        "output": [types.int64] * 4,
+    }
+    return types.Tuple(tuples[name]) if name in tuples else types.int64
 
 
 def _emit(module: ir.Module, intrinsic: _Intrinsic, operands: list[Any], name: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import Any
 from unittest.mock import patch
 
@@ -24,6 +23,7 @@ from convmat.kernel.tiling import boxes, by_channels
 from convmat.kernel.tiling.processor import Processor
 from convmat.kernel.tiling.rows import row_tilings
 from convmat.tensors.activations import Activation
+from convmat.tensors.strides import memory_format_of
 from tests.layers import Layer, direct_reference, random_tensor, transposed_reference
 
 # Around the lanes of a vector (4, 8, 16), several of them (32, 64) and the widest tile (48, 96, 128).
@@ -280,17 +280,18 @@ class InForm(kernel_schedule.Schedule):
     ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels.
     """
 
-    transformed, by_channels = 0, False
+    def __init__(self, *arguments: Any, transformed: int, by_channels: bool) -> None:
+        self.transformed, self.by_channels = transformed, by_channels
+        super().__init__(*arguments)
 
-    @cached_property
-    def _tiling(self):
+    def _cut(self):
         longest = self.geometry.longest_alike()
         if self.by_channels:
             (rows,) = by_channels.row_tilings(self.geometry, self.processor)
             like = by_channels.box_tiling(rows, longest, self.batch, self.processor)
             return rows, by_channels.recut(like, rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
-        like = boxes.box_tiling(rows, longest, self.batch, self.processor)
+        like = boxes.box_tiling(rows, longest, self.batch, self.processor, self._wanted.contiguous)
         return rows, boxes.recut(like, rows, self.geometry, self.batch, self.processor)
 
 
@@ -303,19 +304,25 @@ def plan_for(
     whim: int | None = None,
     transformed: int = 0,
     by_channels: bool = False,
+    contiguous: bool = True,
 ):
     """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all.
 
-    It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels.
+    It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels. Where the output is
+    contiguous, lines may be stored at once.
     """
     processor = compiled.processor(dtype, threads)
     if window is not None:
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    plan = InForm(geometry_of(layer), batch, processor)
-    plan.transformed, plan.by_channels = transformed, by_channels
-    return plan
+    form = {"transformed": transformed, "by_channels": by_channels}
+    return InForm(geometry_of(layer), batch, processor, contiguous, **form)
+
+
+def has_contiguous_output(input) -> bool:
+    """Whether the output for an input is contiguous."""
+    return memory_format_of(input) is torch.contiguous_format
 
 
 def computed(

@@ -15,6 +15,11 @@ pytestmark = pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba
 # Each is written in another way: see convmat.kernel.stages.writing.
 LAYERS = {
     "contiguous": Call(Layer(sizes=(9, 37), kernel=(3, 4), padding=1, channels=(5, 7)), 2, torch.float32),
+    "at once": Call(Layer(sizes=(9, 53), kernel=(3, 4), padding=1, channels=(5, 21)), 2, torch.float32),
+    "at once, lines without gaps": Call(
+        Layer(sizes=(10, 44), kernel=(2, 4), stride=(2, 4), channels=(3, 21)), 2, torch.float32
+    ),
+    "at once, runs of products": Call(Layer(sizes=(5, 99), kernel=(3, 4), channels=(14, 21)), 2, torch.float32),
     "channels last": Call(Layer(sizes=(9, 21), kernel=(3, 2), channels=(7, 19)), 2, torch.float32, "channels last"),
     "depthwise": Call(Layer(sizes=(11, 45), kernel=(3, 3), padding=1, channels=(6, 6), groups=6), 2, torch.float32),
     "many channels on a small image": Call(Layer(sizes=(5, 7), kernel=(3, 2), channels=(600, 20)), 1, torch.float32),
@@ -40,6 +45,7 @@ FORMS = {
         2,
     ),
 }
+STORED_AT_ONCE = [call for name, call in LAYERS.items() if name == "depthwise" or "at once" in name]
 SMALL = 1 << 15  # bytes of a window, too few for many channels at once
 CASES = {**{name: (call, 0) for name, call in LAYERS.items()}, **FORMS}
 
@@ -59,7 +65,8 @@ def test_wherever_results_are_written(call, transformed, activation, non_tempora
     for dtype in dtypes:
         call = Call(call.layer, call.batch, dtype, call.input)
         operands = call.tensors()
-        plan = plan_for(call.layer, call.batch, dtype, 2, window, transformed=transformed)
+        at_once = call in STORED_AT_ONCE
+        plan = plan_for(call.layer, call.batch, dtype, 2, window, transformed=transformed, contiguous=at_once)
         with patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             sums, output = computed(plan, *operands, 2), computed(plan, *operands, 2, activation)
         layer, _ = ACTIVATIONS[activation](call.layer.channels[1])
@@ -68,10 +75,13 @@ def test_wherever_results_are_written(call, transformed, activation, non_tempora
 
 
 def test_the_cases_are_what_they_say():
-    cells = {name: plan_for(call.layer, call.batch, call.dtype, 2).cells for name, call in LAYERS.items()}
-    assert [name for name, each in cells.items() if each.at_once] == ["depthwise"]
+    cells = {
+        name: plan_for(call.layer, call.batch, call.dtype, 2, contiguous=call in STORED_AT_ONCE).cells
+        for name, call in LAYERS.items()
+    }
+    assert [LAYERS[name] for name, each in cells.items() if each.at_once] == STORED_AT_ONCE
     divided = LAYERS["many channels on a small image"]
-    assert plan_for(divided.layer, divided.batch, divided.dtype, 2, SMALL).cells.blocks > 1
+    assert plan_for(divided.layer, divided.batch, divided.dtype, 2, SMALL, contiguous=False).cells.blocks > 1
     assert [name for name, each in cells.items() if each.batch_inner] == ["a batch of single cells"]
 
 

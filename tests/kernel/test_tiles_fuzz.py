@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convmat.kernel import schedule as kernel_schedule
-from tests.kernel.kernels import ACTIVATIONS, assert_right, calls, computed, plan_for, watched_outputs
+from tests.kernel.kernels import (
+    ACTIVATIONS,
+    assert_right,
+    calls,
+    computed,
+    has_contiguous_output,
+    plan_for,
+    watched_outputs,
+)
 
 WINDOWS = st.sampled_from([None, 1 << 9, 1 << 11, 1 << 13, 1 << 15])
 THREADS = st.integers(1, 4)
@@ -44,7 +52,8 @@ def test_auto(call):
 def test_the_kernel(call, threads, window, whim, shift, non_temporal, activation):
     """Small caches make many boxes, and whether outputs go around the caches is a matter of their size."""
     operands = call.tensors()
-    plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim)
+    contiguous = has_contiguous_output(operands[0])
+    plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, contiguous=contiguous)
     streamed = patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60)
     with streamed, watched_outputs(shift):
         output = computed(plan, *operands, threads, activation)

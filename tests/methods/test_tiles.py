@@ -20,6 +20,7 @@ from tests.kernel.kernels import (
     assert_right,
     calls,
     computed,
+    has_contiguous_output,
     plan_for,
     random_numbers,
     watched_outputs,
@@ -82,6 +83,8 @@ VARIANTS = {
     "one plane at a time": lambda plan: plan.cells.looped == 2,
     "one image at a time": lambda plan: plan.cells.looped == 1,
     "all at once": lambda plan: plan.cells.looped == 0,
+    "lines to the output": lambda plan: plan.cells.at_once,
+    "several lines to the output": lambda plan: plan.cells.at_once and plan.cells.looped < 3,
     "images as neighbours": lambda plan: plan.cells.batch_inner,
     "copies": lambda plan: plan.cells.copies > 1,
     "parts": lambda plan: plan.cells.parts > 1,
@@ -229,9 +232,9 @@ def test_a_poisoned_input_reaches_the_outputs_that_read_it_and_no_others(call, p
     input, weight, bias = call.tensors()
     input = input.clone()
     input[torch.unravel_index(torch.tensor(place % input.numel()), input.shape)] = poison
-    layer = call.layer
+    layer, contiguous = call.layer, has_contiguous_output(input)
     clean, stained = (
-        computed(plan_for(layer, call.batch, call.dtype, 1, window), x, weight, bias)
+        computed(plan_for(layer, call.batch, call.dtype, 1, window, contiguous=contiguous), x, weight, bias)
         for x in (torch.where(input.isfinite(), input, 0), input)
     )
     expected = layer(input.double(), weight.double(), None if bias is None else bias.double(), method="native")

@@ -55,7 +55,7 @@ class Notes:
         merged: the geometry over fewer axes; see :meth:`Geometry.merged`.
         transposed: the geometry of the transposed map; see :meth:`Geometry.transpose`.
         native: what PyTorch's own function has to do (:mod:`convmat.methods.native`).
-        plans: what ``"auto"`` chose, by all that the choice depends on (:mod:`convmat.planning.choosing`).
+        plans: what computes its gradients, by all that this depends on (:mod:`convmat.planning.gradients`).
         schedules: how the kernel computes it, by batch, dtype and threads (:mod:`convmat.kernel.computing`).
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 from convmat.geometry.errors import GeometryError, kind_of, shown
 
@@ -16,9 +16,9 @@ LARGEST = 2**63 - 1  # of PyTorch's and NumPy's indices
 def per_axis_ints(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
     """One integer per axis, from an integer or a sequence of them; a sequence of one serves all axes, as in PyTorch."""
     value = _as_list(value, name, f"one integer, or one for each of the {ndim} axes")
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not _is_sequence(value):
         return (an_int(value, name),) * ndim
-    values = ints(value, name)
+    values = tuple(an_int(number, name) for number in value)
     if len(values) == 1:
         return values * ndim
     if len(values) != ndim:
@@ -36,7 +36,7 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
             raise GeometryError(f"padding={shown(value)} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'")
         return ("same" if value == "same" else (0, 0),) * ndim
     value = _as_list(value, "padding", f"one integer, or one integer or (lo, hi) pair for each of the {ndim} axes", 2)
-    if not isinstance(value, Sequence):
+    if not _is_sequence(value):
         return ((an_int(value, "padding"),) * 2,) * ndim
     pairs = tuple(_padding_pair(item, value) for item in value)
     if len(pairs) == 1:
@@ -51,7 +51,7 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
 
 
 def _padding_pair(item: Any, padding: Any) -> tuple[int, int]:
-    if not isinstance(item, Sequence) or isinstance(item, str):
+    if not _is_sequence(item):
         return (an_int(item, "padding"),) * 2
     if len(item) != 2:
         raise GeometryError(f"padding={shown(padding)}: {shown(item)} must be a pair (lo, hi)")
@@ -73,6 +73,11 @@ def an_int(value: Any, name: str) -> int:
         return an_int(value.__index__(), name)
     except TypeError:  # an array or a tensor that is no single integer
         raise TypeError(f"{name}={shown(value)} must be an integer, not {kind_of(value)}") from None
+
+
+def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    # Tuples and lists first: asking for Sequence takes ten times as long.
+    return isinstance(value, (tuple, list)) or (isinstance(value, Sequence) and not isinstance(value, str))
 
 
 def _as_list(value: Any, name: str, need: str, most_dimensions: int = 1) -> Any:
@@ -99,6 +104,6 @@ _SHAPES = {
 def ints(values: Sequence[Any], name: str) -> tuple[int, ...]:
     """A tuple of plain integers."""
     values = _as_list(values, name, "a sequence of integers")
-    if isinstance(values, str) or not isinstance(values, Sequence):
+    if not _is_sequence(values):
         raise TypeError(f"{name}={shown(values)} must be a sequence of integers, not {kind_of(values)}")
     return tuple(an_int(value, name) for value in values)

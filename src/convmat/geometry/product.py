@@ -196,6 +196,12 @@ class Geometry(Shapes):
             axes.append(axis)
         return self if len(axes) == self.ndim else replace(self, axes=tuple(axes))
 
+    @cached_property
+    def alike(self) -> tuple[Any, ...]:
+        """Equal for geometries that are alike, which are those whose :meth:`longest_alike` has the same sizes."""
+        axes = ((axis.longest_alike(), axis.kernel, axis.stride, axis.dilation, axis.lo) for axis in self.axes)
+        return (self.in_channels, self.out_channels, self.groups, self.transposed, *axes)
+
     def longest_alike(self) -> Geometry:
         """The same map of the largest sizes that are like its own; see :meth:`Axis.longest_alike`."""
         sizes = [axis.longest_alike() for axis in self.axes]

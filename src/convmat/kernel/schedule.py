@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from convmat.geometry import Geometry
@@ -21,6 +20,7 @@ from convmat.kernel.task import run
 from convmat.kernel.threads import outside_the_pool
 from convmat.kernel.tiling.boxes import BoxTiling
 from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
+from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.winograd import kinds_of, transform_weight
@@ -41,6 +41,13 @@ class Schedule:
         processor: what it runs on.
         contiguous: whether inputs are; only then can it have Winograd's form. Default: ``True``
         keep: whether packed weights are kept; if not, packing them is part of each call. Default: ``True``
+
+    Attributes:
+        rows: how its rows are cut into tiles; a weight packed for one such tiling serves inputs of many sizes.
+        cells: how its cells are cut.
+        packing: all that the order of packed weights depends on.
+        out_shape: batch, channels and sizes of the output.
+        scratch_bytes: memory for the window and the results of a thread.
     """
 
     def __init__(
@@ -48,10 +55,13 @@ class Schedule:
     ) -> None:
         self.geometry, self.batch, self.processor = geometry, batch, processor
         self._wanted = Wanted(batch, processor, contiguous, keep)
+        self.rows, self.cells = self._cut()
+        self.packing = self.rows, geometry.groups, geometry.in_channels
+        self.out_shape = (batch, *geometry.out_shape)
+        self.scratch_bytes = self._count_scratch()
         self._tasks: Bounded[tuple[bytes, dict[str, Any]]] = Bounded(_MOST_TASKS)
 
-    @cached_property
-    def _tiling(self) -> tuple[RowTiling, BoxTiling]:
+    def _cut(self) -> tuple[RowTiling, BoxTiling]:
         return tiling_of(self.geometry, self._wanted)
 
     @property
@@ -59,49 +69,13 @@ class Schedule:
         """About how many cycles a call takes of each thread."""
         return self.cells.cycles + weight_cycles(self.geometry, self._wanted, self.rows)
 
-    @property
-    def rows(self) -> RowTiling:
-        """How its rows are cut into tiles; a weight packed for one such tiling serves inputs of many sizes."""
-        return self._tiling[0]
-
-    @cached_property
-    def packing(self) -> tuple[RowTiling, int, int]:
-        """All that the order of packed weights depends on."""
-        return self.rows, self.geometry.groups, self.geometry.in_channels
-
-    @property
-    def cells(self) -> BoxTiling:
-        """How its cells are cut."""
-        return self._tiling[1]
-
-    @cached_property
-    def out_shape(self) -> tuple[int, ...]:
-        """Batch, channels and sizes of the output."""
-        return (self.batch, *self.geometry.out_shape)
-
-    @cached_property
-    def scratch_bytes(self) -> int:
-        """Memory for the window and the results of a thread."""
-        channels = self.geometry.in_channels // self.geometry.groups
-        stripes_of_part = -(-(len(self.rows.tables.stripes) - 1) // self.cells.parts)
-        numbers = channels * self.cells.planes * self.cells.plane + self.cells.sums_of_stripe(self.rows)
+    def _count_scratch(self) -> int:
+        rows, cells, channels = self.rows, self.cells, self.geometry.in_channels // self.geometry.groups
+        stripes_of_part = -(-(len(rows.tables.stripes) - 1) // cells.parts)
+        numbers = channels * cells.planes * cells.plane + cells.sums_of_stripe(rows)
         numbers += self._kept * (stripes_of_part - 1)
-        starts_of_rows = 16 * prod(self.cells.window[:-1]) * self.cells.planes // self.cells.copies
+        starts_of_rows = 16 * prod(cells.window[:-1]) * cells.planes // cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
-
-    def _make_tables(self) -> dict[str, Any]:
-        """The arrays that a task points to and that depend on sizes."""
-        offsets, begins = self.cells.offsets(self.rows, self.geometry.in_channels // self.geometry.groups)
-        tables = {"PLACES": self.cells.places(self.rows), "OFFSETS": offsets, "BEGINS": begins}
-        if self.rows.by_channels:
-            tables["CELL_PLACES"] = self.cells.cell_places() * self.processor.itemsize
-        if self.cells.at_once:
-            tables["PAIRS"] = self._pairs[0]
-        return {name: np.ascontiguousarray(table) for name, table in tables.items()}
-
-    @cached_property
-    def _pairs(self) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
-        return self.cells.pairs(self.rows, self.geometry.in_channels // self.geometry.groups)
 
     @property
     def _kept(self) -> int:
@@ -115,34 +89,27 @@ class Schedule:
         The task holds the tables' addresses only. So whoever runs it must keep the tables alive until it has run, for
         another thread may replace what is cached here.
         """
-        geometry, cells = self.geometry, self.cells
-        known, tables_of_rows = _of_rows(*self.packing, geometry.out_channels, geometry.transposed)
+        geometry, cells, itemsize = self.geometry, self.cells, self.processor.itemsize
+        known, tables = _of_places(*self.packing, geometry.out_channels, geometry.transposed, cells.places, itemsize)
         read, written = _three(geometry.read), _three(geometry.written)
-        out_bytes = self.batch * prod(geometry.out_shape) * self.processor.itemsize
-        chunks, tables, boxes = known[task.CHUNKS], self._make_tables(), cells.boxes
-        values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
-        values |= {
+        out_bytes = self.batch * prod(geometry.out_shape) * itemsize
+        chunks, boxes = known[task.CHUNKS], cells.boxes
+        values: dict[str, Any] = {
             "READ": (self.batch, *read),
             "CELLS": cells.cells,
             "BOX": cells.box,
             "BOXES": boxes,
             "REACH": cells.reach,
             "WINDOW": cells.window,
-            "BEFORE": cells.before,
             "PITCH": cells.pitches,
             "AT_ONCE": cells.at_once,
-            "PAIR_COUNTS": self._pairs[1] if cells.at_once else (0, 0, 0),
             "SUMS_PITCH": cells.sums_pitch or cells.pitches,
             "WRITTEN": written,
             "USED": cells.used,
-            "PLANE": cells.plane,
-            "PLANES": cells.planes,
-            "COPIES": cells.copies,
             "BATCH_INNER": cells.batch_inner,
             "LOOPED": cells.looped,
             "BLOCKS": cells.blocks,
             "KEPT": self._kept,
-            "RESULTS": cells.results,
             "PARTS": cells.parts,
             "UNDIVIDED": cells.undivided,
             "UNITS": cells.undivided + (prod(boxes) * geometry.groups - cells.undivided) * cells.parts,
@@ -152,7 +119,7 @@ class Schedule:
         }
         numbers = known.copy()
         _put(numbers, values)
-        return numbers, tables | tables_of_rows
+        return numbers, tables
 
     @cached_property
     def _contiguous_strides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -224,6 +191,31 @@ class Schedule:
 
 
 @lru_cache(maxsize=256)
+def _of_places(
+    rows: RowTiling,
+    groups: int,
+    in_channels: int,
+    out_channels: int,
+    transposed: bool,
+    places: Places,
+    itemsize: int,
+) -> tuple[list[int], dict[str, Any]]:
+    """What all schedules with the same rows and the same places have in common; see :func:`_of_rows`."""
+    known, tables = _of_rows(rows, groups, in_channels, out_channels, transposed)
+    offsets, begins = places.offsets(rows, in_channels // groups)
+    of_places = {"PLACES": places.of_lines(rows), "OFFSETS": offsets, "BEGINS": begins}
+    if rows.by_channels:
+        of_places["CELL_PLACES"] = places.of_cells() * itemsize
+    pair_counts = (0, 0, 0)
+    if rows.is_single(in_channels // groups):
+        of_places["PAIRS"], pair_counts = places.pairs(rows, in_channels // groups)
+    numbers, of_places = _pointing_to(of_places, known)
+    _put(numbers, {"PAIR_COUNTS": pair_counts})
+    _put(numbers, {name.upper(): getattr(places, name) for name in ("before", "plane", "planes", "copies", "results")})
+    return numbers, tables | of_places
+
+
+@lru_cache(maxsize=256)
 def _of_rows(
     rows: RowTiling, groups: int, in_channels: int, out_channels: int, transposed: bool
 ) -> tuple[list[int], dict[str, Any]]:
@@ -237,9 +229,7 @@ def _of_rows(
         "TAP_PLACES": rows.tables.taps,
         "PHASES_IN": np.array(list(product(*rows.phases_in)), dtype=np.int64),
     }
-    tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
-    values: dict[str, Any] = {name: table.ctypes.data for name, table in tables.items()}
-    values |= {
+    values = {
         "STRIPE_COUNT": len(rows.tables.stripes) - 1,
         "TILE_COUNT": len(rows.tables.tiles),
         "LINE_COUNT": len(rows.tables.lines),
@@ -254,6 +244,7 @@ def _of_rows(
         "TRANSFORMED": rows.transformed,
         "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),
         "BY_CHANNELS": rows.by_channels,
+        "SINGLE": rows.is_single(channels),
         "TOGETHER": tuple(axis.together for axis in rows.axes),
         "ORIGIN": tuple(axis.origin for axis in rows.axes),
         "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
@@ -261,6 +252,14 @@ def _of_rows(
     }
     numbers = [0] * task.FIELDS
     _put(numbers, values)
+    return _pointing_to(tables, numbers)
+
+
+def _pointing_to(tables: dict[str, Any], numbers: list[int]) -> tuple[list[int], dict[str, Any]]:
+    """A task with the addresses of tables, and the tables as they lie there."""
+    tables = {name: np.ascontiguousarray(table) for name, table in tables.items()}
+    numbers = numbers.copy()
+    _put(numbers, {name: table.ctypes.data for name, table in tables.items()})
     return numbers, tables
 
 

@@ -38,7 +38,7 @@ TRANSFORMED, ORIGIN = range(93, 95)
 FACTORS = 97
 # Of depth, height and width: how many neighbouring cells have neighbouring outputs.
 TOGETHER = 98
-# Whether products are stored at once, row by row.
+# Whether lines are stored at once, and no results are kept.
 AT_ONCE = 101
 # Of batch, depth, height and width: how far apart the sums of neighbouring cells lie.
 SUMS_PITCH = 102
@@ -48,11 +48,11 @@ BY_CHANNELS, CELL_PLACES = range(106, 108)
 ACTIVATION = 108
 # In Winograd's form: the kinds of code that read and write it.
 FORM_KINDS = 109
-# Where products are stored at once: the table of the factors of two neighbouring rows, and how many of these the first
-# row has alone, both have, and the second has alone; see BoxTiling.
-PAIRS, PAIR_COUNTS = range(111, 113)
-COUNTS = 115
-FIELDS = 117
+# Whether each line is one product of few factors by itself. Then the table of the factors of two neighbouring rows, and
+# how many of these the first row has alone, both have, and the second has alone; see Places.
+SINGLE, PAIRS, PAIR_COUNTS = range(111, 114)
+COUNTS = 116
+FIELDS = 118
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

@@ -15,13 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from convmat.geometry import Geometry, GeometryError, an_int, check_positive, kind_of, shown
+from convmat.geometry.notes import Bounded
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
 from convmat.methods.tiles import is_for_kernel
+from convmat.planning import correcting
 from convmat.planning.costs import estimate, estimate_tracked
 from convmat.tensors.arguments import layer_geometry
 from convmat.tensors.calls import Call
 from convmat.tensors.watching import has_autocast
+
+_plans: Bounded[Plan] = Bounded(2048)
 
 
 def available_methods() -> dict[str, str]:
@@ -91,13 +95,13 @@ class Plan:
 
 
 def explain(geometry: Geometry, call: Call) -> Plan:
-    """What ``"auto"`` stands for; looked up among the notes on the geometry if it was asked before."""
+    """What ``"auto"`` stands for: the same for all sizes that are alike, so a new length mostly finds it."""
     if not is_for_kernel(geometry, call):
         return _without_kernel(geometry, call.dtype)
     call = call._replace(activation=None)  # which takes next to nothing in either
     threads = computing.thread_count()
-    plan: Plan = geometry.notes.plans.get_or_make((call, threads), lambda: _with_kernel(geometry, call, threads))
-    return plan
+    depends_on = geometry.alike, call, threads, correcting.now()
+    return _plans.get_or_make(depends_on, lambda: _with_kernel(geometry.longest_alike(), call, threads))
 
 
 def _without_kernel(geometry: Geometry, dtype: torch.dtype) -> Plan:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from convmat.geometry import notes, shown
+from convmat.geometry import shown
 from convmat.planning import shortcuts
 
 VARIABLE = "CONVMAT_TUNING"  # names another file; empty: none is used
@@ -111,7 +111,6 @@ def _change(correction: Correction | None) -> None:
     global _now
     _now = correction
     shortcuts.forget()  # what was decided by the factors before
-    notes.forget()
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------

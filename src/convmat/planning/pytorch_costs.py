@@ -113,13 +113,13 @@ def _moved(geometry: Geometry, call: Call) -> float:
 def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
     outputs = call.batch * prod(geometry.out_shape)
     products = outputs * prod(geometry.kernel_size)
+    blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
     if call.memory_format is MemoryFormat.CHANNELS_LAST:
-        arithmetic = _arithmetic(products, call.dtype, threads, _USED_DEPTHWISE)
+        arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
         return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
         return Terms(_ONEDNN_CALL_DIRECT, products * _NUMBER, 0.0)
-    blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_output = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
     return Terms(_ONEDNN_CALL_DIRECT, outputs * of_output * 2 / threads + arithmetic, 0.0)

@@ -272,9 +272,11 @@ def _cached(build: Any, arguments: tuple[Any, ...], **options: Any) -> Geometry:
     """
     if is_compiling():
         return _build_anew(build, *arguments, **options)
-    options = {name: _as_hashable(value) for name, value in options.items()}
-    arguments = tuple(map(_as_hashable, arguments))
-    known = is_hashable((*arguments, *options.values()))
+    known = is_hashable((*arguments, *options.values()))  # as they are, mostly
+    if not known:
+        options = {name: _as_hashable(value) for name, value in options.items()}
+        arguments = tuple(map(_as_hashable, arguments))
+        known = is_hashable((*arguments, *options.values()))
     return (_build if known else _build_anew)(build, *arguments, **options)
 
 

@@ -9,7 +9,7 @@ from numba import carray
 
 from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
 from convmat.kernel.microkernel.products import channel_product, pair_product, row_product, tile_product
-from convmat.kernel.stages.finishing import build_epilogue
+from convmat.kernel.stages.finishing import build_epilogue, build_tables
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
@@ -48,6 +48,8 @@ from convmat.kernel.task import (
     RESULTS,
     SCRATCH,
     SCRATCH_BYTES,
+    SINGLE,
+    STREAM,
     STRIPE_COUNT,
     STRIPES,
     SUMS_PITCH,
@@ -93,7 +95,7 @@ def build_convolving(pieces: Pieces) -> Any:
                 depth, height, width = corner[1] - t[BEFORE + 1], corner[2] - t[BEFORE + 2], corner[3] - t[BEFORE + 3]
                 pack_window(t, window, row_starts, table, corner[0], depth, height, width, group, again)
                 packed = place
-            if t[AT_ONCE]:
+            if t[AT_ONCE] and t[SINGLE]:
                 compute_rows(t, window, group, corner, box, part, parts)
             else:
                 compute_box(t, window, results, table, biases, group, corner, box, part, parts)
@@ -132,7 +134,13 @@ def _build_units(pieces: Pieces) -> Any:
 def _build_box(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     multiply, multiply_channels = _build_multiply(pieces), _build_multiply_channels(pieces)
-    write = build_writing(pieces)
+    write, (store_epilogues, epilogues_from) = build_writing(pieces), build_tables(pieces)
+
+    @pieces.inlined
+    def line_of(t, channel, b, d, h, w):  # type: ignore[no-untyped-def]
+        """Where a line of the output begins, in which cells are neighbours."""
+        at = b * t[OUTPUT_STRIDE] + channel * t[OUTPUT_STRIDE + 1]
+        return t[OUTPUT] + (at + d * t[OUTPUT_STRIDE + 2] + h * t[OUTPUT_STRIDE + 3] + w) * size
 
     @pieces.inlined
     def compute_box(t, window, results, table, biases, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
@@ -153,6 +161,11 @@ def _build_box(pieces: Pieces) -> Any:
             run += (counts[a] - 1) * pitches[a]
         vectors = (run + lanes - 1) // lanes
         outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
+        # Where lines are stored at once, the rows of a tile are channels, and those of one run have no gaps.
+        at_once, apart = t[AT_ONCE], t[OUTPUT_STRIDE + 1] * size
+        stored = box[3]
+        for a in range(looped, 3):
+            stored *= box[a]
         first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
         for block in range(
             t[BLOCKS]
@@ -161,6 +174,9 @@ def _build_box(pieces: Pieces) -> Any:
             last = t[CHANNELS] if block == t[BLOCKS] - 1 else first + RUN
             for stripe in range(first_stripe, last_stripe):
                 sums = results + (stripe - first_stripe) * t[KEPT] * size
+                first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
+                channel = group * t[OUT_CHANNELS] + lines[3 * first_line]
+                epilogues = store_epilogues(t, biases, channel, (last_line - first_line) * at_once, 1)
                 for i in range(outer[0]):
                     for j in range(outer[1]):
                         for k in range(outer[2]):
@@ -170,10 +186,23 @@ def _build_box(pieces: Pieces) -> Any:
                                     cells = b * counts[1] * counts[2] * w
                                     multiply_channels(t, tile, tiles, begins, window, sums, group, cells)
                                     continue
+                                row, of_cell = tiles[7 * tile + 3], window + cell * size
+                                line = line_of(t, channel + row, corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
                                 multiply(
-                                    t, tile, tiles, begins, window + cell * size, sums, group, vectors, first, last
+                                    t,
+                                    tile,
+                                    tiles,
+                                    begins,
+                                    of_cell,
+                                    sums,
+                                    group,
+                                    vectors,
+                                    first,
+                                    last,
+                                    (line * at_once, apart, stored, t[STREAM]),
+                                    epilogues_from(epilogues, row),
                                 )
-                            if block < t[BLOCKS] - 1:
+                            if at_once or block < t[BLOCKS] - 1:
                                 continue
                             # Along the axes that are looped over, each run is one cell.
                             one = (
@@ -187,7 +216,6 @@ def _build_box(pieces: Pieces) -> Any:
                             else:
                                 at = (corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
                                 size_of = (one[0], min(one[1], box[1]), min(one[2], box[2]), box[3])
-                            first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
                             write(t, lines, first_line, last_line, sums, table, biases, group, at, size_of)
 
     return compute_box
@@ -256,8 +284,12 @@ def _build_multiply(pieces: Pieces) -> Any:
     product_of_tile, most_columns = tile_product(pieces.vectors, pieces.widest), np.array([0, *pieces.widest])
 
     @pieces.compiled
-    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last):  # type: ignore[no-untyped-def]
+    def multiply(  # type: ignore[no-untyped-def]
+        t, tile, tiles, begins, window, results, group, vectors, first, last, output, epilogues
+    ):
         """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
+        to, apart, stored, stream = output
+        stream *= ((to | apart) & (lanes * size - 1)) == 0
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         weights += first * deltas * rows * size
@@ -277,10 +309,12 @@ def _build_multiply(pieces: Pieces) -> Any:
                 window + at,
                 offsets,
                 (last - first) * deltas,
-                into + at,
+                into + at * (to == 0),
                 pitch,
                 accumulate,
                 t[CHANNELS] * deltas * rows,
+                (to + at * (to != 0), apart, stored - vector * lanes, stream),
+                epilogues,
             )
 
     return multiply

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
-from operator import itemgetter
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from convmat.geometry.product import Geometry
-from convmat.geometry.table import IntArray
-from convmat.kernel.tiling.processor import AXES, FAR, MOST_TAKEN, RUN, Processor
+from convmat.kernel.tiling.places import Places
+from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines
+from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines, packing_cycles
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
-# Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
-# for a number by itself, where steps are wider; for a number that is transposed.
-_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _COPY_TRANSPOSED = 20.0, 2.5, 16.0, 2.5, 0.7
+_COPY_TRANSPOSED = 0.7  # cycles to pack a number of a window that is transposed
 # Cycles to write a line of the output, and per number of it: copied in order, and transposed.
 _LINE = 25.0
 _WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-# In Winograd's form: cycles to pack a vector of a plane, and to write, for each number of the results; over two axes
-# with strides, a vector of cells has many of these, in rows far apart.
-_TRANSFORM, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 6.0, 0.3, 0.6
+# In Winograd's form, cycles to write, for each number of the results; over two axes with strides, a vector of cells has
+# many of these, in rows far apart.
+_WEAVE_TRANSFORMED, _WEAVE_PHASES = 0.3, 0.6
 # Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
@@ -35,17 +27,17 @@ _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
-# Cycles to start a row that is stored at once, and for a factor of a vector of it; in a pair of rows, for a factor, and
-# for a vector of that.
-_ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
+# Of lines that are stored at once, cycles to finish and store a vector. Where each is a product by itself: cycles to
+# start it, for a factor of a vector of it, and of overhead for a box; of two lines together, for a factor, and for a
+# vector of that.
+_STORED_AT_ONCE = 2.0
+_ROW_AT_ONCE, _VECTOR_AT_ONCE, _BOX_AT_ONCE = 6.0, 1.25, 100.0
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
-_BOX_AT_ONCE = 100.0  # cycles of overhead for each box of such rows
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
-@dataclass(frozen=True, eq=False)
-class BoxTiling:
+class BoxTiling(NamedTuple):
     """How the cells of the products are cut into boxes, for one size of the input.
 
     Along batch, depth, height and width:
@@ -72,7 +64,7 @@ class BoxTiling:
         results: how far apart the results of the rows lie.
         undivided: how many boxes of a group, or of several, are one thread's work.
         parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
-        at_once: whether products are stored at once, row by row, and no results are kept.
+        at_once: whether sums go from registers to the output, line by line, and no results are kept.
         cycles: about how many cycles it takes, of each thread.
         sums_pitch: how far apart neighbours lie among the sums of a row. Default: as in the window
     """
@@ -107,58 +99,18 @@ class BoxTiling:
         """How many planes of a window a channel has: phase by phase, copy by copy."""
         return self.copies * prod(map(len, self.phases_in))
 
-    def offsets(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray]:
-        """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
-
-        They are (channels, deltas) numbers, product by product.
-        """
-        of_channels, of_deltas, begins = _factors(rows, channels)
-        apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
-        cells, phases = rows.cells_of_deltas
-        steps = (cells + self.before[1:]) @ np.array(apart) + phases * (self.copies * self.plane)
-        offsets = of_channels * np.int32(self.planes * self.plane)
-        offsets += steps.astype(np.int32)[of_deltas]
-        return offsets, begins
-
-    def pairs(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], tuple[int, int, int]]:
-        """The inputs of two neighbouring rows of the only product, and how many the first, both and the second read.
-
-        They are (inputs, 3) numbers: where the input lies, and its factor in the first row and in the second. In
-        pictures with steps of one, both rows add their products in the same order.
-        """
-        offsets, _ = self.offsets(rows, channels)
-        of_first = {offset: k for k, offset in sorted(enumerate(offsets.tolist()), key=itemgetter(1))}
-        of_second = {offset + self.pitches[AXES - 1]: k for offset, k in of_first.items()}
-        alone = [(offset, k, 0) for offset, k in of_first.items() if offset not in of_second]
-        both = [(offset, k, of_second[offset]) for offset, k in of_first.items() if offset in of_second]
-        second = [(offset, 0, k) for offset, k in of_second.items() if offset not in of_first]
-        return np.array(alone + both + second, dtype=np.int32), (len(alone), len(both), len(second))
-
     def sums_of_stripe(self, rows: RowTiling) -> int:
         """How many numbers the sums of a stripe are."""
         if rows.by_channels:
             return self.box[0] * self.sums_pitch[0]
         return self.results * rows.tables.most_rows
 
-    def cell_places(self) -> IntArray:
-        """Where the cells of a box lie in the window, one after the other."""
-        return np.stack(np.unravel_index(np.arange(prod(self.box)), self.box), axis=1) @ np.array(self.pitches)
-
-    def places(self, rows: RowTiling) -> IntArray:
-        """Where the results of each line and width phase lie, among those of a stripe."""
-        return rows.tables.places @ np.array((self.results, *self.pitches[1:]))
-
-
-@lru_cache(maxsize=64)
-def _factors(rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray, IntArray]:
-    """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
-    counts = rows.tables.delta_counts
-    ends = np.cumsum(counts)
-    deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
-    of_channels = [np.repeat(np.arange(channels), count) for count in counts]
-    of_deltas = [np.tile(numbers, channels) for numbers in deltas]
-    channel_numbers = np.concatenate(of_channels).astype(np.int32)
-    return channel_numbers, np.concatenate(of_deltas), np.concatenate([[0], ends * channels])
+    @property
+    def places(self) -> Places:
+        """Where its numbers lie in memory."""
+        steps = tuple(pitch if cells > 1 else 0 for pitch, cells in zip(self.pitches, self.window, strict=True))
+        box = self.box if self.sums_pitch else ()
+        return Places(steps, self.before, self.plane, self.planes, self.copies, self.results, box)
 
 
 def box_tiling(
@@ -173,22 +125,44 @@ def box_tiling(
         processor: what it runs on.
         contiguous: whether inputs and outputs are. Default: ``True``
     """
-    at_once = contiguous and rows.is_single(geometry.in_channels // geometry.groups)
-    problem = problem_of(rows, geometry, batch, processor, at_once)
-    ways = [Way(False, False)]
+    problem = problem_of(rows, geometry, batch, processor, at_once=False)
+    ways = [(problem, Way(False, False))]
     # Where phases start apart, a line also reads results of cells beyond the box.
-    if not (problem.starts[AXES] or rows.transformed or at_once):
+    if not (problem.starts[AXES] or rows.transformed):
         if problem.highs[AXES] > problem.lows[AXES]:
-            ways.append(Way(False, True))
+            ways.append((problem, Way(False, True)))
         if batch > 1 and rows.axes[-1].step_in == 1:
-            ways.append(Way(True, False))
-    return min((tiling for way in ways for tiling in _boxes(problem, way)), key=lambda tiling: tiling.cycles)
+            ways.append((problem, Way(True, False)))
+    if contiguous and rows.has_lines:
+        at_once = problem._replace(at_once=True), Way(False, False)
+        ways = [at_once] if rows.is_single(problem.channels) else [*ways, at_once]
+    return min((tiling for way in ways for tiling in _boxes(*way)), key=lambda tiling: tiling.cycles)
 
 
 def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
-    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes."""
+    """Cut a convolution as another one was cut, whose sizes are nearly equal and no smaller: into as many boxes.
+
+    Planes and results lie as far apart as there, so that tables of places need not be made again.
+    """
     problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
-    return _tiling(problem, _box_like(problem, like, way.order[-1]), way)
+    box = _box_like(problem, like, way.order[-1])
+    layout, boxes = lay_out(problem, box, way), count_boxes(problem, box)
+    results = max(_pitch_of_results(problem, box, way, layout, like.looped), like.results)
+    _, divided, parts = _share(problem, boxes, like.blocks, results)
+    return tiling_with(
+        problem,
+        box,
+        layout,
+        like.plane,
+        batch_inner=way.inner,
+        blocks=like.blocks,
+        looped=like.looped,
+        results=results,
+        undivided=boxes - divided,
+        parts=parts,
+        at_once=like.at_once,
+        cycles=like.cycles * prod(problem.cells) / prod(like.cells),
+    )
 
 
 def _box_like(problem: Problem, like: BoxTiling, last: int) -> tuple[int, ...]:
@@ -210,18 +184,22 @@ def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     channels = geometry.in_channels // geometry.groups
     widths = tuple(high - low + start for low, high, start in zip(lows, highs, starts, strict=True))
     sizes = (cells, inputs, lows, highs, starts, widths)
-    return Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once)
+    return Problem(rows, processor, channels, geometry.groups, *sizes, rows.phases_in, at_once, {})
 
 
 def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
-    processor = problem.processor
-    most = processor.window // (problem.channels * processor.itemsize)
+    most = _most_numbers(problem)
     # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form
     # along two axes, whose windows and sums are at least four and twice as large.
     if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
         yield _tiling(problem, problem.cells, way)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
+
+
+def _most_numbers(problem: Problem) -> int:
+    """The most numbers of a channel in a window that fits the cache."""
+    return problem.processor.window // (problem.channels * problem.processor.itemsize)
 
 
 def _cut_along(
@@ -291,10 +269,9 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     layout, processor = lay_out(problem, box, way), problem.processor
-    slack = processor.lanes  # the last vector of a run reaches beyond its last cell, by less than a vector
-    run = _rows_at_once(problem, box) if problem.at_once else _best_run(problem, box, way, layout)
-    results = odd_lines(run.cells + slack, processor.lanes) if run.cells else 0
-    boxes = problem.groups * prod(-(-cells // b) for cells, b in zip(problem.cells, box, strict=True))
+    run = _lines_at_once(problem, box, layout) if problem.at_once else _best_run(problem, box, way, layout)
+    results = _pitch_of_results(problem, box, way, layout, run.looped)
+    boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * layout.numbers
     packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, layout)
@@ -303,7 +280,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
     if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
         weave = _WEAVE_PHASES
-    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.at_once else _BOX
+    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.rows.is_single(problem.channels) else _BOX
     if not problem.at_once:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
     if problem.rows.transformed == 2:
@@ -330,9 +307,15 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     )
 
 
-def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, **rest: Any) -> BoxTiling:
+def count_boxes(problem: Problem, box: tuple[int, ...]) -> int:
+    """How many boxes there are in all groups."""
+    return problem.groups * prod(-(-cells // size) for cells, size in zip(problem.cells, box, strict=True))
+
+
+def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, least_plane: int = 0, **rest: Any) -> BoxTiling:
     """The tiling of a box whose window is laid out so; ``rest`` is how it is computed."""
     lanes = problem.processor.lanes
+    plane = odd_lines(layout.used + lanes, lanes)  # rows are copied, and cells computed, by whole vectors
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -341,24 +324,11 @@ def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, **rest: 
         before=tuple(-low for low in problem.lows),
         pitches=layout.pitches,
         used=layout.used,
-        plane=odd_lines(layout.used + lanes, lanes),  # rows are copied, and cells computed, by whole vectors
+        plane=max(plane, least_plane),
         phases_in=problem.phases_in,
         copies=layout.copies,
         **rest,
     )
-
-
-def packing_cycles(problem: Problem, layout: Layout) -> float:
-    """Cycles to pack the planes of a channel row by row."""
-    *outer, width = layout.window
-    rows = prod(outer) * layout.numbers // layout.used
-    step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
-    if problem.rows.transformed:
-        planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])
-        return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
-    if step > MOST_TAKEN:
-        return rows * (_ROW + width * _ROW_NUMBER)
-    return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
 
 
 class _Run(NamedTuple):
@@ -370,25 +340,44 @@ class _Run(NamedTuple):
     blocks: int
 
 
-def _rows_at_once(problem: Problem, box: tuple[int, ...]) -> _Run:
-    """The rows of a box, each of which goes from registers to the output."""
-    (_, deltas), tiles = next(iter(problem.rows.tables.kinds.items()))
-    vectors = -(-box[AXES] // problem.processor.lanes)
-    factor = _FACTOR_OF_PAIR + vectors * _VECTOR_OF_PAIR if box[AXES - 1] > 1 else vectors * _VECTOR_AT_ONCE
-    row = _ROW_AT_ONCE + deltas * problem.channels * factor
-    return _Run(tiles * prod(box[:AXES]) * row, AXES, 0, 1)
+def _lines_at_once(problem: Problem, box: tuple[int, ...], layout: Layout) -> _Run:
+    """The lines of a box, which go from registers to the output."""
+    rows, lanes = problem.rows, problem.processor.lanes
+    if rows.is_single(problem.channels):
+        vectors, factors = -(-box[AXES] // lanes), problem.channels * len(rows.tables.deltas)
+        factor = _FACTOR_OF_PAIR + vectors * _VECTOR_OF_PAIR if box[AXES - 1] > 1 else vectors * _VECTOR_AT_ONCE
+        return _Run(prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + factors * factor), AXES, 0, 1)
+    looped, cells = AXES, box[AXES]
+    # Lines without a gap, neither in the window nor in the output, are one line.
+    while looped > 1 and box[looped] == problem.cells[looped] and layout.pitches[looped - 1] == cells:
+        looped -= 1
+        cells *= box[looped]
+    vectors, fits = -(-cells // lanes), layout.numbers <= _most_numbers(problem)
+    cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * _STORED_AT_ONCE
+    return _Run(prod(box[:looped]) * cycles, looped, cells, 1)
+
+
+def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+    """The cells of a flattened window from the first of a run to its last."""
+    return 1 + sum((box[a] + problem.starts[a] - 1) * layout.pitches[a] for a in way.order[looped:])
+
+
+def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+    """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
+    lanes = problem.processor.lanes
+    if problem.at_once:  # which are those of a tile
+        return lanes * problem.processor.widest[0]
+    return odd_lines(_cells_of_run(problem, box, way, layout, looped) + lanes, lanes)
 
 
 def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
     processor = problem.processor
-    computed = [box[a] + problem.starts[a] for a in way.order]
-    pitches = [layout.pitches[a] for a in way.order]
-    fits = problem.channels * layout.numbers * processor.itemsize <= processor.window
+    computed, fits = [box[a] + problem.starts[a] for a in way.order], layout.numbers <= _most_numbers(problem)
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
             continue  # looping over a single cell changes nothing
-        cells = sum((c - 1) * p for c, p in zip(computed[looped:], pitches[looped:], strict=True)) + 1
+        cells = _cells_of_run(problem, box, way, layout, looped)
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
         cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)

@@ -13,10 +13,10 @@ from itertools import islice
 from math import prod
 
 from convmat.geometry.product import Geometry
-from convmat.kernel.tiling.boxes import BoxTiling, packing_cycles, problem_of, tiling_with
+from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines
+from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines, packing_cycles
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
@@ -82,8 +82,7 @@ def _boxes(problem: Problem) -> Iterator[tuple[int, ...]]:
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     rows, processor, layout = problem.rows, problem.processor, lay_out(problem, box, way)
-    stripes = len(rows.tables.stripes) - 1
-    boxes = problem.groups * prod(-(-cells // size) for cells, size in zip(problem.cells, box, strict=True))
+    stripes, boxes = len(rows.tables.stripes) - 1, count_boxes(problem, box)
     outputs = prod(box) * rows.tables.all_rows
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
     cycles = _product_cycles(problem, prod(box)) + outputs * (_WRITE if rows.axes[-1].step_out == 1 else _SCATTER)

@@ -44,11 +44,7 @@ _choices: Bounded[tuple[RowTiling, BoxTiling]] = Bounded(_MOST_KEPT)
 
 def tiling_of(geometry: Geometry, wanted: Wanted) -> tuple[RowTiling, BoxTiling]:
     """How rows and cells are cut; geometries that are alike have the same rows, and as many boxes."""
-    sizes = tuple(axis.longest_alike() for axis in geometry.axes)
-    rest = [(axis.kernel, axis.stride, axis.dilation, axis.lo) for axis in geometry.axes]
-    channels = geometry.in_channels, geometry.out_channels, geometry.groups, geometry.transposed
-    key = (sizes, *rest, *channels, *wanted)
-    rows, like = _choices.get_or_make(key, lambda: _choose(geometry.longest_alike(), wanted))
+    rows, like = _choices.get_or_make((geometry.alike, wanted), lambda: _choose(geometry.longest_alike(), wanted))
     recut = by_channels.recut if rows.by_channels else boxes.recut
     return rows, recut(like, rows, geometry, wanted.batch, wanted.processor)
 

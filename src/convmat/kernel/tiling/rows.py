@@ -98,13 +98,18 @@ class RowTiling:
         """How many rows of results make a line."""
         return self.axes[1].products * len(self.axes[2].phases)
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether each row of results is a line of the output, so that it may be stored there at once."""
+        return not (self.transformed or self.by_channels or any(axis.step_out > 1 for axis in self.axes))
+
     def is_single(self, channels: int) -> bool:
         """Whether each row is one product of few factors, and a line of the output: those of a depthwise convolution.
 
         Args:
             channels: input channels of a group.
         """
-        if any(axis.step_out > 1 for axis in self.axes) or [rows for rows, _ in self.tables.kinds] != [1]:
+        if not self.has_lines or [rows for rows, _ in self.tables.kinds] != [1]:
             return False
         return channels * len(self.tables.deltas) <= RUN
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
-from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling.processor import AXES, MOST_TAKEN, Processor
 from convmat.kernel.tiling.rows import RowTiling
 
+# Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
+# for a number by itself, where steps are wider; in Winograd's form, for a vector of a plane.
+_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _TRANSFORM = 20.0, 2.5, 16.0, 2.5, 6.0
 
-@dataclass(frozen=True, eq=False)
-class Problem:
+
+class Problem(NamedTuple):
     """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
 
     rows: RowTiling
@@ -27,7 +29,7 @@ class Problem:
     widths: tuple[int, ...]  # cells of a window beyond those of its box
     phases_in: tuple[tuple[int, ...], ...]
     at_once: bool
-    layouts: dict[tuple[tuple[int, ...], Way], Layout] = field(default_factory=dict)
+    layouts: dict[tuple[tuple[int, ...], Way], Layout]
 
 
 class Way(NamedTuple):
@@ -82,3 +84,16 @@ def _shared_zeros(problem: Problem, a: int) -> int:
 def odd_lines(cells: int, lanes: int) -> int:
     """Round up to an odd number of vectors: with a power of two, all channels would share the same cache lines."""
     return (-(-cells // lanes) | 1) * lanes
+
+
+def packing_cycles(problem: Problem, layout: Layout) -> float:
+    """Cycles to pack the planes of a channel row by row."""
+    *outer, width = layout.window
+    rows = prod(outer) * layout.numbers // layout.used
+    step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
+    if problem.rows.transformed:
+        planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])
+        return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
+    if step > MOST_TAKEN:
+        return rows * (_ROW + width * _ROW_NUMBER)
+    return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
