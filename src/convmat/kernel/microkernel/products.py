@@ -24,40 +24,26 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
         widest: the most vectors of a tile of 1, 2, ... rows.
 
     Returns:
-        ``product(rows, columns, weights, window, offsets, count, results, pitch, accumulate, ahead, output,
-        epilogues)``: for so many rows and *vectors* of columns, ``count`` numbers to sum over, and rows of results
-        ``pitch`` numbers apart. ``accumulate`` says whether the sums are added to these; ``ahead`` is how many numbers
-        further the weights lie that are wanted next, to be prefetched. All else are addresses, but for two tuples. If
-        the first number of ``output`` is an address, finished sums go there at once; the others are how many bytes
-        apart the rows lie there, how many numbers of each are stored, all but some of the last vector, and whether by
-        non-temporal stores, for which all must be aligned to vectors. The ``epilogues`` of the rows are as
-        :func:`~convmat.kernel.microkernel.transposing.transposing_sums` takes them.
+        ``product(rows, columns, weights, window, offsets, count, results, pitch, accumulate, ahead, output)``: for so
+        many rows and *vectors* of columns, ``count`` numbers to sum over, and rows of results ``pitch`` numbers apart.
+        ``accumulate`` says whether the sums are added to these; ``ahead`` is how many numbers further the weights lie
+        that are wanted next, to be prefetched. All else are addresses, but for ``output``, a tuple. If its first number
+        is an address, the sums of a tile of the most rows go there, from registers; the others are how many bytes apart
+        its rows lie, how many numbers of each are stored, whether by non-temporal stores of all, which need aligned
+        rows, and where the biases of the rows lie.
     """
 
     @intrinsic
-    def product(  # type: ignore[no-untyped-def]
-        typing,
-        rows,
-        columns,
-        weights,
-        window,
-        offsets,
-        count,
-        results,
-        pitch,
-        accumulate,
-        ahead,
-        output,
-        epilogues,
-    ):
+    def product(typing, rows, columns, weights, window, offsets, count, results, pitch, accumulate, ahead, output):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             m, n, *operands = arguments
             shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, most + 1)]
             shape = builder.add(builder.mul(m, I64(16)), n)
-            switch(builder, shape, shapes, lambda shape: _emit_tile(vectors, builder, *divmod(shape, 16), *operands))
+            emit_shape = partial(_emit_tile, vectors, builder, len(widest))
+            switch(builder, shape, shapes, lambda shape: emit_shape(*divmod(shape, 16), *operands))
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 10, output, epilogues), emit
+        return types.void(*[types.int64] * 10, output), emit
 
     return product
 
@@ -94,6 +80,7 @@ def channel_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., No
 def _emit_tile(
     v: Vectors,
     builder: Any,
+    most_rows: int,
     rows: int,
     columns: int,
     weights: Any,
@@ -105,7 +92,6 @@ def _emit_tile(
     accumulate: Any,
     ahead: Any,
     output: Any,
-    epilogues: Any,
 ) -> None:
     def load(k: Any) -> tuple[list[Any], list[Any]]:
         offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
@@ -115,9 +101,10 @@ def _emit_tile(
         v.prefetch(builder, builder.gep(taps, [ahead]))
         return [builder.gep(taps, [I64(m)]) for m in range(rows)], inputs
 
-    target = builder.extract_value(output, 0)
-    finish = partial(_emit_finished, v, builder, output, epilogues)
-    _emit_sums(v, builder, rows, columns, load, count, results, pitch, accumulate, target, finish)
+    store = partial(_emit_output, v, builder, unpacked(builder, output)) if rows == most_rows else None
+    _emit_sums(
+        v, builder, rows, columns, load, count, results, pitch, accumulate, builder.extract_value(output, 0), store
+    )
 
 
 def _emit_channel_tile(
@@ -146,7 +133,7 @@ def _emit_channel_tile(
         numbers = [builder.gep(pointer, [builder.sext(offset, I64)]) for pointer in pointers]
         return numbers, [v.load(builder, taps, n * v.lanes) for n in range(columns)]
 
-    _emit_sums(v, builder, cells, columns, load, count, results, pitch, accumulate, I64(0), lambda sums: None)
+    _emit_sums(v, builder, cells, columns, load, count, results, pitch, accumulate)
 
 
 def _emit_sums(
@@ -159,17 +146,18 @@ def _emit_sums(
     results: Any,
     pitch: Any,
     accumulate: Any,
-    target: Any,
-    finish: Callable[[list[list[Any]]], None],
+    target: Any = None,
+    finish: Callable[[list[list[Any]]], None] | None = None,
 ) -> None:
     """Sum in runs of at most ``RUN`` products, and these sums in memory: the error grows with the longer of the two.
 
-    ``load`` emits what a factor needs: where the number of each row lies, and the vectors of all columns; ``finish``
-    what is done with the sums of the last run where ``target`` is an address.
+    ``load`` emits what a factor needs: where the number of each row lies, and the vectors of all columns. ``finish``,
+    if given, emits what is done with the sums of the only run where ``target`` is an address.
     """
     before = builder.block
-    names = ("run", "loop", "done", "later", "summed", "finish", "store", "next", "end")
-    run, loop, done, later, summed, finished, store, next_run, end = map(builder.append_basic_block, names)
+    run, loop, done, first, later, next_run, end = (
+        builder.append_basic_block(name) for name in ("run", "loop", "done", "first", "later", "next", "end")
+    )
     zero = ir.Constant(v.type, [0.0] * v.lanes)
     of_rows = [v.address(builder, results, builder.mul(pitch, I64(m))) for m in range(rows)]
     places = [(m, n) for m in range(rows) for n in range(columns)]
@@ -204,29 +192,25 @@ def _emit_sums(
         totals[place] = builder.phi(v.type)
         totals[place].add_incoming(zero, run)
         totals[place].add_incoming(new[place], loop)
-    builder.cbranch(builder.icmp_signed("==", builder.or_(start, accumulate), I64(0)), summed, later)
+    builder.cbranch(builder.icmp_signed("==", builder.or_(start, accumulate), I64(0)), first, later)
 
-    builder.position_at_end(later)
-    added = {}
+    builder.position_at_end(first)
+    if finish is not None:
+        finished, kept = builder.append_basic_block("finished"), builder.append_basic_block("kept")
+        is_only = builder.icmp_signed("==", stop, count)
+        builder.cbranch(builder.and_(is_only, builder.icmp_signed("!=", target, I64(0))), finished, kept)
+        builder.position_at_end(finished)
+        finish([[totals[m, n] for n in range(columns)] for m in range(rows)])
+        builder.branch(next_run)
+        builder.position_at_end(kept)
     for m, n in places:
-        added[m, n] = builder.fadd(v.load(builder, of_rows[m], n * v.lanes), totals[m, n])
-    builder.branch(summed)
-
-    builder.position_at_end(summed)
-    so_far = {place: builder.phi(v.type) for place in places}
-    for place in places:
-        so_far[place].add_incoming(totals[place], done)
-        so_far[place].add_incoming(added[place], later)
-    is_last = builder.icmp_signed("==", stop, count)
-    builder.cbranch(builder.and_(is_last, builder.icmp_signed("!=", target, I64(0))), finished, store)
-
-    builder.position_at_end(finished)
-    finish([[so_far[m, n] for n in range(columns)] for m in range(rows)])
+        v.store(builder, totals[m, n], of_rows[m], n * v.lanes)
     builder.branch(next_run)
 
-    builder.position_at_end(store)
+    builder.position_at_end(later)
     for m, n in places:
-        v.store(builder, so_far[m, n], of_rows[m], n * v.lanes)
+        so_far = v.load(builder, of_rows[m], n * v.lanes)
+        v.store(builder, builder.fadd(so_far, totals[m, n]), of_rows[m], n * v.lanes)
     builder.branch(next_run)
 
     builder.position_at_end(next_run)
@@ -236,37 +220,26 @@ def _emit_sums(
     builder.position_at_end(end)
 
 
-def _emit_finished(v: Vectors, builder: Any, output: Any, epilogues: Any, sums: list[list[Any]]) -> None:
-    """Finish the sums of rows by their epilogues, and store them to the output."""
-    target, apart, stored, non_temporal = unpacked(builder, output)
-    biases, slopes, low, high, is_activated = unpacked(builder, epilogues)
-    limits = [v.spread(builder, low), v.spread(builder, high), is_activated]
-    rows = []
-    for m, of_row in enumerate(sums):
-        numbers = [
-            builder.load(builder.inttoptr(v.address(builder, table, I64(m)), v.number.as_pointer()))
-            for table in (biases, slopes)
-        ]
-        operands = [*(v.spread(builder, number) for number in numbers), *limits]
-        rows.append((builder.add(target, builder.mul(apart, I64(m))), emit_epilogue(builder, of_row, operands)))
-
-    def store(non_temporal: bool) -> None:
-        for address, vectors in rows:
-            for n, vector in enumerate(vectors):
-                v.store(builder, vector, address, n * v.lanes, non_temporal)
-
+def _emit_output(v: Vectors, builder: Any, output: Sequence[Any], sums: list[list[Any]]) -> None:
+    """Add the biases of the rows, and store them to the output."""
+    target, apart, stored, past_caches, biases = output
+    table = builder.inttoptr(biases, v.number.as_pointer())
+    addresses = [builder.add(target, builder.mul(apart, I64(m))) for m in range(len(sums))]
+    spread = [v.spread(builder, builder.load(builder.gep(table, [I64(m)]))) for m in range(len(sums))]
+    rows = [[builder.fadd(one, bias) for one in row] for row, bias in zip(sums, spread, strict=True)]
     last = (len(sums[0]) - 1) * v.lanes
-    with builder.if_else(builder.icmp_signed(">=", stored, I64(last + v.lanes))) as (whole, some):
-        with whole, builder.if_else(builder.icmp_signed("!=", non_temporal, I64(0))) as (past, usual):
-            with past:
-                store(non_temporal=True)
-            with usual:
-                store(non_temporal=False)
-        with some:
-            for address, vectors in rows:
-                for n, vector in enumerate(vectors[:-1]):
-                    v.store(builder, vector, address, n * v.lanes)
-                v.store_some(builder, vectors[-1], address, last, stored)
+    is_whole = builder.icmp_signed(">=", stored, I64(last + v.lanes))
+    is_past = builder.and_(is_whole, builder.icmp_signed("!=", past_caches, I64(0)))
+    with builder.if_else(is_past) as (past, through):
+        with past:
+            for address, row in zip(addresses, rows, strict=True):
+                for n, vector in enumerate(row):
+                    v.store(builder, vector, address, n * v.lanes, non_temporal=True)
+        with through:
+            for address, (*whole, vector) in zip(addresses, rows, strict=True):
+                for n, one in enumerate(whole):
+                    v.store(builder, one, address, n * v.lanes)
+                v.store_some(builder, vector, address, last, stored)
 
 
 def row_product(vectors: Vectors, most: int) -> Callable[..., None]:
@@ -428,3 +401,37 @@ def _emit_loop(
         total.add_incoming(first, before)
         total.add_incoming(later, loop)
     return after
+
+
+def finishing(vectors: Vectors) -> Callable[..., None]:
+    """Finish a vector of sums, and store it to the output.
+
+    Args:
+        vectors: the vectors to use.
+
+    Returns:
+        ``finish(sums, target, epilogue, stored, past_caches)``, of two addresses: the first ``stored`` numbers are
+        stored, all if there are more; ``past_caches`` says whether by a non-temporal store of all, which needs an
+        aligned target.
+    """
+
+    @intrinsic
+    def finish(typing, sums, target, epilogue, stored, past_caches):  # type: ignore[no-untyped-def]
+        def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            sums, target, epilogue, stored, past_caches = arguments
+            (vector,) = emit_epilogue(
+                builder, [vectors.load(builder, sums)], spread_epilogue(vectors, builder, epilogue)
+            )
+            with builder.if_else(builder.icmp_signed(">=", stored, I64(vectors.lanes))) as (whole, some):
+                with whole, builder.if_else(builder.icmp_signed("!=", past_caches, I64(0))) as (past, through):
+                    with past:
+                        vectors.store(builder, vector, target, non_temporal=True)
+                    with through:
+                        vectors.store(builder, vector, target)
+                with some:
+                    vectors.store_some(builder, vector, target, 0, stored)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, epilogue, types.int64, types.int64), emit
+
+    return finish

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import add_atomically, fence, pointer
-from convmat.kernel.microkernel.products import channel_product, pair_product, row_product, tile_product
-from convmat.kernel.stages.finishing import build_epilogue, build_tables
+from convmat.kernel.microkernel.memory import add_atomically, clear_bytes, fence, pointer
+from convmat.kernel.microkernel.products import channel_product, finishing, pair_product, row_product, tile_product
+from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
 from convmat.kernel.stages.writing import build_writing
 from convmat.kernel.task import (
+    ACTIVATION,
     AT_ONCE,
     BATCH_INNER,
     BEFORE,
     BEGINS,
+    BIAS,
     BLOCKS,
     BOX,
     BOXES,
@@ -134,7 +136,7 @@ def _build_units(pieces: Pieces) -> Any:
 def _build_box(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     multiply, multiply_channels = _build_multiply(pieces), _build_multiply_channels(pieces)
-    write, (store_epilogues, epilogues_from) = build_writing(pieces), build_tables(pieces)
+    write = build_writing(pieces)
 
     @pieces.inlined
     def line_of(t, channel, b, d, h, w):  # type: ignore[no-untyped-def]
@@ -162,8 +164,9 @@ def _build_box(pieces: Pieces) -> Any:
         vectors = (run + lanes - 1) // lanes
         outer = (counts[0] if looped > 0 else 1, counts[1] if looped > 1 else 1, counts[2] if looped > 2 else 1)
         # Where lines are stored at once, the rows of a tile are channels, and those of one run have no gaps.
-        at_once, apart = t[AT_ONCE], t[OUTPUT_STRIDE + 1] * size
-        stored = box[3]
+        at_once, stored = t[AT_ONCE], box[3]
+        if at_once:
+            clear_bytes(biases, TABLE_BYTES // 3)
         for a in range(looped, 3):
             stored *= box[a]
         first_stripe, last_stripe = t[STRIPE_COUNT] * part // parts, t[STRIPE_COUNT] * (part + 1) // parts
@@ -176,7 +179,6 @@ def _build_box(pieces: Pieces) -> Any:
                 sums = results + (stripe - first_stripe) * t[KEPT] * size
                 first_line, last_line = stripes[2 * stripe + 1], stripes[2 * stripe + 3]
                 channel = group * t[OUT_CHANNELS] + lines[3 * first_line]
-                epilogues = store_epilogues(t, biases, channel, (last_line - first_line) * at_once, 1)
                 for i in range(outer[0]):
                     for j in range(outer[1]):
                         for k in range(outer[2]):
@@ -186,22 +188,10 @@ def _build_box(pieces: Pieces) -> Any:
                                     cells = b * counts[1] * counts[2] * w
                                     multiply_channels(t, tile, tiles, begins, window, sums, group, cells)
                                     continue
-                                row, of_cell = tiles[7 * tile + 3], window + cell * size
-                                line = line_of(t, channel + row, corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
-                                multiply(
-                                    t,
-                                    tile,
-                                    tiles,
-                                    begins,
-                                    of_cell,
-                                    sums,
-                                    group,
-                                    vectors,
-                                    first,
-                                    last,
-                                    (line * at_once, apart, stored, t[STREAM]),
-                                    epilogues_from(epilogues, row),
-                                )
+                                row, of_cell = channel + tiles[7 * tile + 3], window + cell * size
+                                line = line_of(t, row, corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
+                                output = line * at_once, row, stored, biases
+                                multiply(t, tile, tiles, begins, of_cell, sums, group, vectors, first, last, output)
                             if at_once or block < t[BLOCKS] - 1:
                                 continue
                             # Along the axes that are looped over, each run is one cell.
@@ -282,14 +272,15 @@ def _build_rows(pieces: Pieces) -> Any:
 def _build_multiply(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     product_of_tile, most_columns = tile_product(pieces.vectors, pieces.widest), np.array([0, *pieces.widest])
+    finish_tile = _build_finish(pieces)
 
     @pieces.compiled
-    def multiply(  # type: ignore[no-untyped-def]
-        t, tile, tiles, begins, window, results, group, vectors, first, last, output, epilogues
-    ):
-        """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``."""
-        to, apart, stored, stream = output
-        stream *= ((to | apart) & (lanes * size - 1)) == 0
+    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last, output):  # type: ignore[no-untyped-def]
+        """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``.
+
+        Where lines are stored at once, the output is the address of that of the first row, its channel, how many
+        numbers of a line are stored, and where zeros lie, in place of biases; else the address is 0.
+        """
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         weights += first * deltas * rows * size
@@ -297,27 +288,55 @@ def _build_multiply(pieces: Pieces) -> Any:
         into = results + tiles[7 * tile + 3] * t[RESULTS] * size
         pitch = tiles[7 * tile + 5] * t[RESULTS]
         accumulate = 1 if first > 0 else tiles[7 * tile + 6]
+        line, channel, stored, biases = output
+        apart, factors = t[OUTPUT_STRIDE + 1] * size, (last - first) * deltas
+        past_caches = t[STREAM] if ((line | apart) & (lanes * size - 1)) == 0 else 0
+        # A tile of the most rows goes from registers to the output, if it is one run and no activation follows.
+        is_only_run = accumulate == 0 and factors <= RUN
+        target = line if rows == len(most_columns) - 1 and is_only_run and t[ACTIVATION] == 0 else 0
+        biases_of_tile = t[BIAS] + channel * size if t[BIAS] else biases
         parts = (vectors + most_columns[rows] - 1) // most_columns[rows]
         for part in range(parts):
             vector = vectors * part // parts
             columns = vectors * (part + 1) // parts - vector
             at = vector * lanes * size
+            sums = into if line else into + at
             product_of_tile(
                 rows,
                 columns,
                 weights,
                 window + at,
                 offsets,
-                (last - first) * deltas,
-                into + at * (to == 0),
+                factors,
+                sums,
                 pitch,
                 accumulate,
                 t[CHANNELS] * deltas * rows,
-                (to + at * (to != 0), apart, stored - vector * lanes, stream),
-                epilogues,
+                (target + at if target else 0, apart, stored - vector * lanes, past_caches, biases_of_tile),
             )
+            if line and not target:
+                finish_tile(t, sums, pitch, rows, columns, line + at, channel, stored - vector * lanes)
 
     return multiply
+
+
+def _build_finish(pieces: Pieces) -> Any:
+    lanes, size = pieces.lanes, pieces.vectors.size
+    finish, epilogue_of = finishing(pieces.vectors), build_epilogue(pieces)
+
+    @pieces.compiled
+    def finish_tile(t, sums, pitch, rows, columns, line, channel, stored):  # type: ignore[no-untyped-def]
+        """Store the sums of a tile, of neighbouring channels, to the output while they are in the nearest cache."""
+        apart = t[OUTPUT_STRIDE + 1] * size
+        past_caches = t[STREAM] if ((line | apart) & (lanes * size - 1)) == 0 else 0
+        for row in range(rows):
+            epilogue = epilogue_of(t, channel + row)
+            for n in range(columns):
+                at = n * lanes
+                source, target = sums + (row * pitch + at) * size, line + row * apart + at * size
+                finish(source, target, epilogue, stored - at, past_caches)
+
+    return finish_tile
 
 
 def _build_multiply_channels(pieces: Pieces) -> Any:
