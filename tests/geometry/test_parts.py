@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convmat.geometry import Axis, Geometry, GeometryError, pieces
+from convmat.geometry import Axis, Geometry, GeometryError, chunk_slices
 from convmat.geometry.parts import parts_of
 from tests.geometry.test_geometry_axis import axes, copied_cells, matrix_by_definition, some_integers, triples
 
@@ -132,7 +132,7 @@ def test_pieces(chunks, data):
     end = data.draw(st.integers(first + 1, size))
     starts = np.cumsum([0, *chunks])
     found = []
-    for piece in pieces(tuple(chunks), first, end):
+    for piece in chunk_slices(tuple(chunks), first, end):
         assert piece.end - piece.first == piece.stop - piece.start
         assert piece.first == starts[piece.chunk] + piece.start
         assert 0 <= piece.start < piece.stop <= chunks[piece.chunk]
