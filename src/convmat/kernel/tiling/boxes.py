@@ -30,7 +30,7 @@ _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the 
 # Of lines that are stored at once, cycles to finish and store a vector. Where each is a product by itself: cycles to
 # start it, for a factor of a vector of it, and of overhead for a box; of two lines together, for a factor, and for a
 # vector of that.
-_STORED_AT_ONCE = 2.0
+_STORED_AT_ONCE = 5.0
 _ROW_AT_ONCE, _VECTOR_AT_ONCE, _BOX_AT_ONCE = 6.0, 1.25, 100.0
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
 _BOX = 1000.0  # cycles of overhead for each box, or part of a box
