@@ -30,11 +30,11 @@ def convolve(
     """What :func:`conv2d` computes, over so many axes, and an activation if one follows."""
     if is_compiling():
         stride, dilation, groups = compiling.fixed(stride), compiling.fixed(dilation), compiling.fixed(groups)
-    if is_compiling() and activation is None:
-        usual = stride, padding, 0, dilation
-        traced = compiling.short_way(ndim, False, input, weight, bias, usual, groups, padding_mode, method)
-        if traced is not None:
-            return traced
+        if activation is None:
+            usual = stride, padding, 0, dilation
+            traced = compiling.short_way(ndim, False, input, weight, bias, usual, groups, padding_mode, method)
+            if traced is not None:
+                return traced
     key = key_of_conv(ndim, input, weight, bias, stride, padding, dilation, groups, padding_mode, method, activation)
     if key is not None and (known := shortcuts.find(key)):
         return known(input, weight, bias)
@@ -62,11 +62,11 @@ def convolve_transposed(
     """What :func:`conv_transpose2d` computes, over so many axes, and an activation if one follows."""
     if is_compiling():
         stride, dilation, groups = compiling.fixed(stride), compiling.fixed(dilation), compiling.fixed(groups)
-    if is_compiling() and activation is None and output_size is None:
-        usual = stride, padding, output_padding, dilation
-        traced = compiling.short_way(ndim, True, input, weight, bias, usual, groups, padding_mode, method)
-        if traced is not None:
-            return traced
+        if activation is None and output_size is None:
+            usual = stride, padding, output_padding, dilation
+            traced = compiling.short_way(ndim, True, input, weight, bias, usual, groups, padding_mode, method)
+            if traced is not None:
+                return traced
     arguments = stride, padding, output_padding, groups, dilation, output_size, padding_mode, method, activation
     key = key_of_conv_transpose(ndim, input, weight, bias, *arguments)
     if key is not None and (known := shortcuts.find(key)):

@@ -210,8 +210,8 @@ def _of_places(
     if rows.is_single(in_channels // groups):
         of_places["PAIRS"], pair_counts = places.pairs(rows, in_channels // groups)
     numbers, of_places = _pointing_to(of_places, known)
-    _put(numbers, {"PAIR_COUNTS": pair_counts})
-    _put(numbers, {name.upper(): getattr(places, name) for name in ("before", "plane", "planes", "copies", "results")})
+    of_window = {name.upper(): getattr(places, name) for name in ("before", "plane", "planes", "copies", "results")}
+    _put(numbers, {"PAIR_COUNTS": pair_counts, **of_window})
     return numbers, tables | of_places
 
 

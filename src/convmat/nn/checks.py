@@ -65,7 +65,24 @@ def check_channels(groups: int, **channels: int) -> None:
             raise GeometryError(f"{name}={count} must be divisible by groups={groups}, and not negative")
 
 
-def check_weight(in_channels: int, out_channels: int, kernel_size: Sequence[int]) -> None:
+def layer_sizes(
+    channels: tuple[int, int], groups: int, kernel_size: PerAxis, stride: PerAxis, dilation: PerAxis, ndim: int
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, stride and dilation as a layer keeps them, one positive integer per axis.
+
+    Args:
+        channels: of input and output, which must go with the groups, and with the kernel be few enough for a weight.
+        groups, kernel_size, stride, dilation: the arguments of the layer.
+        ndim: over how many axes.
+    """
+    in_channels, out_channels = channels
+    check_channels(groups, in_channels=in_channels, out_channels=out_channels)
+    kernel = positive_per_axis(kernel_size, ndim, "kernel_size")
+    _check_weight(in_channels, out_channels, kernel)
+    return kernel, positive_per_axis(stride, ndim, "stride"), positive_per_axis(dilation, ndim, "dilation")
+
+
+def _check_weight(in_channels: int, out_channels: int, kernel_size: Sequence[int]) -> None:
     """Check that a weight's bytes can be counted, whatever its groups."""
     elements = prod((max(in_channels, 1), max(out_channels, 1), *kernel_size))
     if elements > 2**59:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convmat.functional import convolving
 from convmat.geometry import Padding, PerAxis
 from convmat.nn import passing
-from convmat.nn.checks import check_channels, check_choices, check_weight, errors_of, layer_padding, positive_per_axis
+from convmat.nn.checks import check_choices, errors_of, layer_padding, layer_sizes
 from convmat.nn.convolution import ConvolutionLayer
 from convmat.tensors.activations import Activation
 from convmat.tensors.watching import is_compiling, wants_pytorchs_function
@@ -35,11 +35,8 @@ class _Direct(ConvolutionLayer):
         method: str = "auto",
     ) -> None:
         with errors_of(self):
-            check_channels(groups, in_channels=in_channels, out_channels=out_channels)
-            kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
-            check_weight(in_channels, out_channels, kernel_size)
-            stride = positive_per_axis(stride, self._ndim, "stride")
-            dilation = positive_per_axis(dilation, self._ndim, "dilation")
+            channels = in_channels, out_channels
+            kernel_size, stride, dilation = layer_sizes(channels, groups, kernel_size, stride, dilation, self._ndim)
             kept = layer_padding(padding, self._ndim)
             check_choices(padding_mode, method)
         holds = not isinstance(kept[0], tuple) and not (kept == "same" and max(stride) > 1)

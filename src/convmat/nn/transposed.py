@@ -13,13 +13,11 @@ from convmat.functional import convolving
 from convmat.geometry import GeometryError, Padding, PerAxis, ints, shown
 from convmat.nn import passing
 from convmat.nn.checks import (
-    check_channels,
     check_choices,
-    check_weight,
     errors_of,
     layer_output_padding,
     layer_padding,
-    positive_per_axis,
+    layer_sizes,
 )
 from convmat.nn.convolution import ConvolutionLayer
 from convmat.tensors.activations import Activation
@@ -45,11 +43,8 @@ class _Transposed(ConvolutionLayer):
         method: str = "auto",
     ) -> None:
         with errors_of(self):
-            check_channels(groups, in_channels=in_channels, out_channels=out_channels)
-            kernel_size = positive_per_axis(kernel_size, self._ndim, "kernel_size")
-            check_weight(in_channels, out_channels, kernel_size)
-            stride = positive_per_axis(stride, self._ndim, "stride")
-            dilation = positive_per_axis(dilation, self._ndim, "dilation")
+            channels = in_channels, out_channels
+            kernel_size, stride, dilation = layer_sizes(channels, groups, kernel_size, stride, dilation, self._ndim)
             kept = layer_padding(padding, self._ndim)
             output_padding = layer_output_padding(output_padding, kept, stride, dilation)
             check_choices(padding_mode, method)

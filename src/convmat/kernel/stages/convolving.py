@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numba import carray
 
+from convmat.kernel.microkernel.lines import finishing, pair_product, row_product
 from convmat.kernel.microkernel.memory import add_atomically, clear_bytes, fence, pointer
-from convmat.kernel.microkernel.products import channel_product, finishing, pair_product, row_product, tile_product
+from convmat.kernel.microkernel.products import channel_product, tile_product
 from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
@@ -275,11 +276,11 @@ def _build_multiply(pieces: Pieces) -> Any:
     finish_tile = _build_finish(pieces)
 
     @pieces.compiled
-    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last, output):  # type: ignore[no-untyped-def]
+    def multiply(t, tile, tiles, begins, window, results, group, vectors, first, last, lines):  # type: ignore[no-untyped-def]
         """A tile of rows, over a run of cells and the channels from ``first`` to before ``last``.
 
-        Where lines are stored at once, the output is the address of that of the first row, its channel, how many
-        numbers of a line are stored, and where zeros lie, in place of biases; else the address is 0.
+        Where lines are stored at once, ``lines`` is the address of that of the first row, its channel, how many numbers
+        of a line are stored, and where zeros lie, in place of biases; else the address is 0.
         """
         rows, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
@@ -288,7 +289,7 @@ def _build_multiply(pieces: Pieces) -> Any:
         into = results + tiles[7 * tile + 3] * t[RESULTS] * size
         pitch = tiles[7 * tile + 5] * t[RESULTS]
         accumulate = 1 if first > 0 else tiles[7 * tile + 6]
-        line, channel, stored, biases = output
+        line, channel, stored, biases = lines
         apart, factors = t[OUTPUT_STRIDE + 1] * size, (last - first) * deltas
         past_caches = t[STREAM] if ((line | apart) & (lanes * size - 1)) == 0 else 0
         # A tile of the most rows goes from registers to the output, if it is one run and no activation follows.
@@ -315,7 +316,8 @@ def _build_multiply(pieces: Pieces) -> Any:
                 (target + at if target else 0, apart, stored - vector * lanes, past_caches, biases_of_tile),
             )
             if line and not target:
-                finish_tile(t, sums, pitch, rows, columns, line + at, channel, stored - vector * lanes)
+                output = line + at, apart, stored - vector * lanes, past_caches
+                finish_tile(t, sums, pitch, rows, columns, channel, output)
 
     return multiply
 
@@ -325,10 +327,9 @@ def _build_finish(pieces: Pieces) -> Any:
     finish, epilogue_of = finishing(pieces.vectors), build_epilogue(pieces)
 
     @pieces.compiled
-    def finish_tile(t, sums, pitch, rows, columns, line, channel, stored):  # type: ignore[no-untyped-def]
+    def finish_tile(t, sums, pitch, rows, columns, channel, output):  # type: ignore[no-untyped-def]
         """Store the sums of a tile, of neighbouring channels, to the output while they are in the nearest cache."""
-        apart = t[OUTPUT_STRIDE + 1] * size
-        past_caches = t[STREAM] if ((line | apart) & (lanes * size - 1)) == 0 else 0
+        line, apart, stored, past_caches = output
         for row in range(rows):
             epilogue = epilogue_of(t, channel + row)
             for n in range(columns):

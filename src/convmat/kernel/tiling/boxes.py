@@ -64,7 +64,7 @@ class BoxTiling(NamedTuple):
         results: how far apart the results of the rows lie.
         undivided: how many boxes of a group, or of several, are one thread's work.
         parts: into how many parts the stripes of each other box are cut, to keep all threads busy.
-        at_once: whether sums go from registers to the output, line by line, and no results are kept.
+        at_once: whether lines are stored once they are finished, tile by tile, and no results are kept.
         cycles: about how many cycles it takes, of each thread.
         sums_pitch: how far apart neighbours lie among the sums of a row. Default: as in the window
     """
@@ -280,7 +280,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
     if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
         weave = _WEAVE_PHASES
-    cycles, overhead = run.cycles, _BOX_AT_ONCE if problem.rows.is_single(problem.channels) else _BOX
+    is_single = problem.at_once and problem.rows.is_single(problem.channels)
+    cycles, overhead = run.cycles, _BOX_AT_ONCE if is_single else _BOX
     if not problem.at_once:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
     if problem.rows.transformed == 2:
@@ -341,7 +342,7 @@ class _Run(NamedTuple):
 
 
 def _lines_at_once(problem: Problem, box: tuple[int, ...], layout: Layout) -> _Run:
-    """The lines of a box, which go from registers to the output."""
+    """The lines of a box, which are stored once they are finished."""
     rows, lanes = problem.rows, problem.processor.lanes
     if rows.is_single(problem.channels):
         vectors, factors = -(-box[AXES] // lanes), problem.channels * len(rows.tables.deltas)
