@@ -8,6 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from convmat import Geometry
+from convmat.checking.measure import peak_bytes
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.tiling import winograd
@@ -41,6 +42,7 @@ def small_integers(layer, batch):
     non_temporal=st.booleans(),
     has_gaps=st.booleans(),
     activation=st.sampled_from([None, *ACTIVATIONS]),
+    most_factors=st.sampled_from([1 << 17, 5_000, 1]),
 )
 @example(  # the phases start together along the height only
     case=(transposed_layer(sizes=(5, 6), kernel=(4, 4), stride=2, padding=(0, 1), channels=(8, 8)), 2),
@@ -51,8 +53,9 @@ def small_integers(layer, batch):
     non_temporal=False,
     has_gaps=False,
     activation=None,
+    most_factors=1,
 )
-def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps, activation):
+def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps, activation, most_factors):
     layer, transformed = case
     assume(transformed in winograd.forms(geometry_of(layer), 16))
     input, weight, bias = small_integers(layer, batch)
@@ -61,12 +64,24 @@ def test_every_number(case, batch, threads, window, whim, non_temporal, has_gaps
         input = larger[tuple(slice(1, -2) for _ in input.shape)].copy_(input)
     plan = plan_for(layer, batch, torch.float32, threads, window, whim, transformed)
     streamed = patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60)
-    with streamed, watched_outputs():
+    at_once = patch.object(winograd, "_MOST_FACTORS", most_factors)
+    with streamed, at_once, watched_outputs():
         output = computed(plan, input, weight, bias, threads, activation)
     expected = reference(layer, input.double(), weight.double()) + bias.double().reshape(-1, *(1,) * layer.ndim)
     if activation is not None:
         expected = ACTIVATIONS[activation](layer.channels[1])[0].double()(expected)
     assert torch.equal(output.double(), expected)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 32])
+@pytest.mark.parametrize("layer", [Layer, transposed_layer])
+def test_packing_takes_little_more_memory_than_what_is_packed(layer, groups):
+    layer = layer(sizes=(7, 8), kernel=(3, 3), padding=1, channels=(512, 512), groups=groups)
+    weight = torch.randn(layer.weight_shape)
+    plan, kernel = plan_for(layer, 1, torch.float32, transformed=2), compiled.kernel(torch.float32)
+    packed = plan.pack(kernel, weight, 1).nbytes
+    assert packed >= 16 / 9 * weight.nbytes
+    assert peak_bytes(lambda: plan.pack(kernel, weight, 1)) <= packed + (2 << 20)
 
 
 ERRORS = {

@@ -23,7 +23,7 @@ from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
 from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.winograd import kinds_of, transform_weight
+from convmat.kernel.tiling.winograd import kinds_of, transformed_weight
 from convmat.tensors.strides import output_format_of
 
 _LINE = 64  # bytes of a cache line
@@ -140,16 +140,21 @@ class Schedule:
 
     def pack(self, kernel: Kernel, weight: Tensor, threads: int) -> Tensor:
         """Pack a weight: sort it into the order in which the kernel reads it."""
-        with outside_the_pool():
-            weight = weight.detach().reshape(self.geometry.weight_shape)
-            if self.rows.transformed:
-                transformed = self.rows.axes[-self.rows.transformed :]
-                weight = transform_weight(weight, transformed, self.geometry.transposed)
-            weight = weight.contiguous()
-        channels = self.geometry.in_channels  # of all groups, as each packs the factors of its own
+        geometry, transformed = self.geometry, self.rows.transformed
+        channels = geometry.in_channels  # of all groups, as each packs the factors of its own
         packed = empty((channels * len(self.rows.tables.taps),), weight)
         known, tables = self._known
-        run(kernel.pack, task.as_bytes(known), threads, weight=weight.data_ptr(), packed=packed.data_ptr())
+        numbers = known.copy()
+        with outside_the_pool():
+            weight = weight.detach().reshape(geometry.weight_shape)
+            if transformed:
+                parts = transformed_weight(weight, self.rows.axes[-transformed:], geometry)
+            else:
+                parts = iter([(0, channels, weight.contiguous())])
+            for first, last, part in parts:
+                _put(numbers, {"PACKED_CHANNELS": (first, last)})
+                place = part.data_ptr() - first * part[0].nbytes  # of the first channel of all
+                run(kernel.pack, task.as_bytes(numbers), threads, weight=place, packed=packed.data_ptr())
         del tables  # kept alive until here: the task holds their addresses
         return packed
 
@@ -239,7 +244,7 @@ def _of_rows(
         "TAPS": out_channels * taps,
         "FACTORS": len(rows.tables.taps),
         "PHASES_OUT": rows.places_of_line,
-        "CHANNEL_STEP": taps * (out_channels if transposed else 1),
+        "CHANNEL_STEP": taps * (out_channels if transposed or rows.transformed else 1),
         "STEP_IN": tuple(axis.step_in for axis in rows.axes),
         "TRANSFORMED": rows.transformed,
         "FORM_KINDS": kinds_of(rows.axes[-rows.transformed :]) if rows.transformed else (0, 0),

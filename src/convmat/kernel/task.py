@@ -51,8 +51,10 @@ FORM_KINDS = 109
 # Whether each line is one product of few factors by itself. Then the table of the factors of two neighbouring rows, and
 # how many of these the first row has alone, both have, and the second has alone; see Places.
 SINGLE, PAIRS, PAIR_COUNTS = range(111, 114)
-COUNTS = 116
-FIELDS = 118
+# Which input channels of all groups are packed: the first, and the one after the last.
+PACKED_CHANNELS = 116
+COUNTS = 118
+FIELDS = 120
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

@@ -21,6 +21,7 @@ from convmat.kernel.task import (
     OUTPUT,
     PACK_UNITS,
     PACKED,
+    PACKED_CHANNELS,
     PIECES,
     SCRATCH,
     STRIPE_COUNT,
@@ -57,7 +58,10 @@ def build_packing(pieces: Pieces) -> Any:
             of_chunk = t[STRIPE_COUNT] // t[CHUNKS]  # stripes of the same output channels, which lie next to each other
             first_chunk, last_chunk = t[CHUNKS] * part // t[PACK_UNITS], t[CHUNKS] * (part + 1) // t[PACK_UNITS]
             first_tile, last_tile = stripes[2 * first_chunk * of_chunk], stripes[2 * last_chunk * of_chunk]
-            for channel in range(channels):
+            before = group * channels
+            first_channel = max(t[PACKED_CHANNELS] - before, 0)
+            last_channel = min(t[PACKED_CHANNELS + 1] - before, channels)
+            for channel in range(first_channel, last_channel):
                 at = group * channels * across + channel * t[CHANNEL_STEP]
                 for tile in range(first_tile, last_tile):
                     count, first = tiles[7 * tile] * tiles[7 * tile + 1], tiles[7 * tile + 4]

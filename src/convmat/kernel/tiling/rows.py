@@ -193,7 +193,8 @@ def _axes_of(geometry: Geometry, transformed: int) -> tuple[tuple[AxisPhases, ..
     if transformed:
         axes += winograd.transformed_phases(geometry, transformed)
     taps = prod(axis.kernel for axis in axes)
-    apart = taps if geometry.transposed else taps * geometry.in_channels // geometry.groups
+    by_input = geometry.transposed or transformed
+    apart = taps if by_input else taps * geometry.in_channels // geometry.groups
     return axes, apart
 
 

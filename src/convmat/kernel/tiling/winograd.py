@@ -27,8 +27,9 @@ Fast Algorithms for Convolutional Neural Networks (2016).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -76,6 +77,7 @@ _TWO_TAPS = Form(
 )
 FORMS = {len(form.factors): form for form in (_TWO_TAPS, _THREE_TAPS)}  # by their number of products
 _FEWEST = 8  # channels in and out of a group, from which on it can pay
+_MOST_FACTORS = 1 << 17  # of a weight that are made at a time: as many as a cache holds
 
 
 class ReadingKind(NamedTuple):
@@ -218,22 +220,42 @@ def _runs(form: Form, taps: int) -> tuple[range, ...]:
     return tuple(map(range, starts, starts[1:]))
 
 
-def transform_weight(weight: Tensor, axes: Sequence[AxisPhases], transposed: bool) -> Tensor:
+def transformed_weight(
+    weight: Tensor, axes: Sequence[AxisPhases], geometry: Geometry
+) -> Iterator[tuple[int, int, Tensor]]:
     """The factors that a weight has in Winograd's form, in the place of the taps of its last axes.
 
-    Args:
-        weight: of shape (channels, channels, *kernel).
-        axes: the phases along the axes that are transformed.
-        transposed: whether it is a weight of Cᵀ.
+    They take more memory than the weight, so there are never more of them at a time than a cache holds.
 
-    >>> geometry = Geometry.conv((9,), 3, in_channels=8, out_channels=8)
-    >>> transform_weight(torch.tensor([[[4.0, 2.0, 6.0]]]), transformed_phases(geometry, 1), transposed=False)
-    tensor([[[4., 6., 4., 6.]]])
+    Args:
+        weight: of the shape that the geometry says.
+        axes: the phases along the axes that are transformed.
+        geometry: the convolution.
+
+    Yields:
+        The first of some input channels of all groups, the one after the last, and their factors, of shape
+        (input channels, output channels of a group, all factors).
+
+    >>> geometry = Geometry.conv((9,), 3)
+    >>> weight = torch.tensor([[[4.0, 2.0, 6.0]]])
+    >>> [(first, last, factors)] = transformed_weight(weight, transformed_phases(geometry, 1), geometry)
+    >>> first, last, factors
+    (0, 1, tensor([[[4., 6., 4., 6.]]]))
     """
+    by_input = weight.unflatten(0, (geometry.groups, -1))
+    if not geometry.transposed:
+        by_input = by_input.transpose(1, 2)
     kernel = weight.shape[-len(axes) :]
-    matrices = [_factors_of_taps(axis, taps, transposed) for axis, taps in zip(axes, kernel, strict=True)]
-    factors = weight.flatten(-len(axes)) @ reduce(torch.kron, matrices).to(weight.dtype).mT
-    return factors.unflatten(-1, [axis.kernel for axis in axes])
+    matrices = [_factors_of_taps(axis, taps, geometry.transposed) for axis, taps in zip(axes, kernel, strict=True)]
+    matrix = reduce(torch.kron, matrices).to(weight.dtype).mT
+    groups, channels = by_input.shape[:2]
+    of_channel = by_input[0, 0].numel() // len(matrix) * matrix.shape[1]
+    at_once = max(_MOST_FACTORS // of_channel, 1)
+    groups_at_once = max(at_once // channels, 1)
+    for group, channel in product(range(0, groups, groups_at_once), range(0, channels, at_once)):
+        taps = by_input[group : group + groups_at_once, channel : channel + at_once].flatten(0, 1).flatten(-len(axes))
+        first = group * channels + channel
+        yield first, first + len(taps), taps @ matrix
 
 
 def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
