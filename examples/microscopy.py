@@ -33,7 +33,7 @@ RESOLVED = (5, 3, 3)  # voxels: no more is to be had from such data
 
 def main() -> None:
     """Make the data, restore them, compare, draw."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=48, help="voxels along each axis; default: 48")
     parser.add_argument("--iterations", type=int, default=20, help="default: 20")
     parser.add_argument("--memory", default="256MiB", help="default: 256MiB")

@@ -11,8 +11,8 @@ The weights are random: with trained ones the large picture would be a sharp one
 ships with matplotlib.
 """
 
+import argparse
 import statistics
-import sys
 import time
 
 import matplotlib.image
@@ -53,8 +53,11 @@ class FSRCNN(nn.Module):
 @torch.no_grad()
 def main() -> None:
     """Enlarge a picture by every method."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", nargs="?", help="default: a photograph that ships with matplotlib")
+    path = parser.parse_args().picture or get_sample_data("grace_hopper.jpg", asfileobj=False)
     torch.manual_seed(0)
-    picture = luminance(sys.argv[1] if len(sys.argv) > 1 else get_sample_data("grace_hopper.jpg", asfileobj=False))
+    picture = luminance(path)
     network = FSRCNN(scale=3).eval()
     expected = network(picture)
     print(f"picture {tuple(picture.shape[-2:])} -> {tuple(expected.shape[-2:])}\n")

@@ -1,5 +1,8 @@
 """Every example runs as its readers would run it."""
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,14 @@ SAYS = {
 
 def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", ["microscopy.py", "super_resolution.py"])  # the others take no arguments
+def test_help_says_what_an_example_does(name):
+    path = EXAMPLES / name
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) in done.stdout
 
 
 @pytest.fixture(scope="module")

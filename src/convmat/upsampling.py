@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
-from convmat.geometry import GeometryError, an_int, shown
+from convmat.geometry import GeometryError, Sentence, an_int, shown
 from convmat.geometry.resampling import PROFILES
 from convmat.tensors.arguments import check_is_tensor
 from convmat.tensors.memory import WORTH_ASKING, check_fits
@@ -24,14 +24,19 @@ from convmat.tensors.memory import WORTH_ASKING, check_fits
 def check_kernel(kernel: str) -> None:
     """Check that a kernel of this name is known."""
     if not isinstance(kernel, str) or kernel not in PROFILES:
-        raise GeometryError(f"kernel={shown(kernel)} is unknown: need one of {', '.join(map(repr, PROFILES))}")
+        raise GeometryError.of(
+            "{name}={value} is unknown: need one of {known}",
+            name="kernel",
+            value=shown(kernel),
+            known=", ".join(map(repr, PROFILES)),
+        )
 
 
 def check_scale(scale: int) -> int:
     """Check that a scale is an integer of at least 2, and return it as a plain one."""
     scale = an_int(scale, "scale")
     if scale < 2:
-        raise GeometryError(f"scale={scale} must be at least 2")
+        raise GeometryError.of("scale={scale} must be at least 2", scale=scale)
     return scale
 
 
@@ -78,7 +83,8 @@ def check_upsampling_fits(
     height, width = shape[-2] * scale, shape[-1] * scale
     size = (copies * prod(shape) * scale**2 + taps**2) * dtype.itemsize
     if size > WORTH_ASKING:
-        check_fits(f"upsampling to {height} x {width} by scale={scale}", size, device, "a smaller scale or image")
+        what = Sentence("upsampling to {height} x {width} by scale={scale}", height=height, width=width, scale=scale)
+        check_fits(what, size, device, "a smaller scale or image")
 
 
 def upsample(image: Tensor, scale: int, kernel: str = "bicubic", *, method: str = "auto") -> Tensor:

@@ -44,6 +44,18 @@ def test_any_operand_that_fits(layer):
     torch.testing.assert_close(op @ x[0, 0].flatten(), y[0, 0].flatten())
     torch.testing.assert_close(op @ x.reshape(6, -1).T, matrix @ x.reshape(6, -1).T)
     torch.testing.assert_close(op @ x[:0], y[:0])
+    assert torch.equal(op(x), y)
+
+
+def test_a_product_may_be_written_as_a_call():
+    """As of operators of SciPy, whatever it is applied to."""
+    op = ConvOperator(torch.tensor([[[1.0, 2.0, 3.0]]]), (5,), stride=2)
+    x = torch.arange(5.0)
+    by_scipy = op.to_scipy()(x.numpy())
+    np.testing.assert_array_equal(op(x).numpy(), by_scipy)
+    assert torch.equal(op.H(op)(x), op.H @ (op @ x))
+    with pytest.raises(TypeError, match="cannot apply an operator to a list"):
+        op([1.0, 2.0, 3.0, 4.0, 5.0])
 
 
 def test_what_fits_twice_is_taken_as_structured():

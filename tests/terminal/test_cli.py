@@ -6,7 +6,6 @@ import struct
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +20,6 @@ from rich.cells import cell_len
 
 import convmat
 from convmat.checking import tuning
-from convmat.cli import main
 from convmat.cli.application import app
 from convmat.demo import photograph as demo_photograph
 from convmat.draw import guide
@@ -34,32 +32,6 @@ from convmat.terminal.picture_files import photograph_path
 from convmat.terminal.prose import line_ends
 from convmat.terminal.tables import calls_native
 from convmat.terminal.texts import CHINESE, ENGLISH
-
-
-@dataclass
-class Done:
-    """What a command left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Run the command line in this process, in an empty folder, in a terminal of so many columns or in none."""
-
-    def run(*arguments, columns: int | None = 100) -> Done:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        if columns is None:
-            monkeypatch.delenv("COLUMNS")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["convmat", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        return Done(exit.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 def matrix_lines(output: str) -> list[list[str]]:
@@ -406,8 +378,10 @@ def test_upsample_says_that_frames_are_left_out(run, tmp_path, ending):
 
 
 def test_help_and_version(run, tmp_path):
-    for arguments in ([], ["--help"], ["matrix", "--help"], ["upsample", "-h"]):
+    for arguments in ([], ["--"], ["draw", "--"], ["--help"], ["matrix", "--help"]):
         assert "Usage: convmat" in run(*arguments).stdout
+    assert "Usage: convmat upsample [OPTIONS] PHOTO\n" in run("upsample", "-h").stdout.replace(" " * 20, "")
+    assert "用法：convmat norm [选项] [MODEL]" in run("norm", "--help", "--lang", "zh").stdout
     assert run("--version").stdout == f"convmat {convmat.__version__}\n"
 
 
@@ -415,67 +389,6 @@ def test_an_error_in_a_process_of_its_own(tmp_path):
     command = [sys.executable, "-m", "convmat", "matrix", "--input", "4", "--kernel", "0"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "convmat: kernel_size=0 must be at least 1\n")
-
-
-LAYER = ("--input", "4x4", "--kernel", "3")
-WRONG = {
-    "no kernel": (("matrix", "--input", "4x4"), "Missing option '--kernel'"),
-    "no such command": (("frobnicate",), "No such command 'frobnicate'"),
-    "sizes": (("matrix", "--input", "4xfour", "--kernel", "3"), "--input '4xfour' must be integers joined by x"),
-    "padding": (("matrix", *LAYER, "--padding", "1:2:3"), "--padding '1:2:3' must be"),
-    "kernel too large": (("check", "--input", "4", "--kernel", "9"), "kernel_size <= 4, would do"),
-    "padding mode": (("matrix", *LAYER, "--padding-mode", "mirror"), "need one of 'zeros', 'reflect'"),
-    "groups": (("matrix", *LAYER, "--groups", "2"), "in_channels=1 must be a multiple of groups=2"),
-    "direct": (("matrix", *LAYER, "--output-padding", "1"), "--transposed only"),
-    "no weight": (("matrix", *LAYER, "--weight", "none.npy"), "none.npy: No such file"),
-    "weight": (("matrix", *LAYER, "--weight", "text.txt"), "--weight text.txt is no array"),
-    "ending": (("matrix", *LAYER, "--out", "C.xyz"), "need an ending out of .npz"),
-    "overflow": (("check", "--input", "9999999999x9999999999", "--kernel", "1"), "sizes overflow"),
-    "too large": (("matrix", "--input", "99999x99999", "--kernel", "3", "--out", "C.npz"), "89994600081 nonzero"),
-    "no photo": (("upsample", "none.png", "--scale", "2", "--out", "o.png"), "none.png: No such file"),
-    "no picture": (("upsample", "text.txt", "--scale", "2", "--out", "o.png"), "text.txt is no picture"),
-    "cut off": (("upsample", "cut.png", "--scale", "2", "--out", "o.png"), "cut.png"),
-    "scale": (("upsample", "photo.png", "--scale", "1", "--out", "o.png"), "scale=1 must be at least 2"),
-    "no integer": (("upsample", "photo.png", "--scale", "1.5", "--out", "o.png"), "--scale"),
-    "interpolation": (("upsample", "photo.png", "--scale", "2", "--kernel", "x", "--out", "o.png"), "'bicubic'"),
-    "method": (("upsample", "photo.png", "--scale", "2", "--method", "x", "--out", "o.png"), "'auto', 'native'"),
-    "overwrite": (("upsample", "photo.png", "--scale", "2", "--out", "photo.png"), "is the picture to read"),
-    "format": (("upsample", "photo.png", "--scale", "2", "--out", "o.xyz"), "ending '.xyz'; .png would do"),
-    "alpha": (("upsample", "photo.png", "--scale", "2", "--out", "o.jpg"), "JPEG cannot hold"),
-    "no folder": (("upsample", "photo.png", "--scale", "2", "--out", "none/o.png"), "there is no folder none"),
-    "four axes": (("check", "--input", "2x2x2x2", "--kernel", "2"), "at most 3 axes, not 4"),
-    "no channels": (("check", *LAYER, "--in-channels", "0"), "--in-channels"),
-    "weight in a picture": (("matrix", *LAYER, "--weight", "text.txt", "--out", "C.png"), "goes with numbers"),
-    "memory": (("check", "--input", "20000x20000", "--kernel", "3", "--batch", "99999"), "not enough memory"),
-    "32 bits": (("upsample", "float.tiff", "--scale", "2", "--out", "o.png"), "32 bits without a known white"),
-    "report": (("demo", "--out", "text.txt"), "text.txt"),
-    "drawing": (("draw", "slide", *LAYER, "--out", "x.bmp"), "need an ending out of .png, .svg, .pdf"),
-    "animation": (("draw", "animate", *LAYER, "--out", "x.png"), "need an ending out of .gif"),
-    "a folder to draw to": (("draw", "slide", *LAYER, "--out", "none/x.png"), "there is no folder none"),
-    "a cell": (("draw", "arithmetic", *LAYER, "--at", "9x9"), "at=(9, 9) is no output cell"),
-    "names and numbers": (("draw", "slide", *LAYER, "--names", "--weight", "w.npy"), "exclude each other"),
-    "no model to accelerate": (("accelerate", "torch.nn:Conv2d"), "makes no model without arguments"),
-    "no such drawing": (("draw", "frobnicate"), "No such command 'frobnicate'"),
-    "a folder for the gallery": (("draw", "gallery", "--out", "text.txt"), "text.txt"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "says"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_one_clear_line(arguments, says, run, tmp_path):
-    (tmp_path / "text.txt").write_text("no picture")
-    Image.effect_noise((40, 30), 50).convert("RGBA").save(tmp_path / "photo.png")
-    whole = (tmp_path / "photo.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    Image.new("F", (4, 3)).save(tmp_path / "float.tiff")
-    before = sorted(tmp_path.iterdir())
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("convmat: ")
-    assert done.stderr.count("\n") == 1
-    assert says in done.stderr
-    assert sorted(tmp_path.iterdir()) == before
-    assert (tmp_path / "photo.png").read_bytes() == whole
 
 
 class Page(HTMLParser):

@@ -48,16 +48,11 @@ VALUES = {"most": 9, "rank": 5, "full": 6, "change": 1e-3, "deviation": 0.5, "co
 
 @pytest.mark.parametrize("key", SENTENCES)
 def test_why_solvers_end_is_said_in_both_languages(key):
-    assert placeholders(SENTENCES[key]) == placeholders(chinese.REASONS[key])
     reason = Reason(key, **{name: VALUES[name] for name in placeholders(SENTENCES[key])})
-    assert ENGLISH.reason(reason) == reason == str(pickle.loads(pickle.dumps(reason)))
-    in_chinese = CHINESE.reason(pickle.loads(pickle.dumps(reason)))
+    assert ENGLISH.sentence(reason) == reason == str(pickle.loads(pickle.dumps(reason)))
+    in_chinese = CHINESE.sentence(pickle.loads(pickle.dumps(reason)))
     assert set(re.findall(r"[A-Za-z]{2,}", in_chinese)) <= {"op"}
     assert re.findall(r"\d[\d.e-]*", in_chinese) == re.findall(r"\d[\d.e-]*", reason)
-
-
-def test_no_other_reasons_are_translated():
-    assert list(chinese.REASONS) == list(SENTENCES)
 
 
 def test_chinese_is_chinese():

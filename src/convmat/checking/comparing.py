@@ -105,6 +105,6 @@ def _compare(method: str, compute: Callable[[str], Tensor], expected: Tensor, re
     try:
         error = (compute(method) - expected).abs().max().item()
     except GeometryError as refusal:
-        return Comparison(method, refused=str(refusal))
+        return Comparison(method, refused=refusal.sentence)
     peak = peak_bytes(lambda: compute(method))
     return Comparison(method, error, median_seconds(lambda: compute(method), repeats), peak)

@@ -32,7 +32,9 @@ def reference(geometry: Geometry, input: Tensor, weight: Tensor) -> Tensor:
     tensor([[[1., 2., 4., 2., 3.]]])
     """
     if geometry.ndim > len(_CONVOLUTIONS):
-        raise GeometryError(f"PyTorch convolves over at most {len(_CONVOLUTIONS)} axes, not {geometry.ndim}")
+        raise GeometryError.of(
+            "PyTorch convolves over at most {most} axes, not {ndim}", most=len(_CONVOLUTIONS), ndim=geometry.ndim
+        )
     if not geometry.transposed:
         return _convolve(geometry, input, weight)
     at = input.new_zeros(len(input), *geometry.out_shape)

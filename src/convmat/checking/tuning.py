@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry, shown
+from convmat.geometry import Geometry, Sentence, shown
 from convmat.kernel import computing
 from convmat.planning import correcting, costs
 from convmat.planning.correcting import MOST, VARIABLE, Correction, Terms
@@ -150,16 +150,22 @@ def path_to_write(path: str | os.PathLike[str] | None) -> Path:
     """The file to write: the one named, or the one that is looked for."""
     found = correcting.path_in(os.environ) if path is None else Path(path)
     if found is None:
-        raise ValueError(f"path=None needs a file: {VARIABLE} is empty, so none is used; name one, or unset it")
+        raise ValueError(
+            Sentence(
+                "path=None needs a file: {variable} is empty, so none is used; name one, or unset it", variable=VARIABLE
+            )
+        )
     return found
 
 
 def measurements(seconds: float = 60.0) -> Iterator[Measurement]:
     """Measure layer after layer; see :func:`tune`."""
     if not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
-        raise ValueError(f"seconds={shown(seconds)} must be a positive number")
+        raise ValueError(Sentence("seconds={seconds} must be a positive number", seconds=shown(seconds)))
     if not (computing.is_worthwhile() and computing.is_ready(torch.float32)):
-        raise RuntimeError(computing.obstacle() or "our kernel is not used on this machine: there is nothing to choose")
+        raise RuntimeError(
+            computing.obstacle() or Sentence("our kernel is not used on this machine: there is nothing to choose")
+        )
     end = time.perf_counter() + seconds
     for index, probe in enumerate(PROBES):
         yield _measured(probe, (end - time.perf_counter()) / (len(PROBES) - index))

@@ -9,17 +9,27 @@ import typer
 from rich.console import Console
 
 from convmat.cli.application import SETTINGS, Command, app
-from convmat.cli.options import Language, option, read_sizes, takes_a_layer
+from convmat.cli.options import Language, option, read_number, read_sizes, takes_a_layer
 from convmat.geometry import Geometry
 
 drawings = typer.Typer(**SETTINGS)
 app.add_typer(drawings, name="draw", help="help.draw", rich_help_panel="panel.commands")
 
+
+@drawings.callback(help="help.draw")
+def _options(lang: Language = None) -> None:
+    """Draw a layer."""
+
+
 View = Annotated[str | None, option("view", metavar="NAME")]
 WeightFile = Annotated[Path | None, option("weight", metavar="FILE.npy")]
 Named = Annotated[bool, option("names", "--names")]
-FontSize = Annotated[float | None, option("font_size", metavar="POINTS")]
+FontSize = Annotated[str | None, option("font_size", metavar="POINTS")]
 PictureFile = Annotated[Path, option("drawing", metavar="FILE")]
+
+
+def _font(size: str | None) -> float | None:
+    return None if size is None else read_number(size, "--font-size")
 
 
 def _drawing(key: str, **of_layer: bool) -> None:
@@ -39,7 +49,7 @@ def _drawing(key: str, **of_layer: bool) -> None:
     ) -> None:
         from convmat.terminal.drawings import draw_file
 
-        draw_file(name, geometry, weight, names, out, Console(), context.obj, font_size=font_size)
+        draw_file(name, geometry, weight, names, out, Console(), context.obj, font_size=_font(font_size))
 
 
 _drawing("draw.frame", transposed=True)
@@ -72,7 +82,7 @@ def arithmetic(
 
     cell = None if at is None else read_sizes(at, "--at")
     options = {"view": view, "at": cell[0] if cell and len(cell) == 1 else cell, "so_far": so_far}
-    draw_file("arithmetic", geometry, weight, names, out, Console(), context.obj, font_size=font_size, **options)
+    draw_file("arithmetic", geometry, weight, names, out, Console(), context.obj, font_size=_font(font_size), **options)
 
 
 @drawings.command("animate", cls=Command, help="help.draw.animate", rich_help_panel="panel.commands")
@@ -81,8 +91,8 @@ def animate(
     context: typer.Context,
     geometry: Geometry,
     view: View = None,
-    seconds: Annotated[float, option("seconds", metavar="X")] = 0.7,
-    dpi: Annotated[float, option("dpi", metavar="N")] = 100,
+    seconds: Annotated[str, option("seconds", metavar="X")] = "0.7",
+    dpi: Annotated[str, option("dpi", metavar="N")] = "100",
     weight: WeightFile = None,
     names: Named = False,
     font_size: FontSize = None,
@@ -92,7 +102,8 @@ def animate(
     """Draw all steps of a convolution as an animated GIF."""
     from convmat.terminal.drawings import animate_file
 
-    options = {"view": view, "seconds": seconds, "dpi": dpi, "font_size": font_size}
+    numbers = {"seconds": read_number(seconds, "--seconds"), "dpi": read_number(dpi, "--dpi")}
+    options = {"view": view, "font_size": _font(font_size), **numbers}
     animate_file(geometry, weight, names, out, Console(), context.obj, **options)
 
 
@@ -107,4 +118,4 @@ def gallery(
     """Draw the classic cases of convolution arithmetic, and more."""
     from convmat.terminal.drawings import draw_gallery
 
-    draw_gallery(out, Console(), context.obj, stills=stills, font_size=font_size)
+    draw_gallery(out, Console(), context.obj, stills=stills, font_size=_font(font_size))

@@ -11,6 +11,7 @@ import typer
 
 from convmat.cli import demo, drawing, layers, models, photographs  # noqa: F401  # commands, in the order of the help
 from convmat.cli.application import app
+from convmat.geometry import GeometryError, Sentence
 from convmat.terminal.texts import ENGLISH, InputError, Texts, take_language
 
 
@@ -24,8 +25,9 @@ def main() -> None:
     try:
         texts, arguments = take_language(sys.argv[1:], os.environ)
         command = typer.main.get_command(app)
-        if arguments in ([], ["draw"]):
-            arguments.append("--help")
+        named = [argument for argument in arguments if argument != "--"]
+        if named in ([], ["draw"]):
+            arguments = [*named, "--help"]
         sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -35,15 +37,22 @@ def main() -> None:
 
 
 def _one_line(error: Exception, texts: Texts) -> str:
-    """What is wrong: typer's errors format themselves, those of files name the file."""
-    if hasattr(error, "format_message"):
-        message = error.format_message()
-    elif isinstance(error, InputError):
+    """What is wrong, in the language of the texts where it is ours; what others say is passed on."""
+    if isinstance(error, InputError):
         message = error.said_in(texts)
     elif isinstance(error, MemoryError) or "alloc_cpu" in str(error) or "calculation overflowed" in str(error):
         message = texts("wrong.memory")
     elif isinstance(error, OSError) and error.filename:
-        message = f"{error.filename}: {error.strerror}"
+        message = texts("wrong.file", path=error.filename, error=texts.sentence(error.strerror or ""))
+    elif texts.knows(sentence := _sentence(error)):
+        message = texts.sentence(sentence)
     else:
-        message = str(error) or type(error).__name__
+        message = texts("wrong.other", error=str(error) or type(error).__name__)
     return " ".join(message.split())
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error, with what it is made of where it is ours."""
+    if isinstance(error, GeometryError):
+        return error.sentence
+    return next((message for message in error.args[:1] if isinstance(message, Sentence)), "")

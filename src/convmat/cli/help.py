@@ -36,10 +36,12 @@ def help_of(command: Any, context: Any, texts: Texts) -> RenderableType:
 
 
 def _call(command: Any, context: Any, texts: Texts) -> str:
-    command.options_metavar = texts("help.options")
-    if hasattr(command, "subcommand_metavar"):
-        command.subcommand_metavar = texts("help.commands")
-    return " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    """How a command is called; Typer has its own marks, which differ from version to version."""
+    arguments = [option for option in command.get_params(context) if option.param_type_name == "argument"]
+    pieces = [option.metavar if option.required else f"[{option.metavar}]" for option in arguments]
+    if hasattr(command, "list_commands"):
+        pieces.append(texts("help.commands"))
+    return " ".join([context.command_path, texts("help.options"), *pieces])
 
 
 def _rows(command: Any, context: Any, texts: Texts) -> dict[str, list[tuple[str, str, Text]]]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convmat.cli.application import command
-from convmat.cli.options import Language, layer_option, option, takes_a_layer
+from convmat.cli.options import Language, layer_option, option, read_integer, takes_a_layer
 from convmat.geometry import Geometry
 from convmat.terminal.texts import InputError, Texts
 
@@ -39,7 +39,7 @@ def matrix(
 def check(
     context: typer.Context,
     geometry: Geometry,
-    batch: Annotated[int, option("batch", metavar="N", min=1)] = 1,
+    batch: Annotated[str, option("batch", metavar="N>=1")] = "1",
     lang: Language = None,
 ) -> None:
     """Compare every method with PyTorch on one layer, in both directions: largest error, time, peak memory."""
@@ -47,10 +47,11 @@ def check(
 
     from convmat.terminal.tables import print_comparison
 
+    inputs = read_integer(batch, "--batch", 1)
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(geometry.weight_shape, generator=generator)
     for direction in (geometry, geometry.transpose()):
-        x = torch.randn(batch, *direction.in_shape, generator=generator)
+        x = torch.randn(inputs, *direction.in_shape, generator=generator)
         print_comparison(direction, x, weight, Console(), context.obj)
 
 

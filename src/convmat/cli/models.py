@@ -9,7 +9,16 @@ import typer
 from rich.console import Console
 
 from convmat.cli.application import command
-from convmat.cli.options import Language, argument, layer_option, option, read_sizes, takes_a_layer
+from convmat.cli.options import (
+    Language,
+    argument,
+    layer_option,
+    option,
+    read_integer,
+    read_number,
+    read_sizes,
+    takes_a_layer,
+)
 from convmat.geometry import Geometry
 from convmat.terminal.texts import InputError
 
@@ -41,7 +50,7 @@ def accelerate(
     context: typer.Context,
     model: Annotated[str, argument("model", "MODEL")],
     input: Annotated[str, option("model_input_only", "--input", metavar="SIZES")] = "3x224x224",
-    batch: Annotated[int, option("batch", metavar="N", min=1)] = 1,
+    batch: Annotated[str, option("batch", metavar="N>=1")] = "1",
     freeze: Annotated[bool, option("freeze", "--freeze")] = False,
     fold: Annotated[bool, option("fold", "--fold")] = False,
     lang: Language = None,
@@ -50,8 +59,9 @@ def accelerate(
     from convmat.terminal.accelerating import print_gains
     from convmat.terminal.loading import load, random_input
 
+    in_shape = read_integer(batch, "--batch", 1), *read_sizes(input, "--input")
     loaded = load(model)
-    example = random_input(loaded, (batch, *read_sizes(input, "--input")))
+    example = random_input(loaded, in_shape)
     print_gains(loaded, example, Console(), context.obj, freeze=freeze, fold=fold)
 
 
@@ -59,10 +69,10 @@ def accelerate(
 def tune(
     context: typer.Context,
     out: Annotated[Path | None, option("tuning_file", metavar="FILE")] = None,
-    seconds: Annotated[float, option("tuning_seconds", metavar="X", min=1)] = 60,
+    seconds: Annotated[str, option("tuning_seconds", metavar="X>=1")] = "60",
     lang: Language = None,
 ) -> None:
     """Measure for a minute, so that ``auto`` chooses better on this machine."""
     from convmat.terminal.tuning import tune_machine
 
-    tune_machine(out, seconds, Console(), context.obj)
+    tune_machine(out, read_number(seconds, "--seconds", 1), Console(), context.obj)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, Signature, signature
+from math import inf, isnan, nan
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,10 @@ from convmat.terminal.texts import InputError
 
 
 def option(key: str, *names: str, panel: str = "panel.options", metavar: str = "", **more: Any) -> Any:
-    """An option; one without a ``metavar`` is a flag."""
-    if "min" in more:
-        metavar = f"{metavar}>={more['min']}"
+    """An option; one without a ``metavar`` is a flag.
+
+    Values are texts, numbers too: what is wrong with these is said by who reads them, in the language of the context.
+    """
     return typer.Option(*names, help=f"option.{key}", rich_help_panel=panel, metavar=metavar, **more)
 
 
@@ -35,9 +37,9 @@ Kernel = Annotated[str, layer_option("kernel")]
 Stride = Annotated[str, layer_option("stride")]
 Padding = Annotated[str, layer_option("padding")]
 Dilation = Annotated[str, layer_option("dilation")]
-Groups = Annotated[int, layer_option("groups", metavar="N", min=1)]
-InChannels = Annotated[int, layer_option("in_channels", metavar="N", min=1)]
-OutChannels = Annotated[int, layer_option("out_channels", metavar="N", min=1)]
+Groups = Annotated[str, layer_option("groups", metavar="N>=1")]
+InChannels = Annotated[str, layer_option("in_channels", metavar="N>=1")]
+OutChannels = Annotated[str, layer_option("out_channels", metavar="N>=1")]
 PaddingMode = Annotated[str, layer_option("padding_mode", metavar="MODE")]
 Transposed = Annotated[bool, layer_option("transposed", "--transposed", metavar="")]
 OutputPadding = Annotated[str, layer_option("output_padding")]
@@ -51,23 +53,27 @@ def read_geometry(
     stride: Stride = "1",
     padding: Padding = "0",
     dilation: Dilation = "1",
-    groups: Groups = 1,
-    in_channels: InChannels = 1,
-    out_channels: OutChannels = 1,
+    groups: Groups = "1",
+    in_channels: InChannels = "1",
+    out_channels: OutChannels = "1",
     padding_mode: PaddingMode = "zeros",
     transposed: Transposed = False,
     output_padding: OutputPadding = "0",
     output_size: OutputSize = None,
 ) -> Geometry:
     """A geometry as the options of a layer say it, which many commands take."""
-    channels: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "padding_mode": padding_mode}
+    channels: dict[str, Any] = {
+        "in_channels": read_integer(in_channels, "--in-channels", 1),
+        "out_channels": read_integer(out_channels, "--out-channels", 1),
+        "padding_mode": padding_mode,
+    }
     sizes = read_sizes(input, "--input")
     options = {
         "kernel_size": read_sizes(kernel, "--kernel"),
         "stride": read_sizes(stride, "--stride"),
         "padding": read_padding(padding),
         "dilation": read_sizes(dilation, "--dilation"),
-        "groups": groups,
+        "groups": read_integer(groups, "--groups", 1),
     }
     if transposed:
         wanted = None if output_size is None else read_sizes(output_size, "--output-size")
@@ -119,6 +125,30 @@ def read_sizes(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(size) for size in text.lower().split("x"))
     except ValueError:
         raise InputError("wrong.sizes", option=option, text=text) from None
+
+
+def read_integer(text: str, option: str, least: int) -> int:
+    """An integer as it is typed, of at least so much."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise InputError("wrong.integer", option=option, text=text, least=least)
+    return value
+
+
+def read_number(text: str, option: str, least: float = -inf) -> float:
+    """A number as it is typed, of at least so much."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if isnan(value):
+        raise InputError("wrong.number", option=option, text=text)
+    if value < least:
+        raise InputError("wrong.small", option=option, text=text, least=least)
+    return value
 
 
 def read_padding(text: str) -> Any:

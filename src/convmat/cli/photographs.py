@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from convmat.cli.application import command
-from convmat.cli.options import Language, argument, option, read_sizes
+from convmat.cli.options import Language, argument, option, read_integer, read_number, read_sizes
 from convmat.terminal.texts import Texts
 
 
@@ -18,7 +18,7 @@ from convmat.terminal.texts import Texts
 def upsample(
     context: typer.Context,
     photo: Annotated[Path, argument("photo", "PHOTO")],
-    scale: Annotated[int, option("scale", metavar="N")],
+    scale: Annotated[str, option("scale", metavar="N>=2")],
     out: Annotated[Path, option("picture_file", metavar="FILE")],
     kernel: Annotated[str, option("interpolation", metavar="NAME")] = "bicubic",
     method: Annotated[str, option("method", metavar="NAME")] = "auto",
@@ -28,7 +28,8 @@ def upsample(
     from convmat.terminal.picture_files import upsample_file
 
     texts: Texts = context.obj
-    written = upsample_file(photo, out, scale, kernel, method=method, label=texts("busy.upsampling"))
+    times = read_integer(scale, "--scale", 2)
+    written = upsample_file(photo, out, times, kernel, method=method, label=texts("busy.upsampling"))
     Console().print(
         texts("picture.written", out=out, width=written.width, height=written.height), highlight=False, soft_wrap=True
     )
@@ -43,8 +44,8 @@ def deblur(
     psf: Annotated[str, option("psf", metavar="NAME")] = "gaussian:2",
     noise: Annotated[str, option("noise", metavar="NAME")] = "poisson:1000",
     method: Annotated[str, option("deblur_method", metavar="NAME")] = "rl",
-    iterations: Annotated[int | None, option("iterations", metavar="N", min=0)] = None,
-    damp: Annotated[float | None, option("damp", metavar="X", min=0)] = None,
+    iterations: Annotated[str | None, option("iterations", metavar="N>=0")] = None,
+    damp: Annotated[str | None, option("damp", metavar="X>=0")] = None,
     out: Annotated[Path, option("three_pictures", metavar="FILE")] = Path("deblurred.png"),
     lang: Language = None,
 ) -> None:
@@ -52,9 +53,11 @@ def deblur(
     from convmat.terminal.deblurring import deblur_file
 
     texts, console = context.obj, Console()
-    done = deblur_file(photo, out, psf, noise, method, iterations, damp, label=texts("busy.deblurring"))
+    most = None if iterations is None else read_integer(iterations, "--iterations", 0)
+    damping = None if damp is None else read_number(damp, "--damp", 0)
+    done = deblur_file(photo, out, psf, noise, method, most, damping, label=texts("busy.deblurring"))
     height, width = done.photo.shape[1:]
-    reason = "; ".join(map(texts.reason, done.reasons))  # of each colour, mostly the same
+    reason = "; ".join(map(texts.sentence, done.reasons))  # of each colour, mostly the same
     if done.damping is not None:
         reason = texts("deblur.damped", reason=reason, damping=f"{done.damping:.2g}")
     for line in (
@@ -72,8 +75,8 @@ def deconvolve(
     psf: Annotated[Path, argument("volume_psf", "PSF")],
     out: Annotated[Path, argument("volume_out", "OUT")],
     method: Annotated[str, option("volume_method", metavar="NAME")] = "rl",
-    iterations: Annotated[int, option("volume_iterations", metavar="N", min=0)] = 20,
-    damp: Annotated[float, option("volume_damp", metavar="X", min=0)] = 0.1,
+    iterations: Annotated[str, option("volume_iterations", metavar="N>=0")] = "20",
+    damp: Annotated[str, option("volume_damp", metavar="X>=0")] = "0.1",
     memory: Annotated[str, option("memory", metavar="SIZE")] = "2GiB",
     crop: Annotated[str | None, option("crop", metavar="SIZES")] = None,
     resume: Annotated[bool, option("resume", "--resume")] = False,
@@ -85,7 +88,8 @@ def deconvolve(
     from convmat.terminal.deconvolving import Restoring, preview, restore_file
 
     texts, console = context.obj, Console()
-    job = Restoring(source, psf, out, method, iterations, damp, memory, overwrite, resume, scheduler)
+    most, damping = read_integer(iterations, "--iterations", 0), read_number(damp, "--damp", 0)
+    job = Restoring(source, psf, out, method, most, damping, memory, overwrite, resume, scheduler)
     if crop is not None:
         preview(job, read_sizes(crop, "--crop"), console, texts)
         if not sys.stdin.isatty():

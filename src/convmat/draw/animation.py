@@ -98,14 +98,24 @@ def animate(
     view = checked_view(subject, view)
     steps = steps_of(subject, view)
     if len(steps) > _MOST_STEPS:
-        raise GeometryError(f"{len(steps)} steps are too many to animate: need at most {_MOST_STEPS}")
+        raise GeometryError.of(
+            "{count} steps are too many to animate: need at most {most}",
+            count=len(steps),
+            most=_MOST_STEPS,
+        )
     if not isinstance(out, str | os.PathLike | None):
         raise TypeError(f"out={shown(out)} must be a path, not {kind_of(out)}")
     if out is not None and Path(out).suffix.lower() != ".gif":
         raise GeometryError(f"out={shown(str(out))} must end in .gif: animations are written as GIF")
     for name, value, least, largest in (("seconds", seconds, 0.02, 60), ("dpi", dpi, 20, 600)):
         if not isinstance(value, int | float) or not least <= value <= largest:
-            raise GeometryError(f"{name}={shown(value)} is out of range: need {least} <= {name} <= {largest}")
+            raise GeometryError.of(
+                "{name}={value} is out of range: need {least} <= {name} <= {largest}",
+                name=name,
+                value=shown(value),
+                least=least,
+                largest=largest,
+            )
     drawn = (
         _pixels(figure, dpi)
         for figure in _figures(subject, view, words, title, font_size, bar(steps, label or words("busy")))

@@ -297,9 +297,12 @@ def stamps(
     subject, words = transposed_subject(geometry, in_shape, "stamps", arguments), Words(lang)
     every = steps_of(subject, "scatter")
     if len(every) > _MOST_STAMPS:
-        raise GeometryError(
-            f"{len(every)} stamps beside their sum are too many: need at most {_MOST_STAMPS} inputs; draw.frame shows "
-            f"their sum alone (in_shape={shown(subject.geometry.in_shape)})"
+        raise GeometryError.of(
+            "{count} stamps beside their sum are too many: need at most {most} inputs; draw.frame shows "
+            "their sum alone (in_shape={in_shape})",
+            count=len(every),
+            most=_MOST_STAMPS,
+            in_shape=shown(subject.geometry.in_shape),
         )
     counted = subject.weight is None
     rows = [_single_stamp(subject, index, number) for number, index in enumerate(every)]

@@ -65,8 +65,11 @@ def checked_font(font_size: Any, default: float) -> float:
     if not isinstance(font_size, int | float) or isinstance(font_size, bool):
         raise TypeError(f"font_size={shown(font_size)} must be a number of points")
     if not SMALLEST_FONT <= font_size <= LARGEST_FONT:
-        raise GeometryError(
-            f"font_size={shown(font_size)} is out of range: need {SMALLEST_FONT:g} <= font_size <= {LARGEST_FONT:g}"
+        raise GeometryError.of(
+            "font_size={font_size} is out of range: need {least:g} <= font_size <= {most:g}",
+            font_size=shown(font_size),
+            least=SMALLEST_FONT,
+            most=LARGEST_FONT,
         )
     return float(font_size)
 

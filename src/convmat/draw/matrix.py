@@ -284,9 +284,10 @@ def _of_numbers(matrix: Any) -> _Matrix:
 
 def _of_geometry(geometry: Geometry, weight: Any, entries: str | None) -> _Matrix:
     if geometry.most_entries() > _MOST_ENTRIES:
-        raise GeometryError(
-            f"the {matrices.size_text(geometry)} is too large to draw: need at most {_MOST_ENTRIES} entries; "
-            "a smaller layer looks the same"
+        raise GeometryError.of(
+            "the {matrix} is too large to draw: need at most {most} entries; a smaller layer looks the same",
+            matrix=matrices.size_text(geometry),
+            most=_MOST_ENTRIES,
         )
     if entries is not None and (not isinstance(entries, str) or entries not in ("names", "numbers")):
         raise GeometryError(f"entries={shown(entries)} is unknown: need 'names' or 'numbers'")

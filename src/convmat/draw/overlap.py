@@ -108,11 +108,12 @@ def _counts(geometry: Any, in_shape: Any, arguments: dict[str, Any], words: Word
         return (tensor != 0).sum(0).numpy()[None], words("overlap.matrix")
     found, _ = with_weight(geometry, in_shape, **arguments)
     if found.ndim > 2:
-        raise GeometryError(f"a geometry over {found.ndim} axes cannot be drawn: need 1 or 2")
+        raise GeometryError.of("a geometry over {ndim} axes cannot be drawn: need 1 or 2", ndim=found.ndim)
     if prod(found.inputs) > _MOST_CELLS:
-        raise GeometryError(
-            f"an overlap of {prod(found.inputs)} cells is too large to draw: need at most {_MOST_CELLS}; a smaller "
-            "layer looks the same"
+        raise GeometryError.of(
+            "an overlap of {cells} cells is too large to draw: need at most {most}; a smaller layer looks the same",
+            cells=prod(found.inputs),
+            most=_MOST_CELLS,
         )
     sizes: list[Sequence[int]] = [found.kernel_size, found.stride]
     kernel, stride = sizes_text(sizes[0], in_full=True), sizes_text(sizes[1])

@@ -54,12 +54,15 @@ def phases(
     axes = subject.geometry.axes
     count = axes[0].stride * axes[1].stride
     if count > _MOST_PHASES:
-        raise GeometryError(
-            f"{count} phases are too many to draw: need at most {_MOST_PHASES}; a smaller stride would do"
+        raise GeometryError.of(
+            "{count} phases are too many to draw: need at most {most}; a smaller stride would do",
+            count=count,
+            most=_MOST_PHASES,
         )
     if subject.geometry.padding_mode != "zeros":
-        raise GeometryError(
-            f"padding_mode={subject.geometry.padding_mode!r} mixes the phases at the borders: phases need 'zeros'"
+        raise GeometryError.of(
+            "padding_mode={padding_mode!r} mixes the phases at the borders: phases need 'zeros'",
+            padding_mode=subject.geometry.padding_mode,
         )
     kernel = Grid(subject.kernel((0, 0)), heading=words("kernel"))
     subs = _sub_kernels(subject, kernel, words)

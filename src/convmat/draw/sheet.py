@@ -107,9 +107,10 @@ class Sheet:
         check_ax(ax)
         cells = sum(grid.texts.size for grid in grids)
         if cells > _MOST_CELLS:
-            raise GeometryError(
-                f"a picture of {cells} cells is too large to draw: need at most {_MOST_CELLS}; a smaller layer looks "
-                "the same"
+            raise GeometryError.of(
+                "a picture of {cells} cells is too large to draw: need at most {most}; a smaller layer looks the same",
+                cells=cells,
+                most=_MOST_CELLS,
             )
         self.words, self.font = words, checked_font(font_size, FONT)
         self._axes = ax

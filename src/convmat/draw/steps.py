@@ -14,7 +14,7 @@ from convmat.draw import colors
 from convmat.draw.sheet import Frame, Grid, Stack, Strings
 from convmat.draw.subject import Numbers, Subject, number_text
 from convmat.draw.words import Words
-from convmat.geometry import GeometryError, ints, shown
+from convmat.geometry import GeometryError, Sentence, ints, shown
 from convmat.geometry.boards import INSERTED, PADDED, Canvas, canvas, inserted_board, padded_board
 
 VIEWS = ("gather", "scatter")
@@ -36,11 +36,16 @@ def checked_view(subject: Subject, view: str | None) -> str:
     if view is None:
         return "scatter" if subject.geometry.transposed else "gather"
     if not isinstance(view, str) or view not in VIEWS:
-        raise GeometryError(f"view={shown(view)} is unknown: need one of {', '.join(map(repr, VIEWS))}")
+        raise GeometryError.of(
+            "{name}={value} is unknown: need one of {known}",
+            name="view",
+            value=shown(view),
+            known=", ".join(map(repr, VIEWS)),
+        )
     if view == "gather" and subject.geometry.transposed and subject.geometry.padding_mode != "zeros":
-        raise GeometryError(
-            f"view='gather' inserts zeros, and padding_mode={subject.geometry.padding_mode!r} pads with others; "
-            "view='scatter' would do"
+        raise GeometryError.of(
+            "view='gather' inserts zeros, and padding_mode={padding_mode!r} pads with others; view='scatter' would do",
+            padding_mode=subject.geometry.padding_mode,
         )
     return view
 
@@ -71,10 +76,13 @@ def checked_step(subject: Subject, view: str, at: Any) -> Index:
             return (numbers[0], *(0,) * (2 - subject.ndim), *numbers[1:])
     elif 0 <= numbers[0] < prod(shape):
         return tuple(int(n) for n in np.unravel_index(numbers[0], shape))
-    what = "output" if view == "gather" else "input"
-    raise GeometryError(
-        f"at={shown(at)} is no {what} cell: need an index into {own}, with or without the channel, or a number below "
-        f"{prod(shape)}"
+    what = Sentence("output" if view == "gather" else "input")
+    raise GeometryError.of(
+        "at={at} is no {what} cell: need an index into {own}, with or without the channel, or a number below {count}",
+        at=shown(at),
+        what=what,
+        own=own,
+        count=prod(shape),
     )
 
 

@@ -114,7 +114,7 @@ def subject_of(
     """
     found, weight = with_weight(geometry, in_shape, transposed=transposed, **arguments)
     if found.ndim > 2:
-        raise GeometryError(f"a geometry over {found.ndim} axes cannot be drawn: need 1 or 2")
+        raise GeometryError.of("a geometry over {ndim} axes cannot be drawn: need 1 or 2", ndim=found.ndim)
     elements = _checked_input(input, found)
     lifted = replace(found, axes=((Axis.conv(1, 1),) * (2 - found.ndim)) + found.axes)
     if weight is not None:
@@ -167,9 +167,10 @@ def as_tensor(value: Any) -> Tensor | None:
     if not isinstance(value, Tensor):
         return None
     if value.numel() > _MOST_ENTRIES:
-        raise GeometryError(
-            f"a tensor of {value.numel()} elements is too large to draw: need at most {_MOST_ENTRIES}; a smaller layer "
-            "looks the same"
+        raise GeometryError.of(
+            "a tensor of {count} elements is too large to draw: need at most {most}; a smaller layer looks the same",
+            count=value.numel(),
+            most=_MOST_ENTRIES,
         )
     check_dtype(value, "the tensor to draw")
     if value.is_meta:
@@ -208,9 +209,11 @@ def product(geometry: Geometry, weight: Tensor, input: Tensor) -> Numbers:
     """The map applied by its matrix."""
     rows, columns = geometry.matrix_shape
     if rows * columns > _MOST_ENTRIES:
-        raise GeometryError(
-            f"the {matrices.size_text(geometry)} is too large to draw: need at most {_MOST_ENTRIES} entries, zeros "
-            "included; a smaller layer looks the same"
+        raise GeometryError.of(
+            "the {matrix} is too large to draw: need at most {most} entries, zeros included; a smaller "
+            "layer looks the same",
+            matrix=matrices.size_text(geometry),
+            most=_MOST_ENTRIES,
         )
     matrix = matrices.dense(geometry, weight)
     dtype = torch.promote_types(matrix.dtype, input.dtype)

@@ -18,7 +18,7 @@ to build, closed forms stand beside it; the tests hold the two together.
 
 from convmat.geometry.axis import Axis
 from convmat.geometry.borders import Border
-from convmat.geometry.errors import GeometryError, kind_of, shortened, shown
+from convmat.geometry.errors import GeometryError, Sentence, as_sentence, kind_of, shortened, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.parts import ChunkSlice, chunk_slices, regular_chunk_slices
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
@@ -42,7 +42,9 @@ __all__ = [
     "PerAxis",
     "Phase",
     "PhaseWindow",
+    "Sentence",
     "an_int",
+    "as_sentence",
     "check_padding_mode",
     "check_positive",
     "chunk_slices",

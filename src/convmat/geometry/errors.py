@@ -1,10 +1,65 @@
-"""The one error of wrong sizes and arguments, and how messages show values."""
+"""The one error of wrong sizes and arguments, and how messages show values and can be said in other languages."""
 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _MOST_CHARACTERS = 80
+
+
+class Sentence(str):
+    """An English text that knows what it is made of, so that it can be said in other languages.
+
+    Args:
+        template: the text, in which ``{name}`` stands for a value.
+        values: by name; any of them may be a sentence itself. Without values, braces are nothing special.
+
+    >>> sentence = Sentence("{name}={value} must be at least 1", name="stride", value=0)
+    >>> sentence
+    'stride=0 must be at least 1'
+    >>> sentence.said_in({"{name}={value} must be at least 1": "{name}={value} 不能小于 1"})
+    'stride=0 不能小于 1'
+    """
+
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, /, **values: Any) -> Self:
+        """Fill in the values."""
+        made = super().__new__(cls, template.format(**values) if values else template)
+        made.template, made.values = template, values
+        return made
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """What copies and pickles are made from."""
+        return (self.template,), self.values
+
+    def said_in(self, templates: Mapping[str, str]) -> str:
+        """The text in another language; English where that has no template.
+
+        Args:
+            templates: those of the other language, by the English ones.
+        """
+        template = templates.get(self.template)
+        if template is None:
+            return self
+        values = {name: _said_in(value, templates) for name, value in self.values.items()}
+        return template.format(**values) if values else template
+
+
+def _said_in(value: Any, templates: Mapping[str, str]) -> Any:
+    sentence = value.sentence if isinstance(value, GeometryError) else value
+    return sentence.said_in(templates) if isinstance(sentence, Sentence) else sentence
+
+
+def as_sentence(text: str) -> Sentence:
+    """A sentence as it is, and any other text as one that is its own template."""
+    return text if isinstance(text, Sentence) else Sentence(text)
 
 
 class GeometryError(ValueError, RuntimeError):
@@ -15,6 +70,23 @@ class GeometryError(ValueError, RuntimeError):
     """
 
     __module__ = "convmat"  # where users find it
+    template: str
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, template: str, /, **values: Any) -> Self:
+        """An error whose message can be said in other languages; arguments as of a sentence.
+
+        Its attributes are set here: ``torch.compile`` shows no message of an error with an ``__init__`` of its own.
+        """
+        made = cls(template.format(**values))
+        made.template, made.values = template, values
+        return made
+
+    @property
+    def sentence(self) -> Sentence:
+        """The message as a sentence."""
+        return Sentence(self.template, **self.values) if hasattr(self, "template") else as_sentence(str(self))
 
 
 def shown(value: object) -> str:
@@ -28,7 +100,7 @@ def shown(value: object) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
         return shortened(f"<{kind_of(value)} of shape {shown(tuple(value.shape))}>")
     if isinstance(value, (list, tuple)) and len(value) > _brief.maxlist:
-        return f"{shortened(_brief.repr(value))} ({len(value)} values)"
+        return Sentence("{brief} ({count} values)", brief=shortened(_brief.repr(value)), count=len(value))
     return shortened(_brief.repr(value))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, as_sentence
 
 _CGROUP_LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -27,13 +27,19 @@ def check_fits(what: str, size: int, free: int | None, ways: str) -> None:
     """Refuse to make something that would not fit.
 
     Args:
-        what: to be made.
+        what: to be made; a :class:`Sentence` where it is made of values.
         size: bytes that are needed at a time.
         free: bytes that can still be allocated, or ``None`` where nobody says.
         ways: what would do instead.
     """
     if free is not None and size > free:
-        raise GeometryError(f"{what} takes {human(size)} to build, but {human(free)} are free: use {ways}")
+        raise GeometryError.of(
+            "{what} takes {size} to build, but {free} are free: use {ways}",
+            what=as_sentence(what),
+            size=human(size),
+            free=human(free),
+            ways=as_sentence(ways),
+        )
 
 
 def human(size: float) -> str:

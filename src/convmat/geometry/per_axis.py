@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypeGuard
 
-from convmat.geometry.errors import GeometryError, kind_of, shown
+from convmat.geometry.errors import GeometryError, Sentence, kind_of, shown
 
 PerAxis: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = int | Sequence[int | tuple[int, int]] | Literal["same", "valid"]
@@ -22,9 +22,12 @@ def per_axis_ints(value: PerAxis, ndim: int, name: str) -> tuple[int, ...]:
     if len(values) == 1:
         return values * ndim
     if len(values) != ndim:
-        raise GeometryError(
-            f"{name}={shown(tuple(value))} has {len(values)} values: need one integer, or one for each of the {ndim} "
-            "axes"
+        raise GeometryError.of(
+            "{name}={value} has {count} values: need one integer, or one for each of the {ndim} axes",
+            name=name,
+            value=shown(tuple(value)),
+            count=len(values),
+            ndim=ndim,
         )
     return values
 
@@ -33,7 +36,9 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
     """One ``(lo, hi)`` pair or ``"same"`` per axis, from any form of the ``padding`` argument."""
     if isinstance(value, str):
         if value not in ("same", "valid"):
-            raise GeometryError(f"padding={shown(value)} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'")
+            raise GeometryError.of(
+                "padding={value} is unknown: need integers, (lo, hi) pairs, 'same' or 'valid'", value=shown(value)
+            )
         return ("same" if value == "same" else (0, 0),) * ndim
     value = _as_list(value, "padding", f"one integer, or one integer or (lo, hi) pair for each of the {ndim} axes", 2)
     if not _is_sequence(value):
@@ -42,10 +47,15 @@ def per_axis_padding(value: Padding, ndim: int) -> tuple[Any, ...]:
     if len(pairs) == 1:
         return pairs * ndim
     if len(pairs) != ndim:
-        hint = f"; for one (lo, hi) pair write padding=({tuple(value)},)" if ndim == 1 and len(pairs) == 2 else ""
-        raise GeometryError(
-            f"padding={shown(tuple(value))} has {len(pairs)} values: need one integer, or one integer or (lo, hi) pair "
-            f"for each of the {ndim} axes{hint}"
+        is_pair = ndim == 1 and len(pairs) == 2
+        hint = Sentence("; for one (lo, hi) pair write padding=({pair},)", pair=tuple(value)) if is_pair else ""
+        raise GeometryError.of(
+            "padding={value} has {count} values: need one integer, or one integer or (lo, hi) pair for each of the "
+            "{ndim} axes{hint}",
+            value=shown(tuple(value)),
+            count=len(pairs),
+            ndim=ndim,
+            hint=hint,
         )
     return pairs
 
@@ -54,7 +64,9 @@ def _padding_pair(item: Any, padding: Any) -> tuple[int, int]:
     if not _is_sequence(item):
         return (an_int(item, "padding"),) * 2
     if len(item) != 2:
-        raise GeometryError(f"padding={shown(padding)}: {shown(item)} must be a pair (lo, hi)")
+        raise GeometryError.of(
+            "padding={padding}: {item} must be a pair (lo, hi)", padding=shown(padding), item=shown(item)
+        )
     return an_int(item[0], "padding"), an_int(item[1], "padding")
 
 
@@ -62,7 +74,9 @@ def an_int(value: Any, name: str) -> int:
     """A plain integer; symbolic ones (of PyTorch's tracing, which carry a node) stay as they are."""
     if isinstance(value, int) and not isinstance(value, bool):
         if not -LARGEST <= value <= LARGEST:
-            raise GeometryError(f"{name}={shown(value)} is out of range: need at most 2**63-1")
+            raise GeometryError.of(
+                "{name}={value} is out of range: need at most 2**63-1", name=name, value=shown(value)
+            )
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}={shown(value)} must be an integer, not {kind_of(value)}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from convmat.geometry.axis import Axis
 from convmat.geometry.borders import Border
-from convmat.geometry.errors import GeometryError, kind_of, shown
+from convmat.geometry.errors import GeometryError, Sentence, kind_of, shown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.notes import Notes
@@ -307,7 +307,8 @@ class Geometry(Shapes):
         """How many (tap, output) pairs meet in each input, of shape ``inputs``: the checkerboard of Cᵀ."""
         size = 8 * prod(self.inputs)
         if size > WORTH_ASKING:
-            check_fits(f"an array of shape {shown(self.inputs)}", 2 * size, free_memory(), "smaller sizes")
+            what = Sentence("an array of shape {shape}", shape=shown(self.inputs))
+            check_fits(what, 2 * size, free_memory(), "smaller sizes")
         counts = np.ones((), dtype=np.int64)
         for axis in self.axes:
             counts = counts[..., None] * axis.overlap()
@@ -380,7 +381,9 @@ def _build_axes(build: Callable[..., Axis], per_axis: Iterable[tuple[Any, ...]],
     try:
         axes.extend(build(*arguments) for arguments in per_axis)
     except GeometryError as error:
-        raise GeometryError(f"spatial axis {len(axes)}: {error}" if ndim > 1 else str(error)) from None
+        if ndim == 1:
+            raise
+        raise GeometryError.of("spatial axis {axis}: {error}", axis=len(axes), error=error) from None
     return tuple(axes)
 
 

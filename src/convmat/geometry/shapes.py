@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from convmat.geometry.axis import Axis
-from convmat.geometry.errors import GeometryError, shown
+from convmat.geometry.errors import GeometryError, Sentence, shown
 from convmat.geometry.per_axis import LARGEST, an_int
 from convmat.geometry.sizes import check_positive
 
@@ -27,14 +27,22 @@ class Shapes:
         check_positive(groups=self.groups)
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if an_int(channels, name) < 0:
-                raise GeometryError(f"{name}={shown(channels)} must be at least 0")
+                raise GeometryError.of("{name}={channels} must be at least 0", name=name, channels=shown(channels))
             if channels % self.groups:
-                raise GeometryError(f"{name}={shown(channels)} must be a multiple of groups={shown(self.groups)}")
+                raise GeometryError.of(
+                    "{name}={channels} must be a multiple of groups={groups}",
+                    name=name,
+                    channels=shown(channels),
+                    groups=shown(self.groups),
+                )
         for name, shape in (("input", self.in_shape), ("output", self.out_shape)):
             elements = prod(shape)
             if isinstance(elements, int) and elements > LARGEST:  # symbolic ones are of tensors that exist
-                raise GeometryError(
-                    f"{name} shape {shown(shape)} has {shown(elements)} elements, more than 2**63-1: sizes overflow"
+                raise GeometryError.of(
+                    "{name} shape {shape} has {elements} elements, more than 2**63-1: sizes overflow",
+                    name=Sentence(name),
+                    shape=shown(shape),
+                    elements=shown(elements),
                 )
 
     @property

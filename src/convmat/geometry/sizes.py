@@ -19,10 +19,19 @@ def direct_size(input_size: int, kernel: int, stride: int, padding: Any, dilatio
     lo, hi = _pair(padding)
     padded = input_size + lo + hi
     if extent > padded:
-        raise GeometryError(
-            f"kernel_size={kernel} with dilation={dilation} spans {extent} cells, more than the padded input's "
-            f"{input_size}+{lo}+{hi}={padded}: need dilation*(kernel_size-1)+1 <= input+padding; "
-            f"{extent - padded} more of padding, or kernel_size <= {(padded - 1) // dilation + 1}, would do"
+        raise GeometryError.of(
+            "kernel_size={kernel} with dilation={dilation} spans {extent} cells, more than the padded input's "
+            "{input_size}+{lo}+{hi}={padded}: need dilation*(kernel_size-1)+1 <= input+padding; {missing} more of "
+            "padding, or kernel_size <= {largest}, would do",
+            kernel=kernel,
+            dilation=dilation,
+            extent=extent,
+            input_size=input_size,
+            lo=lo,
+            hi=hi,
+            padded=padded,
+            missing=extent - padded,
+            largest=(padded - 1) // dilation + 1,
         )
     return (padded - extent) // stride + 1, lo, hi
 
@@ -43,8 +52,10 @@ def transposed_size(
         an_int(output_size, "output_size")
     if output_padding and (output_size is not None or _is_same(padding)):
         other = "padding='same'" if _is_same(padding) else f"output_size={output_size}"
-        raise GeometryError(
-            f"output_padding={output_padding} cannot go with {other}, which fixes the size: leave output_padding at 0"
+        raise GeometryError.of(
+            "output_padding={output_padding} cannot go with {other}, which fixes the size: leave output_padding at 0",
+            output_padding=output_padding,
+            other=other,
         )
     full = (input_size - 1) * stride + dilation * (kernel - 1) + 1
     if _is_same(padding):
@@ -57,16 +68,22 @@ def transposed_size(
         _check_reachable(output_size, full - lo - hi, full - lo - hi + limit - 1)
         return output_size, lo, hi
     if not 0 <= output_padding < limit:
-        raise GeometryError(
-            f"output_padding={output_padding} is out of range: need 0 <= output_padding < max(stride={stride}, "
-            f"dilation={dilation}); {0 if output_padding < 0 else limit - 1} would do"
+        raise GeometryError.of(
+            "output_padding={output_padding} is out of range: need 0 <= output_padding < max(stride={stride}, "
+            "dilation={dilation}); {nearest} would do",
+            output_padding=output_padding,
+            stride=stride,
+            dilation=dilation,
+            nearest=0 if output_padding < 0 else limit - 1,
         )
     full += output_padding
     if lo + hi >= full:
-        raise GeometryError(
-            f"padding {(lo, hi)} crops away all of the output: need lo + hi < "
-            f"(input-1)*stride + dilation*(kernel_size-1) + 1 + output_padding = {full}; "
-            f"lo + hi = {full - 1} would leave one cell"
+        raise GeometryError.of(
+            "padding {padding} crops away all of the output: need lo + hi < (input-1)*stride + "
+            "dilation*(kernel_size-1) + 1 + output_padding = {full}; lo + hi = {most} would leave one cell",
+            padding=(lo, hi),
+            full=full,
+            most=full - 1,
         )
     return full - lo - hi, lo, hi
 
@@ -75,7 +92,7 @@ def check_positive(**values: int) -> None:
     """Check that each value, by name, is an integer of at least 1."""
     for name, value in values.items():
         if an_int(value, name) < 1:
-            raise GeometryError(f"{name}={value} must be at least 1")
+            raise GeometryError.of("{name}={value} must be at least 1", name=name, value=value)
 
 
 def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
@@ -85,9 +102,14 @@ def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
     limit = {"reflect": inputs - 1, "circular": inputs}.get(padding_mode)
     if limit is not None and max(lo, hi) > limit:
         sign = "<" if padding_mode == "reflect" else "<="
-        raise GeometryError(
-            f"padding {(lo, hi)} with padding_mode={padding_mode!r} reads a side of {inputs} cells: "
-            f"need padding {sign} {inputs}; at most {limit} would do"
+        raise GeometryError.of(
+            "padding {padding} with padding_mode={padding_mode!r} reads a side of {inputs} cells: need padding {sign} "
+            "{inputs}; at most {limit} would do",
+            padding=(lo, hi),
+            padding_mode=padding_mode,
+            inputs=inputs,
+            sign=sign,
+            limit=limit,
         )
 
 
@@ -95,18 +117,30 @@ def check_padding_mode(padding_mode: str) -> None:
     """Check that a padding mode is known."""
     if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
         known = ", ".join(map(repr, PADDING_MODES))
-        raise GeometryError(f"padding_mode={shown(padding_mode)} is unknown: need one of {known}")
+        raise GeometryError.of(
+            "{name}={value} is unknown: need one of {known}",
+            name="padding_mode",
+            value=shown(padding_mode),
+            known=known,
+        )
 
 
 def _check_reachable(output_size: int, smallest: int, largest: int) -> None:
     smallest = max(smallest, 1)
     if largest < smallest:
-        raise GeometryError(f"output_size={output_size} is out of reach: the padding crops away all of the output")
+        raise GeometryError.of(
+            "output_size={output_size} is out of reach: the padding crops away all of the output",
+            output_size=output_size,
+        )
     if not smallest <= output_size <= largest:
         nearest = min(max(output_size, smallest), largest)
-        raise GeometryError(
-            f"output_size={output_size} is out of reach: need {smallest} <= output_size <= {largest}; "
-            f"{nearest} would do"
+        raise GeometryError.of(
+            "output_size={output_size} is out of reach: need {smallest} <= output_size <= {largest}; {nearest} "
+            "would do",
+            output_size=output_size,
+            smallest=smallest,
+            largest=largest,
+            nearest=nearest,
         )
 
 
@@ -122,7 +156,9 @@ def _pair(padding: Any) -> tuple[int, int]:
 
 def _check_not_negative(lo: int, hi: int) -> None:
     if min(lo, hi) < 0:
-        raise GeometryError(f"padding {(lo, hi)} must not be negative: need lo >= 0 and hi >= 0; slice to crop")
+        raise GeometryError.of(
+            "padding {padding} must not be negative: need lo >= 0 and hi >= 0; slice to crop", padding=(lo, hi)
+        )
 
 
 def _same_padding(input_size: int, stride: int, extent: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convmat.geometry.borders import Border
-from convmat.geometry.errors import GeometryError
+from convmat.geometry.errors import GeometryError, Sentence
 from convmat.geometry.memory import WORTH_ASKING, check_fits, free_memory
 from convmat.geometry.per_axis import an_int
 from convmat.geometry.sizes import check_padding, check_positive
@@ -258,7 +258,8 @@ def _check_table(cells: int, what: str) -> None:
     """Refuse a table that would not fit, with what building it takes."""
     size = 3 * 8 * cells
     if size > WORTH_ASKING:
-        check_fits(f"the axis' {what} of {cells} cells", size, free_memory(), "a smaller axis, or its closed forms")
+        what = Sentence("the axis' {what} of {cells} cells", what=Sentence(what), cells=cells)
+        check_fits(what, size, free_memory(), "a smaller axis, or its closed forms")
 
 
 def _in_range(index: int, size: int, name: str) -> int:

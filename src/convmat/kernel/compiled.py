@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from convmat.geometry import Sentence
 from convmat.kernel.notices import warn
 from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling.processor import Processor
@@ -51,10 +52,14 @@ def obstacle() -> str | None:
     """Why the kernel is not there and what mends it, in one line; ``None`` where it is."""
     error = _import_error()
     if error is None:
-        return f"our kernel cannot be compiled here ({type(_failed[0]).__name__})" if _failed else None
+        if not _failed:
+            return None
+        return Sentence("our kernel cannot be compiled here ({kind})", kind=type(_failed[0]).__name__)
     if isinstance(error, ModuleNotFoundError) and error.name in ("numba", "llvmlite"):
-        return "Numba, which our kernel needs, is not installed: pip install numba"
-    return f"Numba, which our kernel needs, does not load ({type(error).__name__}): pip install --upgrade numba"
+        return Sentence("Numba, which our kernel needs, is not installed: pip install numba")
+    return Sentence(
+        "Numba, which our kernel needs, does not load ({kind}): pip install --upgrade numba", kind=type(error).__name__
+    )
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry, GeometryError
+from convmat.geometry import Geometry, GeometryError, Sentence
 from convmat.matrices.entries import Entries
 from convmat.matrices.layouts import (
     LayoutLike,
@@ -75,11 +75,17 @@ def listed(geometry: Geometry, weight: Tensor) -> Entries:
     return Entries(geometry.matrix_shape, entries.row_indices(), entries.column_indices(), entries.values)
 
 
-def size_text(geometry: Geometry) -> str:
+def size_text(geometry: Geometry) -> Sentence:
     """The size of a matrix, in words."""
     rows, columns = geometry.matrix_shape
-    exactly = "" if geometry.padding_mode == "zeros" else "up to "  # taps may meet in an entry
-    return f"{rows} x {columns} matrix with {exactly}{geometry.most_entries()} nonzero entries"
+    return Sentence(
+        "{rows} x {columns} matrix with {entries} nonzero entries"
+        if geometry.padding_mode == "zeros"
+        else "{rows} x {columns} matrix with up to {entries} nonzero entries",  # taps may meet in an entry
+        rows=rows,
+        columns=columns,
+        entries=geometry.most_entries(),
+    )
 
 
 def weight_gradient(geometry: Geometry, input: Tensor, output: Tensor) -> Tensor:
@@ -187,7 +193,10 @@ def _check_memory(geometry: Geometry, weight: Tensor, size: int, layout: torch.l
         raise GeometryError("weight is on the meta device, which holds no numbers: a matrix needs some")
     kept = 24 * geometry.most_entries() // max(geometry.out_channels, 1)
     size = max(size + kept, geometry.listing_bytes())  # first the entries of one channel are listed
-    ways = "layout=torch.sparse_csr, or " if layout == torch.strided else ""
-    ways += "the map without its matrix (convmat.conv1d .. conv_transpose3d)"
+    ways = Sentence("the map without its matrix (convmat.conv1d .. conv_transpose3d)")
+    if layout == torch.strided:
+        ways = Sentence("layout=torch.sparse_csr, or {ways}", ways=ways)
     named = geometry.transpose() if layout == torch.sparse_csc else geometry  # CSC is built from the transpose
-    check_fits(f"the {size_text(named)}, as {layout},", size, weight.device, ways)
+    check_fits(
+        Sentence("the {matrix}, as {layout},", matrix=size_text(named), layout=layout), size, weight.device, ways
+    )

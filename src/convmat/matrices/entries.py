@@ -43,7 +43,11 @@ class Entries:
     def summed(cls, shape: tuple[int, int], rows: Tensor, columns: Tensor, values: Tensor) -> Entries:
         """Entries in any order; where several share a place, their sum."""
         if prod(shape) > _LARGEST:
-            raise GeometryError(f"a {shape[0]} x {shape[1]} matrix has more than 2**63-1 places: sizes overflow")
+            raise GeometryError.of(
+                "a {rows} x {columns} matrix has more than 2**63-1 places: sizes overflow",
+                rows=shape[0],
+                columns=shape[1],
+            )
         places = rows * shape[1] + columns
         if bool((places.diff() > 0).all()):
             return cls(shape, rows, columns, values)

@@ -78,7 +78,7 @@ def _format_of(matrix: Tensor) -> Format:
 
 def _to_array(matrix: Tensor, format: Format) -> SparseArray:
     if matrix.dtype in _UNKNOWN_TO_SCIPY:
-        raise GeometryError(f"SciPy has no sparse arrays of {matrix.dtype}: matrix.float() has")
+        raise GeometryError.of("SciPy has no sparse arrays of {dtype}: matrix.float() has", dtype=matrix.dtype)
     if matrix.is_meta:
         raise GeometryError("the matrix is on the meta device, which holds no numbers: SciPy needs some")
     from scipy import sparse

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convmat.geometry import Geometry
+from convmat.geometry import Geometry, Sentence
 from convmat.tensors.activations import Activation
 from convmat.tensors.strides import with_usual_strides
 from convmat.tensors.watching import is_compiling
@@ -70,18 +70,20 @@ def no_small_integers(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """The reason why a method built on PyTorch's dilated convolution refuses small integers."""
     is_integer = not (dtype.is_floating_point or dtype.is_complex)
     if is_integer and dtype != torch.int64 and max(geometry.dilation) > 1:
-        return f"PyTorch's dilated convolution takes no {dtype}"
+        return Sentence("PyTorch's dilated convolution takes no {dtype}", dtype=dtype)
     return None
 
 
 def no_complex_half(dtype: torch.dtype) -> str | None:
     """The reason why a method built on operations that PyTorch lacks for complex numbers of half precision refuses."""
-    return f"PyTorch lacks operations on {dtype} that it needs" if dtype == torch.complex32 else None
+    if dtype != torch.complex32:
+        return None
+    return Sentence("PyTorch lacks operations on {dtype} that it needs", dtype=dtype)
 
 
 def no_bool(dtype: torch.dtype) -> str | None:
     """The reason why a method built on sums and products refuses bool."""
-    return "it sums products, which torch.bool does not have" if dtype == torch.bool else None
+    return Sentence("it sums products, which torch.bool does not have") if dtype == torch.bool else None
 
 
 def in_format(

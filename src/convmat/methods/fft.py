@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry
+from convmat.geometry import Geometry, Sentence
 from convmat.methods.common import no_complex_half, take_every
 from convmat.tensors.fourier import fast_lengths, from_spectrum, to_spectrum
 from convmat.tensors.im2col import crop_padding, padded_sizes, zero_padding
@@ -74,5 +74,5 @@ def _near_one(tensor: Tensor) -> tuple[Tensor, Tensor]:
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
     if not (dtype.is_floating_point or dtype.is_complex):
-        return f"a spectrum of {dtype} would be rounded"
+        return Sentence("a spectrum of {dtype} would be rounded", dtype=dtype)
     return no_complex_half(dtype)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convmat.geometry import Axis, Geometry
+from convmat.geometry import Axis, Geometry, Sentence
 from convmat.methods.common import CONVOLUTIONS, Computation, activated, add_bias, no_bool, no_small_integers
 from convmat.tensors.calls import Call
 from convmat.tensors.padding import pad_or_crop, pad_zeros
@@ -232,8 +232,8 @@ def _crop(output: Tensor, kept: Sequence[tuple[int, int] | None]) -> Tensor:
 def refuses(geometry: Geometry, dtype: torch.dtype) -> str | None:
     """Why the method cannot take a case, if it cannot."""
     if geometry.ndim > len(CONVOLUTIONS):
-        return f"PyTorch convolves over at most {len(CONVOLUTIONS)} axes"
+        return Sentence("PyTorch convolves over at most {most} axes", most=len(CONVOLUTIONS))
     is_integer = not (dtype.is_floating_point or dtype.is_complex)
     if geometry.transposed and is_integer and dtype != torch.int64:
-        return f"PyTorch's transposed convolution takes no {dtype}"
+        return Sentence("PyTorch's transposed convolution takes no {dtype}", dtype=dtype)
     return no_bool(dtype) or no_small_integers(geometry, dtype)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from convmat.checking.measure import medians_in_turns
-from convmat.geometry import GeometryError, shown
+from convmat.geometry import GeometryError, Sentence, shown
 from convmat.models.layer_classes import LayerState, put
 from convmat.models.reports import InputFigures, gain_of
 from convmat.nn.folding import FOLD, Fold
@@ -54,8 +54,8 @@ class Example:
 
 
 _NEED = {
-    "example": "need a tuple of the model's positional arguments, a dict of those by name, or its only argument",
-    "inputs": "need what the model is called with",
+    "example": "; need a tuple of the model's positional arguments, a dict of those by name, or its only argument",
+    "inputs": "; need what the model is called with",
 }
 
 
@@ -65,12 +65,18 @@ def refusal(
     """What a model raised on its arguments, as an error of the argument of ours that holds them."""
     described = [*map(_described, positional), *(f"{name}={_described(each)}" for name, each in by_name.items())]
     reason = str(error).partition("\n")[0]
-    need = f"; {_NEED[argument]}" if isinstance(error, (TypeError, AttributeError)) else ""  # not of wrong sizes
+    need = _NEED[argument] if isinstance(error, (TypeError, AttributeError)) else ""  # not of wrong sizes
     for each in (positional, *positional):
         if isinstance(each, (tuple, list)) and each and all(type(size) is int for size in each):
             need = f"; {shown(tuple(each))} is a shape: torch.randn{shown(tuple(each))} would do"
-    return GeometryError(
-        f"{argument}: {type(model).__name__}({', '.join(described)}) raised {type(error).__name__}: {reason}{need}"
+    return GeometryError.of(
+        "{argument}: {model}({described}) raised {kind}: {reason}{need}",
+        argument=argument,
+        model=type(model).__name__,
+        described=", ".join(described),
+        kind=type(error).__name__,
+        reason=reason,
+        need=Sentence(need),
     )
 
 

@@ -97,7 +97,7 @@ def _called(model: nn.Module, inputs: tuple[Any, ...]) -> dict[tuple[str, tuple[
         for module, training in modes:
             module.training = training
     if not found:
-        raise GeometryError(f"{type(model).__name__} called no convolution of PyTorch's")
+        raise GeometryError.of("{kind} called no convolution of PyTorch's", kind=type(model).__name__)
     return found
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class LinearOperator(SolvableOperator):
     """A linear map between tensors of two shapes, known by what it does: nothing but its factors is stored.
 
-    ``op @ x`` applies it, to tensors of shape (..., *in_shape), flat vectors and matrices:
+    ``op @ x``, or ``op(x)``, applies it, to tensors of shape (..., *in_shape), flat vectors and matrices:
     see :meth:`ConvOperator.map`.
     Of a dask array of shape (..., *in_shape) ``op @ x`` makes a lazy one: see :meth:`ConvOperator.chunks`.
     ``op2 @ op1`` composes, ``+``, ``-`` and multiples by numbers are again operators.
@@ -77,6 +77,8 @@ class LinearOperator(SolvableOperator):
         if isinstance(x, LinearOperator):
             return Product.of(self, x)
         return self.map_lazily(x) if is_dask(x) else self.map(x)
+
+    __call__ = __matmul__  # as operators of SciPy and PyLops, and layers of PyTorch, are used
 
     def __mul__(self, factor: Scalar) -> LinearOperator:
         if not _is_scalar(factor):

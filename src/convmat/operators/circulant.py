@@ -18,7 +18,7 @@ from math import pi, prod
 import torch
 from torch import Tensor
 
-from convmat.geometry import Cycle, Geometry, GeometryError
+from convmat.geometry import Cycle, Geometry, GeometryError, Sentence
 from convmat.tensors.memory import check_fits
 
 
@@ -206,7 +206,7 @@ def check_memory(geometry: Geometry, weight: Tensor) -> None:
     frequencies = prod(axis.cycle().count for axis in geometry.axes)
     numbers = rows * columns // geometry.groups * phases * frequencies
     check_fits(
-        f"the {geometry.groups * frequencies} matrices of the frequencies",
+        Sentence("the {count} matrices of the frequencies", count=geometry.groups * frequencies),
         4 * numbers * max(weight.dtype.itemsize, 4),
         weight.device,
         "op.norm(), or fewer channels",

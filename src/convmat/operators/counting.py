@@ -78,9 +78,13 @@ def check_counts(tensor: Tensor, name: str) -> None:
     if tensor.is_complex():
         raise TypeError(f"{name} must be real, not {tensor.dtype}")
     if not bool(torch.isfinite(tensor).all()):
-        raise GeometryError(f"{name} has values that are NaN or infinite: need finite ones")
+        raise GeometryError.of("{name} has values that are NaN or infinite: need finite ones", name=name)
     if bool((tensor < 0).any()):
-        raise GeometryError(
-            f"{name} has {int((tensor < 0).sum())} negative values, down to {tensor.min().item():g}: need values of at "
-            f"least 0; subtract the offset, or {name.split()[-1]}.clamp(min=0)"
+        raise GeometryError.of(
+            "{name} has {count} negative values, down to {smallest:g}: need values of at least 0; subtract the offset, "
+            "or {argument}.clamp(min=0)",
+            name=name,
+            count=int((tensor < 0).sum()),
+            smallest=tensor.min().item(),
+            argument=name.split()[-1],
         )

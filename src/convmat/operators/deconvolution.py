@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError, ints, middle_start
+from convmat.geometry import GeometryError, Sentence, ints, middle_start
 from convmat.operators.algebra import LinearOperator
 from convmat.operators.blocks import is_dask
 from convmat.operators.convolution import ConvOperator
@@ -66,17 +66,22 @@ def blur_operator(psf: Tensor, data_size: Sequence[int]) -> ConvOperator:
     check_is_tensor(psf, "psf")
     sizes = ints(data_size, "data_size")
     if psf.ndim != len(sizes) or not sizes:
-        raise GeometryError(
-            f"psf of shape {_joined(psf.shape)} and data of {_joined(sizes)}: need one axis of the PSF for each of the "
-            "data"
+        raise GeometryError.of(
+            "psf of shape {shape} and data of {sizes}: need one axis of the PSF for each of the data",
+            shape=_joined(psf.shape),
+            sizes=_joined(sizes),
         )
     if not _fits(psf.shape, sizes):
         orders = permutations(range(psf.ndim))
         order = next((order for order in orders if _fits([psf.shape[a] for a in order], sizes)), None)
-        way = f"psf.permute{order} would fit" if order else "crop it to where it is not zero"
-        raise GeometryError(
-            f"psf {_joined(psf.shape)} on data {_joined(sizes)}: along an axis the PSF is the larger. Its axes must be "
-            f"in the order of the data's; {way}"
+        permuted = Sentence("psf.permute{order} would fit", order=order)
+        way = permuted if order else Sentence("crop it to where it is not zero")
+        raise GeometryError.of(
+            "psf {shape} on data {sizes}: along an axis the PSF is the larger. Its axes must be in the order of "
+            "the data's; {way}",
+            shape=_joined(psf.shape),
+            sizes=_joined(sizes),
+            way=way,
         )
     psf = psf if psf.is_floating_point() else psf.to(torch.get_default_dtype())
     check_counts(psf, "psf")
@@ -272,8 +277,10 @@ def _iterate(products: Products, y: Tensor, x: Tensor | None, iterations: int, r
 def _operator(op: LinearOperator | Tensor, y: Any) -> LinearOperator:
     if isinstance(op, Tensor):
         if y.ndim < op.ndim:
-            raise GeometryError(
-                f"psf of shape {_joined(op.shape)} and data of {_joined(y.shape)}: the PSF has more axes"
+            raise GeometryError.of(
+                "psf of shape {shape} and data of {sizes}: the PSF has more axes",
+                shape=_joined(op.shape),
+                sizes=_joined(y.shape),
             )
         return blur_operator(op.to(y), y.shape[y.ndim - op.ndim :])
     if not isinstance(op, LinearOperator):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from convmat.geometry import Sentence
+
 
 def needed(module: str, extra: str = "dask") -> Any:
     """A module of an optional package, or an error that says how to install it."""
@@ -13,5 +15,6 @@ def needed(module: str, extra: str = "dask") -> Any:
     except ModuleNotFoundError as error:
         name = str(error.name).partition(".")[0]
         raise ModuleNotFoundError(
-            f'{name} is missing, which volumes need: pip install "convmat[{extra}]"', name=name
+            Sentence('{name} is missing, which volumes need: pip install "convmat[{extra}]"', name=name, extra=extra),
+            name=name,
         ) from None

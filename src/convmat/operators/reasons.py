@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from convmat.geometry import Sentence
+
 SENTENCES = {
     "zero": "y is zero, and so is x",
     "orthogonal": "op.H @ y is zero, and so is x",
@@ -23,8 +25,8 @@ SENTENCES = {
 }
 
 
-class Reason(str):
-    """A sentence, and what it is made of.
+class Reason(Sentence):
+    """A sentence by its key, which files keep.
 
     Args:
         key: one of :data:`SENTENCES`.
@@ -36,12 +38,11 @@ class Reason(str):
     """
 
     key: str
-    values: dict[str, Any]
 
     def __new__(cls, key: str, **values: Any) -> Reason:
         """Fill in the placeholders."""
-        made = super().__new__(cls, SENTENCES[key].format(**values))
-        made.key, made.values = key, values
+        made = super().__new__(cls, SENTENCES[key], **values)
+        made.key = key
         return made
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:

@@ -132,7 +132,9 @@ def _tolerance(op: Operator, tol: float | None) -> float:
 
 def _check_has_values(op: Operator) -> None:
     if not (op.dtype.is_floating_point or op.dtype.is_complex):
-        raise GeometryError(f"the operator is {op.dtype}: singular values need a floating dtype; op.to(torch.float64)")
+        raise GeometryError.of(
+            "the operator is {dtype}: singular values need a floating dtype; op.to(torch.float64)", dtype=op.dtype
+        )
     if op.device.type == "meta":
         raise GeometryError("the operator is on the meta device, where it has no values")
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import Geometry, GeometryError, an_int, check_positive, kind_of, shown
+from convmat.geometry import Geometry, GeometryError, Sentence, an_int, check_positive, kind_of, shown
 from convmat.geometry.notes import Bounded
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
@@ -45,8 +45,11 @@ def check_method(method: Any) -> None:
         GeometryError: if there is none.
     """
     if not isinstance(method, str) or (method not in METHODS and method != "auto"):
-        raise GeometryError(
-            f"method={shown(method)} is unknown: need one of {', '.join(map(repr, available_methods()))}"
+        raise GeometryError.of(
+            "{name}={value} is unknown: need one of {known}",
+            name="method",
+            value=shown(method),
+            known=", ".join(map(repr, available_methods())),
         )
 
 
@@ -70,8 +73,13 @@ def choose(geometry: Geometry, call: Call, method: str = "auto") -> Method:
     reason = METHODS[method].refuses(geometry, call.dtype)
     if reason:
         able = [name for name, other in METHODS.items() if not other.refuses(geometry, call.dtype)]
-        instead = f"use {' or '.join(map(repr, able))}" if able else "no method can"
-        raise GeometryError(f"method={method!r} cannot take this layer: {reason}; {instead}")
+        use = Sentence("use {methods}", methods=" or ".join(map(repr, able)))
+        raise GeometryError.of(
+            "method={method!r} cannot take this layer: {reason}; {instead}",
+            method=method,
+            reason=reason,
+            instead=use if able else Sentence("no method can"),
+        )
     return METHODS[method]
 
 

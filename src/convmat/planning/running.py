@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convmat.geometry import Geometry, shown
+from convmat.geometry import Geometry, Sentence, shown
 from convmat.methods.common import Computation, activated, add_bias, from_usual_strides, in_format, in_format_of_input
 from convmat.planning import autograd, compiling, shortcuts, torch_ops
 from convmat.planning.choosing import choose
@@ -137,7 +137,8 @@ def _if_it_fits(
 
 
 def _check_output_fits(size: int, out_shape: tuple[int, ...], input: Tensor) -> None:
-    what = f"the output of shape {shown((len(input), *out_shape))} and {input.dtype}"
+    shape = shown((len(input), *out_shape))
+    what = Sentence("the output of shape {shape} and {dtype}", shape=shape, dtype=input.dtype)
     check_fits(what, size, input.device, "a smaller batch, stride or kernel, or parts of the input")
 
 

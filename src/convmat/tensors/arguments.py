@@ -230,9 +230,12 @@ def check_dtype(tensor: Tensor, name: str = "input", is_summed: bool = True) -> 
             "do, or call convmat.restore(model) before a model is quantized, and accelerate what is left last"
         )
     way = "float()" if tensor.is_floating_point() else "to(torch.int64)"
-    raise GeometryError(
-        f"{name} is {dtype}, with which PyTorch does not compute: need float16 to float64, bfloat16, complex64, "
-        f"complex128, uint8 or int8 to int64; {name}.{way} would do"
+    raise GeometryError.of(
+        "{name} is {dtype}, with which PyTorch does not compute: need float16 to float64, bfloat16, "
+        "complex64, complex128, uint8 or int8 to int64; {name}.{way} would do",
+        name=name,
+        dtype=dtype,
+        way=way,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convmat.models.accelerating import accelerate
 from convmat.models.reports import LayerReport, ModelReport, milliseconds
+from convmat.planning import kernel_obstacle
 from convmat.progress import spinner
 from convmat.terminal.prose import Prose
 from convmat.terminal.texts import Texts
@@ -32,8 +33,9 @@ def print_gains(
     if report.before is not None and report.after is not None:
         before, after = milliseconds(report.before), milliseconds(report.after)
         console.print(texts("gains.model", before=before, after=after, gain=f"{report.gain:.2f}"), highlight=False)
-    for line in report.note.splitlines()[1:]:  # after what "auto" is
-        console.print(line, style="dim", highlight=False)
+    obstacle = kernel_obstacle() if report.note else None
+    if obstacle is not None:
+        console.print(Prose(texts.sentence(obstacle), "dim"))
 
 
 def gains_table(report: ModelReport, texts: Texts) -> Table:

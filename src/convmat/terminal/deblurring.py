@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError
 from convmat.operators import ConvOperator, Solution, blur_operator, crop_to_data, richardson_lucy
 from convmat.operators.reasons import Reason
 from convmat.progress import spinner
 from convmat.terminal.picture_files import check_writable, photograph_path, read_picture, write_picture
+from convmat.terminal.texts import InputError
 
 METHODS = ("rl", "lsmr")
 _GAP = 4  # pixels between the pictures
@@ -71,18 +71,16 @@ def deblur_file(
         GeometryError: if the photo is no picture, or an argument will not do.
     """
     if method not in METHODS:
-        raise GeometryError(f"--method {method!r} is unknown: need {' or '.join(METHODS)}")
+        raise InputError("wrong.deblur_method", method=method, known=" or ".join(METHODS))
     picture = read_picture(photograph_path() if photo is None else photo).pixels
     picture = picture[: 1 if len(picture) < 3 else 3]  # without alpha
     check_writable(out, len(picture))
     if photo is not None and out.exists() and out.samefile(photo):
-        raise GeometryError(f"{out} is the picture to read: write to another file")
+        raise InputError("wrong.same_file", path=out)
     kernel = make_psf(psf)
     size = [n - k + 1 for n, k in zip(picture.shape[1:], kernel.shape, strict=True)]
     if min(size) < 1:
-        raise GeometryError(
-            f"--psf {psf} is {_joined(kernel.shape)} pixels, larger than the photo, {_joined(picture.shape[1:])}"
-        )
+        raise InputError("wrong.large_psf", psf=psf, size=_joined(kernel.shape), photo=_joined(picture.shape[1:]))
     op = blur_operator(kernel, size)
     kind, level = _noise(noise)
     generator = torch.Generator().manual_seed(seed)
@@ -141,7 +139,7 @@ def make_psf(text: str) -> Tensor:
     if text.endswith(".npy"):
         array = np.load(text, allow_pickle=False)
         if array.ndim != 2 or array.dtype.kind not in "fiu":
-            raise GeometryError(f"--psf {text} holds {array.ndim} axes of {array.dtype}: need 2 axes of real numbers")
+            raise InputError("wrong.psf_file", file=text, axes=array.ndim, dtype=array.dtype)
         return torch.from_numpy(array.astype(np.float32))
     name, *rest = text.split(":")
     values = _numbers(rest, "--psf", text)
@@ -152,10 +150,7 @@ def make_psf(text: str) -> Tensor:
     if name == "motion" and len(values) in (1, 2) and 0 < values[0] <= 200:
         angle = torch.tensor(values[1] if len(values) > 1 else 0.0).deg2rad()
         return _sampled(int(values[0] / 2) + 1, lambda y, x: _line(y, x, values[0], angle))
-    raise GeometryError(
-        f"--psf {text!r} is unknown: need gaussian:SIGMA (up to 50), disk:RADIUS (up to 100), motion:LENGTH:DEGREES "
-        "(up to 200) or a .npy file"
-    )
+    raise InputError("wrong.psf", psf=text)
 
 
 def _sampled(reach: int, value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -182,16 +177,16 @@ def _noise(text: str) -> tuple[str, float]:
         return "gaussian", 0.0
     if name in ("poisson", "gaussian") and len(values) == 1 and values[0] > 0:
         return name, values[0]
-    raise GeometryError(f"--noise {text!r} is unknown: need poisson:PEAK, gaussian:SIGMA or none")
+    raise InputError("wrong.noise", noise=text)
 
 
 def _numbers(parts: list[str], option: str, text: str) -> list[float]:
     try:
         values = [float(part) for part in parts]
     except ValueError:
-        raise GeometryError(f"{option} {text!r} must be a name and numbers joined by colons") from None
+        raise InputError("wrong.colons", option=option, text=text) from None
     if not all(map(isfinite, values)):
-        raise GeometryError(f"{option} {text!r} must have finite numbers")
+        raise InputError("wrong.not_finite", option=option, text=text)
     return values
 
 

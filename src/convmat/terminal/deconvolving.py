@@ -106,7 +106,7 @@ def restore_file(job: Restoring, console: Console, texts: Texts) -> None:
         inner = tuple(slice(start, start + size) for start, size in zip(starts, data.shape, strict=True))
         write_volume(solution.x[inner], job.out)
     shutil.rmtree(job.work)
-    reason = texts.reason(solution.reason)
+    reason = texts.sentence(solution.reason)
     _say(console, texts("deconvolve.done", iterations=int(solution.iterations), reason=reason))
     _say(console, texts("deconvolve.residual", residual=f"{float(solution.residual):.4g}"))
     _say(console, texts("deconvolve.written", out=job.out, sizes=_joined(data.shape)))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import GeometryError
+from convmat.terminal.texts import InputError
 
 _FILES = (".pt", ".pth")
 
@@ -33,14 +33,14 @@ def load(model: str) -> nn.Module:
         return _checked(_from_file(Path(model)), model)
     module, colon, name = model.partition(":")
     if not colon:
-        raise GeometryError(f"{model!r} is no model: need package.module:name, or a file that ends in .pt or .pth")
+        raise InputError("wrong.model", model=model)
     sys.path.insert(0, "")  # a module of the working folder, too
     try:
         made: Any = importlib.import_module(module)
         for part in name.split("."):
             made = getattr(made, part)
     except (ImportError, AttributeError) as error:
-        raise GeometryError(f"{model!r} cannot be imported: {error}") from None
+        raise InputError("wrong.import", model=model, error=error) from None
     finally:
         sys.path.remove("")
     if isinstance(made, type) and hasattr(made, "config_class"):
@@ -54,9 +54,7 @@ def _made_by(build: Callable[[], Any], model: str) -> Any:
     try:
         inspect.signature(build).bind()
     except TypeError as error:
-        raise GeometryError(
-            f"{model!r} makes no model without arguments ({error}): write a function that takes none"
-        ) from None
+        raise InputError("wrong.arguments", model=model, error=error) from None
     return build()
 
 
@@ -64,12 +62,12 @@ def _from_file(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
     except (pickle.UnpicklingError, EOFError, RuntimeError, AttributeError, ImportError) as error:
-        raise GeometryError(f"{path} holds no model that can be opened here: {error}") from None
+        raise InputError("wrong.model_file", path=path, error=error) from None
 
 
 def _checked(model: Any, name: str) -> nn.Module:
     if not isinstance(model, nn.Module):
-        raise GeometryError(f"{name!r} is a {type(model).__name__} and no torch.nn.Module: save the model itself")
+        raise InputError("wrong.no_module", model=name, kind=type(model).__name__)
     return model
 
 

@@ -162,15 +162,32 @@ def _numbers(geometry: Geometry, weight_file: Path) -> list[list[str]]:
 
 
 def read_weight(geometry: Geometry, file: Path | None) -> Tensor:
-    """The weight in a file, or one whose taps are numbered."""
+    """The weight in a file, or one whose taps are numbered.
+
+    Raises:
+        InputError: if it is none in NumPy's format, or has another shape.
+        OSError: if it cannot be read.
+    """
     shape = geometry.weight_shape
     if file is None:
         return torch.arange(1.0, prod(shape) + 1).reshape(shape)
+    if file.suffix.lower() != ".npy" and not file.exists():  # numbers, perhaps
+        raise InputError("wrong.no_weight", text=str(file), needed=shape)
     try:
         loaded = np.load(file, allow_pickle=False)
         weight = torch.from_numpy(loaded.astype(loaded.dtype.newbyteorder("=")))
     except (ValueError, TypeError, EOFError, AttributeError):
         raise InputError("wrong.weight", file=file) from None
     if tuple(weight.shape) != shape:
-        raise InputError("wrong.weight_shape", file=file, shape=tuple(weight.shape), needed=shape)
+        raise _wrong_shape(file, tuple(weight.shape), shape)
     return weight
+
+
+def _wrong_shape(file: Path, shape: tuple[int, ...], needed: tuple[int, ...]) -> InputError:
+    """That a weight has another shape, and what would do: to reshape it, or another kernel, if it is that alone."""
+    if prod(shape) == prod(needed):
+        return InputError("wrong.weight_reshape", file=file, shape=shape, needed=needed)
+    if len(shape) == len(needed) and shape[:2] == needed[:2]:
+        kernel = "x".join(map(str, shape[2:]))
+        return InputError("wrong.weight_kernel", file=file, shape=shape, needed=needed, kernel=kernel)
+    return InputError("wrong.weight_shape", file=file, shape=shape, needed=needed)

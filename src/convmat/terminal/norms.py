@@ -14,7 +14,7 @@ from convmat.geometry import Geometry
 from convmat.models.norms import LayerNorm, layer_norms
 from convmat.terminal.loading import random_input
 from convmat.terminal.prose import Prose
-from convmat.terminal.texts import ENGLISH, Texts
+from convmat.terminal.texts import ENGLISH, InputError, Texts
 
 
 def print_norms(model: nn.Module, in_shape: tuple[int, ...], console: Console, texts: Texts) -> None:
@@ -37,7 +37,13 @@ def norms_table(norms: list[LayerNorm], texts: Texts = ENGLISH) -> Table:
 
 
 def layer_of(geometry: Geometry) -> nn.Module:
-    """A layer with a geometry and a weight of standard normal numbers, as a model of one convolution."""
+    """A layer with a geometry and a weight of standard normal numbers, as a model of one convolution.
+
+    Raises:
+        InputError: if there is no layer over so many axes.
+    """
+    if geometry.ndim > 3:
+        raise InputError("wrong.axes", sizes="x".join(map(str, geometry.read)), axes=geometry.ndim)
     return _Random(geometry)
 
 

@@ -58,7 +58,7 @@ def describe(geometry: Geometry, texts: Texts) -> str:
 def comparison_row(result: Comparison, texts: Texts) -> Row:
     """Error, time and memory, or that the method refused and why."""
     if result.refused:
-        return Row(result.method, (texts("table.refused"),) * 3, f"{result.method}: {result.refused}")
+        return Row(result.method, (texts("table.refused"),) * 3, f"{result.method}: {texts.sentence(result.refused)}")
     cells = (f"{result.max_error:.1e}", milliseconds(result.seconds), human(result.peak))
     return Row(result.method, cells)
 

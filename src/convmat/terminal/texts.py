@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, as_sentence
 from convmat.terminal import chinese, english
-
-if TYPE_CHECKING:
-    from convmat.operators.reasons import Reason
+from convmat.terminal.chinese_sentences import SENTENCES
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Texts:
         language: ``"en"`` or ``"zh"``.
         words: each text, by its key; the same keys in every language.
         summaries: one line on each method, where it differs from that of :func:`convmat.available_methods`.
-        reasons: why solvers end, by the keys of the reasons, where these are not to be said in English.
+        sentences: what the library says, by its English templates; none where that is to be said in English.
 
     >>> ENGLISH("table.time")
     'time'
@@ -30,16 +27,20 @@ class Texts:
     language: str
     words: Mapping[str, str] = field(repr=False)
     summaries: Mapping[str, str] = field(repr=False)
-    reasons: Mapping[str, str] = field(repr=False)
+    sentences: Mapping[str, str] = field(repr=False)
 
-    def reason(self, reason: Reason) -> str:
-        """Why a solver ended, in this language.
+    def sentence(self, text: str) -> str:
+        """What the library says, in this language; in English where it has no words for it.
 
         >>> from convmat.operators.reasons import Reason
-        >>> CHINESE.reason(Reason("maxiter", most=100))
+        >>> CHINESE.sentence(Reason("maxiter", most=100))
         '达到上限 100 次'
         """
-        return self.reasons[reason.key].format(**reason.values) if self.reasons else reason
+        return as_sentence(text).said_in(self.sentences)
+
+    def knows(self, text: str) -> bool:
+        """Whether this language has words of its own for what the library says."""
+        return as_sentence(text).template in self.sentences
 
     def __call__(self, key: str, /, **values: object) -> str:
         """The text of a key, its placeholders filled in."""
@@ -47,7 +48,7 @@ class Texts:
 
 
 ENGLISH = Texts("en", english.WORDS, {}, {})
-CHINESE = Texts("zh", chinese.WORDS, chinese.SUMMARIES, chinese.REASONS)
+CHINESE = Texts("zh", chinese.WORDS, chinese.SUMMARIES, SENTENCES)
 LANGUAGES = {texts.language: texts for texts in (ENGLISH, CHINESE)}
 
 

@@ -10,7 +10,7 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.windows import Layout, Problem, Way, lay_out, odd_lines, packing_cycles
+from convmat.kernel.tiling.windows import Problem, Way, Window, odd_lines, packing_cycles, window_of
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 _COPY_TRANSPOSED = 0.7  # cycles to pack a number of a window that is transposed
@@ -146,13 +146,13 @@ def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, proc
     """
     problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
     box = _box_like(problem, like, way.order[-1])
-    layout, boxes = lay_out(problem, box, way), count_boxes(problem, box)
-    results = max(_pitch_of_results(problem, box, way, layout, like.looped), like.results)
+    window, boxes = window_of(problem, box, way), count_boxes(problem, box)
+    results = max(_pitch_of_results(problem, box, way, window, like.looped), like.results)
     _, divided, parts = _share(problem, boxes, like.blocks, results)
     return tiling_with(
         problem,
         box,
-        layout,
+        window,
         like.plane,
         batch_inner=way.inner,
         blocks=like.blocks,
@@ -192,7 +192,7 @@ def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     most = _most_numbers(problem)
     # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form
     # along two axes, whose windows and sums are at least four and twice as large.
-    if not (lay_out(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
+    if not (window_of(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
         yield _tiling(problem, problem.cells, way)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
 
@@ -240,7 +240,7 @@ def _cut_along(
 
 
 def _fits(problem: Problem, box: tuple[int, ...], way: Way, most: int) -> bool:
-    return lay_out(problem, box, way).numbers <= most
+    return window_of(problem, box, way).numbers <= most
 
 
 def _whole_vectors(size: int, largest: int, cells: int, processor: Processor) -> int:
@@ -258,7 +258,7 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
     cells = problem.cells[len(before)]
 
     def numbers(count: int) -> int:
-        return lay_out(problem, (*before, count, *after), way).numbers
+        return window_of(problem, (*before, count, *after), way).numbers
 
     if cells < 3 or numbers(cells) <= most:
         return next((count for count in range(cells, 1, -1) if numbers(count) <= most), 1)
@@ -268,13 +268,13 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
-    layout, processor = lay_out(problem, box, way), problem.processor
-    run = _lines_at_once(problem, box, layout) if problem.at_once else _best_run(problem, box, way, layout)
-    results = _pitch_of_results(problem, box, way, layout, run.looped)
+    window, processor = window_of(problem, box, way), problem.processor
+    run = _lines_at_once(problem, box, window) if problem.at_once else _best_run(problem, box, way, window)
+    results = _pitch_of_results(problem, box, way, window, run.looped)
     boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
-    numbers = problem.channels * layout.numbers
-    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, layout)
+    numbers = problem.channels * window.numbers
+    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, window)
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * problem.rows.places_of_line)
     weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
@@ -296,7 +296,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     return tiling_with(
         problem,
         box,
-        layout,
+        window,
         batch_inner=way.inner,
         blocks=run.blocks,
         looped=run.looped,
@@ -313,21 +313,21 @@ def count_boxes(problem: Problem, box: tuple[int, ...]) -> int:
     return problem.groups * prod(-(-cells // size) for cells, size in zip(problem.cells, box, strict=True))
 
 
-def tiling_with(problem: Problem, box: tuple[int, ...], layout: Layout, least_plane: int = 0, **rest: Any) -> BoxTiling:
+def tiling_with(problem: Problem, box: tuple[int, ...], window: Window, least_plane: int = 0, **rest: Any) -> BoxTiling:
     """The tiling of a box whose window is laid out so; ``rest`` is how it is computed."""
     lanes = problem.processor.lanes
-    plane = odd_lines(layout.used + lanes, lanes)  # rows are copied, and cells computed, by whole vectors
+    plane = odd_lines(window.used + lanes, lanes)  # rows are copied, and cells computed, by whole vectors
     return BoxTiling(
         cells=problem.cells,
         box=box,
         reach=problem.starts,
-        window=layout.window,
+        window=window.cells,
         before=tuple(-low for low in problem.lows),
-        pitches=layout.pitches,
-        used=layout.used,
+        pitches=window.pitches,
+        used=window.used,
         plane=max(plane, least_plane),
         phases_in=problem.phases_in,
-        copies=layout.copies,
+        copies=window.copies,
         **rest,
     )
 
@@ -341,7 +341,7 @@ class _Run(NamedTuple):
     blocks: int
 
 
-def _lines_at_once(problem: Problem, box: tuple[int, ...], layout: Layout) -> _Run:
+def _lines_at_once(problem: Problem, box: tuple[int, ...], window: Window) -> _Run:
     """The lines of a box, which are stored once they are finished."""
     rows, lanes = problem.rows, problem.processor.lanes
     if rows.is_single(problem.channels):
@@ -350,35 +350,35 @@ def _lines_at_once(problem: Problem, box: tuple[int, ...], layout: Layout) -> _R
         return _Run(prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + factors * factor), AXES, 0, 1)
     looped, cells = AXES, box[AXES]
     # Lines without a gap, neither in the window nor in the output, are one line.
-    while looped > 1 and box[looped] == problem.cells[looped] and layout.pitches[looped - 1] == cells:
+    while looped > 1 and box[looped] == problem.cells[looped] and window.pitches[looped - 1] == cells:
         looped -= 1
         cells *= box[looped]
-    vectors, fits = -(-cells // lanes), layout.numbers <= _most_numbers(problem)
+    vectors, fits = -(-cells // lanes), window.numbers <= _most_numbers(problem)
     cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * _STORED_AT_ONCE
     return _Run(prod(box[:looped]) * cycles, looped, cells, 1)
 
 
-def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window, looped: int) -> int:
     """The cells of a flattened window from the first of a run to its last."""
-    return 1 + sum((box[a] + problem.starts[a] - 1) * layout.pitches[a] for a in way.order[looped:])
+    return 1 + sum((box[a] + problem.starts[a] - 1) * window.pitches[a] for a in way.order[looped:])
 
 
-def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout, looped: int) -> int:
+def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, window: Window, looped: int) -> int:
     """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
     lanes = problem.processor.lanes
     if problem.at_once:  # which are those of a tile
         return lanes * problem.processor.widest[0]
-    return odd_lines(_cells_of_run(problem, box, way, layout, looped) + lanes, lanes)
+    return odd_lines(_cells_of_run(problem, box, way, window, looped) + lanes, lanes)
 
 
-def _best_run(problem: Problem, box: tuple[int, ...], way: Way, layout: Layout) -> _Run:
+def _best_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window) -> _Run:
     processor = problem.processor
-    computed, fits = [box[a] + problem.starts[a] for a in way.order], layout.numbers <= _most_numbers(problem)
+    computed, fits = [box[a] + problem.starts[a] for a in way.order], window.numbers <= _most_numbers(problem)
     runs = []
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
             continue  # looping over a single cell changes nothing
-        cells = _cells_of_run(problem, box, way, layout, looped)
+        cells = _cells_of_run(problem, box, way, window, looped)
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
         cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)

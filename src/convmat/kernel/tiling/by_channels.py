@@ -16,7 +16,7 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, lay_out, odd_lines, packing_cycles
+from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycles, window_of
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
@@ -53,7 +53,7 @@ def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
     problem, way = problem_of(rows, geometry, batch, processor, at_once=False), Way(False, False)
     most = processor.window // (problem.channels * processor.itemsize)
     smallest = (*(1,) * _outermost(problem), 1, *problem.cells[_outermost(problem) + 1 :])
-    fitting = (box for box in _boxes(problem) if lay_out(problem, box, way).numbers <= most)
+    fitting = (box for box in _boxes(problem) if window_of(problem, box, way).numbers <= most)
     tilings = [_tiling(problem, box, way) for box in islice(fitting, _TRIED)]
     return min(tilings or [_tiling(problem, smallest, way)], key=lambda tiling: tiling.cycles)
 
@@ -81,21 +81,21 @@ def _boxes(problem: Problem) -> Iterator[tuple[int, ...]]:
 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
-    rows, processor, layout = problem.rows, problem.processor, lay_out(problem, box, way)
+    rows, processor, window = problem.rows, problem.processor, window_of(problem, box, way)
     stripes, boxes = len(rows.tables.stripes) - 1, count_boxes(problem, box)
     outputs = prod(box) * rows.tables.all_rows
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
     cycles = _product_cycles(problem, prod(box)) + outputs * (_WRITE if rows.axes[-1].step_out == 1 else _SCATTER)
     cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / _FAR
-    if problem.channels * layout.numbers * processor.itemsize > processor.window:
+    if problem.channels * window.numbers * processor.itemsize > processor.window:
         cycles *= _SLOWER
-    packing = problem.channels * packing_cycles(problem, layout)
+    packing = problem.channels * packing_cycles(problem, window)
     each, divided = divmod(boxes, processor.threads)
     share = -(-divided * stripes // processor.threads) / stripes
     return tiling_with(
         problem,
         box,
-        layout,
+        window,
         batch_inner=False,
         blocks=1,
         looped=0,

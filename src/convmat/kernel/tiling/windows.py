@@ -14,7 +14,7 @@ _ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _TRANSFORM = 20.0, 2.5, 16.0, 2.5, 6.
 
 
 class Problem(NamedTuple):
-    """What is to be cut; ``layouts`` are the windows that have been laid out so far."""
+    """What is to be cut; ``windows`` are those that have been laid out so far."""
 
     rows: RowTiling
     processor: Processor
@@ -29,7 +29,7 @@ class Problem(NamedTuple):
     widths: tuple[int, ...]  # cells of a window beyond those of its box
     phases_in: tuple[tuple[int, ...], ...]
     at_once: bool
-    layouts: dict[tuple[tuple[int, ...], Way], Layout]
+    windows: dict[tuple[tuple[int, ...], Way], Window]
 
 
 class Way(NamedTuple):
@@ -44,25 +44,25 @@ class Way(NamedTuple):
         return (1, 2, 3, 0) if self.inner else (0, 1, 2, 3)
 
 
-class Layout(NamedTuple):
-    """A window: see :class:`~convmat.kernel.tiling.boxes.BoxTiling`."""
+class Window(NamedTuple):
+    """A window in memory: see :class:`~convmat.kernel.tiling.boxes.BoxTiling`."""
 
-    window: tuple[int, ...]
+    cells: tuple[int, ...]
     pitches: tuple[int, ...]
     used: int
     copies: int
     numbers: int  # of a channel
 
 
-def lay_out(problem: Problem, box: tuple[int, ...], way: Way) -> Layout:
+def window_of(problem: Problem, box: tuple[int, ...], way: Way) -> Window:
     """The window of a box."""
-    found = problem.layouts.get((box, way))
+    found = problem.windows.get((box, way))
     if found is None:
-        found = problem.layouts[box, way] = _new_layout(problem, box, way)
+        found = problem.windows[box, way] = _new_window(problem, box, way)
     return found
 
 
-def _new_layout(problem: Problem, box: tuple[int, ...], way: Way) -> Layout:
+def _new_window(problem: Problem, box: tuple[int, ...], way: Way) -> Window:
     widths, copies = list(problem.widths), 1
     if way.copied:
         copies, widths[AXES] = widths[AXES] + 1, 0
@@ -72,7 +72,7 @@ def _new_layout(problem: Problem, box: tuple[int, ...], way: Way) -> Layout:
         cells = window[a] = box[a] + widths[a]
         used += (cells - 1) * pitch
         pitch *= cells - (_shared_zeros(problem, a) if widths[a] and box[a] == problem.cells[a] else 0)
-    return Layout(tuple(window), tuple(pitches), used, copies, used * copies * prod(map(len, problem.phases_in)))
+    return Window(tuple(window), tuple(pitches), used, copies, used * copies * prod(map(len, problem.phases_in)))
 
 
 def _shared_zeros(problem: Problem, a: int) -> int:
@@ -86,10 +86,10 @@ def odd_lines(cells: int, lanes: int) -> int:
     return (-(-cells // lanes) | 1) * lanes
 
 
-def packing_cycles(problem: Problem, layout: Layout) -> float:
+def packing_cycles(problem: Problem, window: Window) -> float:
     """Cycles to pack the planes of a channel row by row."""
-    *outer, width = layout.window
-    rows = prod(outer) * layout.numbers // layout.used
+    *outer, width = window.cells
+    rows = prod(outer) * window.numbers // window.used
     step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
     if problem.rows.transformed:
         planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])

@@ -153,9 +153,14 @@ def _flat(
     if batch is not None and found[:-ndim] != batch:
         raise GeometryError(f"{name} has the batch {found[:-ndim]}, but y has {batch}: they should be the same")
     if tensor.dtype != op.dtype or tensor.device != op.device:
-        raise GeometryError(
-            f"{name} is {tensor.dtype} on {tensor.device}, but the operator {op.dtype} on {op.device}: they should be "
-            "the same"
+        raise GeometryError.of(
+            "{name} is {dtype} on {device}, but the operator {of_operator} on {device_of_operator}: "
+            "they should be the same",
+            name=name,
+            dtype=tensor.dtype,
+            device=tensor.device,
+            of_operator=op.dtype,
+            device_of_operator=op.device,
         )
     if op.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
         raise GeometryError(f"solving in {op.dtype} is too coarse: op.to(torch.float32) and {name}.float() would do")
@@ -166,8 +171,11 @@ def _flat(
 def _check_finite(tensor: Tensor, name: str) -> None:
     if not bool(torch.isfinite(tensor.detach()).all()):
         wrong = int((~torch.isfinite(tensor.detach())).sum())
-        raise GeometryError(
-            f"{name} has {wrong} values that are NaN or infinite, of {tensor.numel()}: need finite ones"
+        raise GeometryError.of(
+            "{name} has {wrong} values that are NaN or infinite, of {count}: need finite ones",
+            name=name,
+            wrong=wrong,
+            count=tensor.numel(),
         )
 
 
@@ -187,7 +195,7 @@ def _damping(damp: float | Tensor, op: Operator, batch: tuple[int, ...]) -> Tens
         ) from None
     _check_finite(damping, "damp")
     if bool((damping < 0).any()):
-        raise GeometryError(f"damp={damping.min().item():g} must be at least 0")
+        raise GeometryError.of("damp={damp:g} must be at least 0", damp=damping.min().item())
     return damping.reshape(-1)
 
 
@@ -195,7 +203,7 @@ def _not_negative(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise TypeError(f"{name}={value!r} must be a number, not {type(value).__name__}")
     if not 0 <= value < float("inf"):
-        raise GeometryError(f"{name}={value} must be finite and at least 0")
+        raise GeometryError.of("{name}={value} must be finite and at least 0", name=name, value=value)
     return float(value)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from convmat.geometry import GeometryError, chunk_slices
+from convmat.geometry import GeometryError, Sentence, chunk_slices
 from convmat.geometry.memory import human
 from convmat.operators.volumes.disk import Disk
 
@@ -86,9 +86,12 @@ def _regions(y: da.Array, memory: int) -> Iterator[tuple[tuple[int, int], ...]]:
             break
         if side == 1:
             largest = (y.shape[0], *map(max, y.chunks[1:]))
-            raise GeometryError(
-                f"memory={human(memory)} is too little to copy a chunk of y, with all channels {largest}: that takes "
-                f"{human(held)}; smaller chunks where y is made, or more memory, would do"
+            raise GeometryError.of(
+                "memory={memory} is too little to copy a chunk of y, with all channels {largest}: that takes {held}; "
+                "smaller chunks where y is made, or more memory, would do",
+                memory=human(memory),
+                largest=largest,
+                held=human(held),
             )
         side //= 2
     yield from product(*(list(pairwise(cut)) for cut in cuts))
@@ -106,13 +109,16 @@ def _merged(sizes: Sequence[int], side: int) -> list[int]:
 def _check(
     cells: npt.NDArray[Any], region: Sequence[tuple[int, int]], chunks: Sequence[tuple[int, ...]], counts: bool
 ) -> None:
-    wrong, what = ~np.isfinite(cells), "values that are NaN or infinite: need finite ones"
+    wrong, what = ~np.isfinite(cells), Sentence("values that are NaN or infinite: need finite ones")
     if counts and not wrong.any():
-        wrong, what = cells < 0, "negative values: need values of at least 0; subtract the offset, or y.clip(0)"
+        wrong = cells < 0
+        what = Sentence("negative values: need values of at least 0; subtract the offset, or y.clip(0)")
     if wrong.any():
         first = [int(at) + start for at, (start, _) in zip(np.argwhere(wrong)[0], region, strict=True)]
         chunk = tuple(chunk_slices(sizes, at, at + 1)[0].chunk for sizes, at in zip(chunks, first, strict=True))
-        raise GeometryError(f"y has {what} (in chunk {chunk}, the first of them at {tuple(first)})")
+        raise GeometryError.of(
+            "y has {what} (in chunk {chunk}, the first of them at {first})", what=what, chunk=chunk, first=tuple(first)
+        )
 
 
 def _fingerprint(cells: npt.NDArray[Any], region: Sequence[tuple[int, int]], shape: Sequence[int]) -> int:

@@ -124,9 +124,11 @@ def choose_blocking(op: Operator, memory: int, workers: int, processes: int) -> 
             break
     found = None if best is None else fit(op, best[1], best[2], memory, workers, processes)
     if found is None:
-        raise GeometryError(
-            f"memory={human(memory)} is too little: a task takes {human(smallest)} with the smallest blocks, for a "
-            "kernel of that reach: more memory, or a smaller PSF, would do"
+        raise GeometryError.of(
+            "memory={memory} is too little: a task takes {smallest} with the smallest blocks, for a kernel of "
+            "that reach: more memory, or a smaller PSF, would do",
+            memory=human(memory),
+            smallest=human(smallest),
         )
     return found
 

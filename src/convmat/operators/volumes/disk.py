@@ -193,9 +193,12 @@ def check_room(folder: Path, arrays: dict[str, tuple[int, int]]) -> None:
     free = shutil.disk_usage(folder.resolve().parent).free
     if sum(sizes.values()) > free:
         listed = ", ".join(f"{name} {human(size)}" for name, size in sizes.items())
-        raise GeometryError(
-            f"store={str(folder)!r} takes {human(sum(sizes.values()))} ({listed}), but {human(free)} are free there: "
-            "use another disk, or free some of it"
+        raise GeometryError.of(
+            "store={folder!r} takes {size} ({listed}), but {free} are free there: use another disk, or free some of it",
+            folder=str(folder),
+            size=human(sum(sizes.values())),
+            listed=listed,
+            free=human(free),
         )
 
 

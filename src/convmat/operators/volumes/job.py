@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from convmat.geometry import GeometryError, shown
+from convmat.geometry import GeometryError, Sentence, shown
 from convmat.operators.base import Operator
 from convmat.operators.blocks import numpy_dtype
 from convmat.operators.extras import needed
@@ -80,7 +80,9 @@ class Stored:
         except (ValueError, AttributeError):
             found = 0
         if isinstance(self.memory, bool) or not found > 0:
-            raise GeometryError(f"memory={shown(self.memory)} must be a number of bytes, or a text as '2GiB'")
+            raise GeometryError.of(
+                "memory={memory} must be a number of bytes, or a text as '2GiB'", memory=shown(self.memory)
+            )
         return int(found)
 
 
@@ -149,7 +151,11 @@ class Job:
                 "the latter; a batch is solved item by item, each with a store of its own"
             )
         if y.dtype != (dtype := numpy_dtype(op.dtype)):
-            raise GeometryError(f"y is {y.dtype} and the operator {dtype}: they should be the same; y.astype would do")
+            raise GeometryError.of(
+                "y is {dtype} and the operator {of_operator}: they should be the same; y.astype would do",
+                dtype=y.dtype,
+                of_operator=dtype,
+            )
         self.op, self._y, self._stored, self._counts = op, y, stored, counts
         self.iterations = iterations
         self.folder, self._memory = Path(stored.store), stored.bytes()
@@ -171,9 +177,11 @@ class Job:
             data, scene = (Cut(**{k: tuple(v) for k, v in known.blocks[side].items()}) for side in ("data", "scene"))
             going_on = fit(self.op, data, scene, self._memory, *workers)
             if going_on is None:
-                raise GeometryError(
-                    f"memory={shown(self._stored.memory)} is too little for the blocks that {str(self.folder)!r} was "
-                    "begun with: as much as then would do"
+                raise GeometryError.of(
+                    "memory={memory} is too little for the blocks that {folder!r} was begun with: as much as then "
+                    "would do",
+                    memory=shown(self._stored.memory),
+                    folder=str(self.folder),
                 )
             return known, going_on
         found = choose_blocking(self.op, self._memory, *workers)
@@ -196,20 +204,25 @@ class Job:
         try:
             marker = Marker(**json.loads((self.folder / _MARKER).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            raise GeometryError(
-                f"store={str(self.folder)!r} exists and is none that convmat made: name another, or remove it yourself"
+            raise GeometryError.of(
+                "store={folder!r} exists and is none that convmat made: name another, or remove it yourself",
+                folder=str(self.folder),
             ) from None
         if self._stored.resume:
             if marker.problem != problem:
-                raise GeometryError(
-                    f"store={str(self.folder)!r} was begun with another operator, PSF, method or damping: resume goes "
-                    "on with the same only; overwrite starts anew"
+                raise GeometryError.of(
+                    "store={folder!r} was begun with another operator, PSF, method or damping: resume goes on with the "
+                    "same only; overwrite starts anew",
+                    folder=str(self.folder),
                 )
             return None if marker.iteration is None else marker
         if not self._stored.overwrite:
-            at = "its data are not whole" if marker.iteration is None else f"iteration {marker.iteration} is whole"
-            raise GeometryError(
-                f"store={str(self.folder)!r} exists, {at}: resume=True goes on with it, overwrite=True starts anew"
+            begun = Sentence("iteration {iteration} is whole", iteration=marker.iteration)
+            at = Sentence("its data are not whole") if marker.iteration is None else begun
+            raise GeometryError.of(
+                "store={folder!r} exists, {at}: resume=True goes on with it, overwrite=True starts anew",
+                folder=str(self.folder),
+                at=at,
             )
         return None
 
@@ -225,9 +238,9 @@ class Job:
         if marker.data is None:
             marker.data = asdict(survey)
         elif marker.data["fingerprint"] != survey.fingerprint:
-            raise GeometryError(
-                f"store={str(self.folder)!r} was begun with other data: resume goes on with the same only; overwrite "
-                "starts anew"
+            raise GeometryError.of(
+                "store={folder!r} was begun with other data: resume goes on with the same only; overwrite starts anew",
+                folder=str(self.folder),
             )
         return Survey(**marker.data)
 
@@ -396,5 +409,9 @@ class _Room:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and is_full(error):
             kept = self.marker.iteration
-            left = "nothing is kept yet" if kept is None else f"iteration {kept} is kept: free some, then resume"
-            raise OSError(errno.ENOSPC, f"the disk is full; {left}", str(self.folder)) from error
+            full = (
+                Sentence("the disk is full; nothing is kept yet")
+                if kept is None
+                else Sentence("the disk is full; iteration {kept} is kept: free some, then resume", kept=kept)
+            )
+            raise OSError(errno.ENOSPC, full, str(self.folder)) from error

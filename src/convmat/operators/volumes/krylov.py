@@ -55,9 +55,11 @@ def solve(
     job = Job(op, y, method, {"damp": damp}, _LSMR if method == "lsmr" else _CG, stored, False, maxiter)
     if job.reason is not None:
         if not job.marker.converged and maxiter > job.iteration:
-            raise GeometryError(
-                f"store={str(job.folder)!r} ended at iteration {job.iteration}, and its vectors are gone: "
-                "start anew with overwrite=True, and all iterations at once"
+            raise GeometryError.of(
+                "store={folder!r} ended at iteration {iteration}, and its vectors are gone: start anew with "
+                "overwrite=True, and all iterations at once",
+                folder=str(job.folder),
+                iteration=job.iteration,
             )
         return job.solution()
     limit = max(tol, float(torch.finfo(op.dtype).eps))
