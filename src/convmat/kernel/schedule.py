@@ -251,6 +251,7 @@ def _of_rows(
         "BY_CHANNELS": rows.by_channels,
         "SINGLE": rows.is_single(channels),
         "TOGETHER": tuple(axis.together for axis in rows.axes),
+        "PACKED_TOGETHER": rows.packed_together,
         "ORIGIN": tuple(axis.origin for axis in rows.axes),
         "STEP_OUT": tuple(axis.step_out for axis in rows.axes),
         "CHUNKS": -(-out_channels // rows.together),

@@ -53,8 +53,10 @@ FORM_KINDS = 109
 SINGLE, PAIRS, PAIR_COUNTS = range(111, 114)
 # Which input channels of all groups are packed: the first, and the one after the last.
 PACKED_CHANNELS = 116
-COUNTS = 118
-FIELDS = 120
+# How many phases in along the width are packed together: all where none is missing, else 1.
+PACKED_TOGETHER = 118
+COUNTS = 119
+FIELDS = 121
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

@@ -37,9 +37,10 @@ _COLUMN = 0.2e-9
 # Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
 _WEIGHT_LAST = 0.2e-9
 _PAGES, _LARGE = 0.24e-9, 32 << 20
-# Of depthwise layers, seconds for a number of the output: transposed, contiguous or with the channels last; direct.
+# Of depthwise layers, seconds for a number of the output: transposed, contiguous or with the channels last; direct, for
+# a number of the input or output.
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
-_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.09e-9, 0.35e-9, 0.47e-9
+_DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.045e-9, 0.175e-9, 0.235e-9
 _DEPTHWISE_DIRECT_LAST = 0.024e-9
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
@@ -121,8 +122,9 @@ def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
         return Terms(_ONEDNN_CALL_DIRECT, products * _NUMBER, 0.0)
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
-    of_output = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    return Terms(_ONEDNN_CALL_DIRECT, outputs * of_output * 2 / threads + arithmetic, 0.0)
+    of_number = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
+    numbers = call.batch * prod(geometry.in_shape) + outputs
+    return Terms(_ONEDNN_CALL_DIRECT, numbers * of_number * 2 / threads + arithmetic, 0.0)
 
 
 def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:

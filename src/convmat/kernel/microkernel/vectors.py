@@ -22,6 +22,7 @@ class Vectors:
         self.size = 4 if dtype == "float32" else 8
         self.lanes = lanes
         self.type = ir.VectorType(self.number, lanes)
+        self._integers = ir.VectorType(ir.IntType(8 * self.size), lanes)
         self.suffix = f"v{lanes}f{8 * self.size}"
         self.numba_type = types.float32 if dtype == "float32" else types.float64
 
@@ -42,17 +43,23 @@ class Vectors:
             instruction.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
 
     def store_some(self, builder: Any, vector: Any, address: Any, at: int, count: Any) -> None:
-        """Store those numbers of a vector at ``address + at`` that are among the first ``count`` from the address."""
+        """Store those numbers of a vector at ``address + at`` that are among the first ``count`` from the address.
+
+        The count must lie within 32 bits.
+        """
         pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
-        wanted = self._compare(builder, ">", count, at)
+        wanted = self._among(builder, I64(0), builder.sub(count, I64(at)))
         kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, I32, wanted.type])
         store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{self.suffix}.p0")
         builder.call(store, [vector, pointer, I32(self.size), wanted])
 
     def load_some(self, builder: Any, address: Any, first: Any, last: Any) -> Any:
-        """A vector of which only the numbers from ``first`` to before ``last`` are read; the others are zero."""
+        """A vector of which only the numbers from ``first`` to before ``last`` are read; the others are zero.
+
+        Both must lie within 32 bits.
+        """
         pointer = builder.inttoptr(address, self.type.as_pointer())
-        wanted = builder.and_(self._compare(builder, "<=", first, 0), self._compare(builder, ">", last, 0))
+        wanted = self._among(builder, first, last)
         kind = ir.FunctionType(self.type, [pointer.type, I32, wanted.type, self.type])
         load = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{self.suffix}.p0")
         return builder.call(load, [pointer, I32(self.size), wanted, ir.Constant(self.type, [0.0] * self.lanes)])
@@ -71,15 +78,21 @@ class Vectors:
         )
         return builder.call(gather, [pointers, I32(self.size), everywhere, ir.Constant(self.type, ir.Undefined)])
 
+    def _among(self, builder: Any, first: Any, last: Any) -> Any:
+        """Which lanes there are from one to before another; both may lie outside of the vector, within 32 bits.
+
+        They are compared as integers of the size of a number, so that one register holds all of them.
+        """
+        lanes = ir.Constant(self._integers, list(range(self.lanes)))
+        if self._integers.element != I64:
+            first, last = (builder.trunc(number, self._integers.element) for number in (first, last))
+        from_first = builder.icmp_signed("<=", self._spread_integer(builder, first), lanes)
+        return builder.and_(from_first, builder.icmp_signed(">", self._spread_integer(builder, last), lanes))
+
     def _spread_integer(self, builder: Any, number: Any) -> Any:
-        undefined = ir.Constant(ir.VectorType(I64, self.lanes), ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
         same = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return builder.shuffle_vector(builder.insert_element(undefined, number, I32(0)), undefined, same)
-
-    def _compare(self, builder: Any, relation: str, number: Any, start: int) -> Any:
-        """A number compared with ``start``, ``start + 1``, ..."""
-        lanes = ir.Constant(ir.VectorType(I64, self.lanes), [start + lane for lane in range(self.lanes)])
-        return builder.icmp_signed(relation, self._spread_integer(builder, number), lanes)
 
     def spread(self, builder: Any, number: Any) -> Any:
         """A vector of one number."""

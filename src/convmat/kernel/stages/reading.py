@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from convmat.kernel.microkernel.memory import clear_bytes, moves, pointer, prefetching, taking
+from convmat.kernel.microkernel.memory import clear_bytes, pointer
+from convmat.kernel.microkernel.packing import phase_packing, phases_packing
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_reading
@@ -17,6 +18,7 @@ from convmat.kernel.task import (
     COPIES,
     INPUT,
     INPUT_STRIDE,
+    PACKED_TOGETHER,
     PHASES_IN,
     PITCH,
     PLANE,
@@ -31,7 +33,6 @@ from convmat.kernel.tiling.processor import MOST_TAKEN
 
 _I8 = np.int64
 _AHEAD = 4096  # bytes that are read until what is prefetched is wanted
-_TAKEN = range(2, MOST_TAKEN + 1)  # steps along the width for which whole vectors are read
 
 
 def build_reading(pieces: Pieces) -> Any:
@@ -160,8 +161,9 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
 
 
 def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
-    size, copy_row, gather_row = pieces.vectors.size, _build_copied_row(pieces), _build_gathered_row(pieces)
-    take_row = _build_taken_row(pieces)
+    lanes, size, gather_row = pieces.lanes, pieces.vectors.size, _build_gathered_row(pieces)
+    copy_line, pack_phase = phase_packing(pieces.vectors, [1]), phase_packing(pieces.vectors, range(2, MOST_TAKEN + 1))
+    pack_phases = phases_packing(pieces.vectors, range(2, MOST_TAKEN + 1))
 
     @pieces.compiled
     def find_rows(t, starts, batch, depth, height, phase_d, phase_h):  # type: ignore[no-untyped-def]
@@ -188,10 +190,12 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
         channels, copies, plane, used = t[CHANNELS], t[COPIES], t[PLANE] * size, t[USED] * size
         whole, rows, pitch = t[WINDOW + 3], t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2], t[PITCH + 3]
         apart, across, step = t[INPUT_STRIDE + 1] * size, t[INPUT_STRIDE + 4] * size, t[STEP_IN + 2]
+        are_neighbours = pitch == 1 and across == size and step <= MOST_TAKEN
+        together = t[PACKED_TOGETHER] if are_neighbours and copies == 1 else 1
         # The processor foresees the rows of a channel, not where the next channel lies.
         ahead = apart * max(1, _AHEAD // (rows * whole * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
-        for phase in range(t[PLANES] // copies):
+        for phase in range(0, t[PLANES] // copies, together):
             phase_d, phase_h, phase_w = phases[3 * phase], phases[3 * phase + 1], phases[3 * phase + 2]
             starts = carray(pointer(row_starts + 16 * phase * rows), (2 * rows,), _I8)
             if not again:
@@ -200,61 +204,34 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
                 of_channel = t[INPUT] + (group * channels + channel) * apart
                 for copy in range(copies):
                     to_plane = window + (channel * t[PLANES] + phase * copies + copy) * plane
-                    first = width + copy
-                    left, stop = part_inside(t, 3, first, phase_w)  # cells outside of the input are zeros
-                    for row in range(rows):
-                        to = to_plane + starts[2 * row]
-                        source = of_channel + starts[2 * row + 1] + (first * step + phase_w) * across
-                        last = stop if starts[2 * row + 1] >= 0 else left
-                        if pitch == 1 and across == size and step == 1:
-                            copy_row(to, source, left, last, whole, ahead)
-                        elif pitch == 1 and across == size and step <= MOST_TAKEN:
-                            take_row(to, source, left, last, whole, step, ahead)
-                        else:
-                            gather_row(to, source, left, last, whole, pitch, step * across)
-                    clear_bytes(to_plane + used, plane - used)  # the last vector reads beyond the last cell
+                    at = (width + copy) * step + phase_w  # number of a line
+                    of_line, most = of_channel + at * across, (whole + lanes) * step
+                    first, end = min(max(-at, 0), most), min(max(t[READ + 3] - at, 0), most)
+                    # Each way has a loop of its own, whose numbers then all stay in registers.
+                    if together > 1:
+                        for row in range(rows):
+                            to, further = to_plane + starts[2 * row], starts[2 * row + 1]
+                            last = end if further >= 0 else first
+                            pack_phases(step, to, plane, of_line + further, whole, first, last, ahead)
+                    elif are_neighbours and step == 1:
+                        for row in range(rows):
+                            to, further = to_plane + starts[2 * row], starts[2 * row + 1]
+                            copy_line(1, to, of_line + further, whole, first, end if further >= 0 else first, ahead)
+                    elif are_neighbours:
+                        for row in range(rows):
+                            to, further = to_plane + starts[2 * row], starts[2 * row + 1]
+                            last = end if further >= 0 else first
+                            pack_phase(step, to, of_line + further, whole, first, last, ahead)
+                    else:
+                        left, stop = part_inside(t, 3, width + copy, phase_w)  # cells outside of the input are zeros
+                        for row in range(rows):
+                            to, further = to_plane + starts[2 * row], starts[2 * row + 1]
+                            last = stop if further >= 0 else left
+                            gather_row(to, of_line + further, left, last, whole, pitch, step * across)
+                    for place in range(together):  # the last vector reads beyond the last cell
+                        clear_bytes(to_plane + place * plane + used, plane - used)
 
     return pack_rows
-
-
-def _build_copied_row(pieces: Pieces) -> Any:
-    lanes, size = pieces.lanes, pieces.vectors.size
-    (move, move_some), prefetch = moves(pieces.vectors), prefetching(pieces.vectors)
-
-    @pieces.compiled
-    def copy_row(to, source, left, stop, whole, ahead):  # type: ignore[no-untyped-def]
-        """Copy by whole vectors. The last one writes beyond the row, which the next row or the clearing overwrites.
-
-        What lies ``ahead`` bytes further is prefetched.
-        """
-        for cell in range(0, whole, lanes):
-            at = cell * size
-            prefetch(source + at + ahead)
-            if left <= cell and cell + lanes <= stop:
-                move(to + at, source + at)
-            else:
-                move_some(to + at, source + at, left - cell, stop - cell)
-
-    return copy_row
-
-
-def _build_taken_row(pieces: Pieces) -> Any:
-    lanes, size = pieces.lanes, pieces.vectors.size
-    (take, take_some), prefetch = taking(pieces.vectors, _TAKEN), prefetching(pieces.vectors)
-
-    @pieces.compiled
-    def take_row(to, source, left, stop, whole, step, ahead):  # type: ignore[no-untyped-def]
-        """Copy every ``step``-th number by whole vectors, as ``copy_row`` does."""
-        for cell in range(0, whole, lanes):
-            at, of = to + cell * size, source + cell * step * size
-            for line in range(step):
-                prefetch(of + line * lanes * size + ahead)
-            if left <= cell and cell + lanes < stop:
-                take(step, at, of)
-            else:
-                take_some(step, at, of, (left - cell) * step, (stop - 1 - cell) * step + 1)
-
-    return take_row
 
 
 def _build_gathered_row(pieces: Pieces) -> Any:

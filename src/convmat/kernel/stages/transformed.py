@@ -80,11 +80,12 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
         """
         kind, apart, dilation = t[FORM_KINDS], t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
+        most = OUTPUTS * (lanes + dilation)  # numbers that a vector of cells reads
         has_all_rows = first_row <= 0 and last_row >= rows_of_kind[kind]
         for cell in range(0, t[WINDOW + 3], cells_of_kind[kind]):
             at, target = place + OUTPUTS * cell, to + cell * size
-            first, last = -at, t[READ + 3] - at
-            if has_all_rows and first <= 0 and last >= OUTPUTS * (lanes + dilation):
+            first, last = max(-at, 0), min(t[READ + 3] - at, most)
+            if has_all_rows and first <= 0 and last >= most:
                 transform(kind, target, plane, source + at * size, apart)
             else:
                 transform_some(kind, target, plane, source + at * size, apart, first, last, first_row, last_row)

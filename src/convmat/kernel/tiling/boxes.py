@@ -10,7 +10,7 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
 from convmat.kernel.tiling.rows import RowTiling
-from convmat.kernel.tiling.windows import Problem, Way, Window, odd_lines, packing_cycles, window_of
+from convmat.kernel.tiling.windows import Problem, Way, Window, odd_lines, packing_cycles, reading_again, window_of
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
 _COPY_TRANSPOSED = 0.7  # cycles to pack a number of a window that is transposed
@@ -286,6 +286,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
         cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
     if problem.rows.transformed == 2:
         cycles *= _BOTH
+    if not is_single:
+        cycles *= reading_again(problem.rows)
     if problem.rows.transformed and run.cells <= processor.lanes:
         cycles *= _NARROW
     if run.blocks > 1:

@@ -16,7 +16,7 @@ from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycles, window_of
+from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycles, reading_again, window_of
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
@@ -85,7 +85,9 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     stripes, boxes = len(rows.tables.stripes) - 1, count_boxes(problem, box)
     outputs = prod(box) * rows.tables.all_rows
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
-    cycles = _product_cycles(problem, prod(box)) + outputs * (_WRITE if rows.axes[-1].step_out == 1 else _SCATTER)
+    cycles = _product_cycles(problem, prod(box)) * reading_again(rows) + outputs * (
+        _WRITE if rows.axes[-1].step_out == 1 else _SCATTER
+    )
     cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / _FAR
     if problem.channels * window.numbers * processor.itemsize > processor.window:
         cycles *= _SLOWER

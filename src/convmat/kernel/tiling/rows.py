@@ -84,6 +84,12 @@ class RowTiling:
             for deltas, axis in zip(self.deltas, self.axes, strict=True)
         )
 
+    @property
+    def packed_together(self) -> int:
+        """How many phases along the width are packed together: all, if none is missing, so that a line is read once."""
+        step = self.axes[-1].step_in
+        return step if len(self.phases_in[-1]) == step else 1
+
     @cached_property
     def cells_of_deltas(self) -> tuple[IntArray, IntArray]:
         """For each delta of all products, the cell that it reads, along the axes, and which of all phases in of it."""

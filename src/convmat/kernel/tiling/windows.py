@@ -8,9 +8,12 @@ from typing import NamedTuple
 from convmat.kernel.tiling.processor import AXES, MOST_TAKEN, Processor
 from convmat.kernel.tiling.rows import RowTiling
 
-# Cycles to pack a window: for each row, and each vector of it; for each step between its numbers beyond the first;
-# for a number by itself, where steps are wider; in Winograd's form, for a vector of a plane.
-_ROW, _ROW_VECTOR, _ROW_STEP, _ROW_NUMBER, _TRANSFORM = 20.0, 2.5, 16.0, 2.5, 6.0
+# Cycles to pack a window: for each row, and each vector of it; for each round of shuffles that takes the phases of a
+# line apart; for each vector of a line beyond the first, where one phase of it is taken; for a number by itself, where
+# steps are wider; in Winograd's form, for a vector of a plane.
+_ROW, _ROW_VECTOR, _SHUFFLE, _ROW_STEP, _ROW_NUMBER, _TRANSFORM = 20.0, 2.5, 1.0, 3.0, 2.5, 6.0
+# Of products, the times as long that they take where the input lies in phases.
+_APART = 1.15
 
 
 class Problem(NamedTuple):
@@ -96,4 +99,16 @@ def packing_cycles(problem: Problem, window: Window) -> float:
         return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
     if step > MOST_TAKEN:
         return rows * (_ROW + width * _ROW_NUMBER)
-    return rows * (_ROW + -(-width // lanes) * (_ROW_VECTOR + (step - 1) * _ROW_STEP))
+    vectors = rows * -(-width // lanes)
+    if problem.rows.packed_together == step and window.copies == 1:
+        return rows / step * _ROW + vectors * (_ROW_VECTOR + (step - 1).bit_length() * _SHUFFLE)
+    return rows * _ROW + vectors * (_ROW_VECTOR + (step - 1) * _ROW_STEP)
+
+
+def reading_again(rows: RowTiling) -> float:
+    """How many times as long products take where the input lies in phases.
+
+    Fewer taps read each phase, and so read a number again while it is in the nearest cache.
+    """
+    lies_in_phases = not rows.transformed and any(len(phases) > 1 for phases in rows.phases_in)
+    return _APART if lies_in_phases else 1.0

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
-from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -252,10 +251,11 @@ def transformed_weight(
     of_channel = by_input[0, 0].numel() // len(matrix) * matrix.shape[1]
     at_once = max(_MOST_FACTORS // of_channel, 1)
     groups_at_once = max(at_once // channels, 1)
-    for group, channel in product(range(0, groups, groups_at_once), range(0, channels, at_once)):
-        taps = by_input[group : group + groups_at_once, channel : channel + at_once].flatten(0, 1).flatten(-len(axes))
-        first = group * channels + channel
-        yield first, first + len(taps), taps @ matrix
+    for group in range(0, groups, groups_at_once):
+        for channel in range(0, channels, at_once):
+            part = by_input[group : group + groups_at_once, channel : channel + at_once]
+            taps, first = part.flatten(0, 1).flatten(-len(axes)), group * channels + channel
+            yield first, first + len(taps), taps @ matrix
 
 
 def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
