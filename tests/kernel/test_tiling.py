@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import convmat
 from convmat import Geometry
-from convmat.kernel import compiled
+from convmat.kernel import compiled, task
 from convmat.kernel.schedule import Schedule
 from convmat.kernel.tiling import choosing
 from convmat.kernel.tiling.choosing import _choices
 from convmat.kernel.tiling.phases import AxisPhases, PhaseOut, phase_classes
 from convmat.kernel.tiling.rows import _row_tiling, row_tilings
-from tests.kernel.kernels import DTYPES, layers, plan_for
+from tests.kernel.kernels import DTYPES, computed, layers, plan_for
 from tests.layers import Layer
 
 plans = st.builds(
@@ -253,3 +253,18 @@ def test_pairs_of_rows_compute_what_pytorch_does(height, dtype):
         )
         assert output.shape[2] == height
         torch.testing.assert_close(output, expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 3, 301])
+def test_small_units_of_work_are_taken_several_at_a_time(groups, threads):
+    """But never so many that a thread would have no turn."""
+    layer = Layer(sizes=(4, 5), kernel=(3, 3), padding=1, groups=groups, channels=(groups, groups))
+    plan = plan_for(layer, batch=1, dtype=torch.float32, threads=threads)
+    numbers, _ = plan._known
+    at_once, units = numbers[task.UNITS_AT_ONCE], numbers[task.UNITS]
+    assert (at_once > 1) == (groups == 301)
+    assert at_once == 1 or units // at_once >= 4 * threads
+    tensors = torch.randn(1, groups, 4, 5), torch.randn(groups, 1, 3, 3), torch.randn(groups)
+    expected = F.conv2d(*tensors, padding=1, groups=groups)
+    torch.testing.assert_close(computed(plan, *tensors, threads), expected)

@@ -29,6 +29,8 @@ from convmat.tensors.strides import output_format_of
 _LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
 _MOST_TASKS = 16  # of a schedule, one for each combination of strides
+_CYCLES_AT_ONCE = 20_000  # of work that a thread takes at a time, beside which counting it costs nothing
+_TURNS = 4  # that each thread takes at least, so that all of them end at about the same time
 _STREAMED = 4 << 20  # bytes: an output this large does not stay in any cache, so it is written by non-temporal stores
 
 
@@ -94,6 +96,7 @@ class Schedule:
         read, written = _three(geometry.read), _three(geometry.written)
         out_bytes = self.batch * prod(geometry.out_shape) * itemsize
         chunks, boxes = known[task.CHUNKS], cells.boxes
+        units = cells.undivided + (prod(boxes) * geometry.groups - cells.undivided) * cells.parts
         values: dict[str, Any] = {
             "READ": (self.batch, *read),
             "CELLS": cells.cells,
@@ -112,7 +115,8 @@ class Schedule:
             "KEPT": self._kept,
             "PARTS": cells.parts,
             "UNDIVIDED": cells.undivided,
-            "UNITS": cells.undivided + (prod(boxes) * geometry.groups - cells.undivided) * cells.parts,
+            "UNITS": units,
+            "UNITS_AT_ONCE": self._units_at_once(units),
             "PACK_UNITS": min(chunks, max(chunks // _CHUNKS, 4 * self.processor.threads)),
             "STREAM": out_bytes >= _STREAMED,
             "SCRATCH_BYTES": self.scratch_bytes,
@@ -120,6 +124,12 @@ class Schedule:
         numbers = known.copy()
         _put(numbers, values)
         return numbers, tables
+
+    def _units_at_once(self, units: int) -> int:
+        """How many units of work a thread takes at a time: counting small ones, threads would wait for each other."""
+        shares = units // self.processor.threads
+        wanted = _CYCLES_AT_ONCE * shares // max(int(self.cells.cycles), 1)
+        return max(min(wanted, shares // _TURNS), 1)
 
     @cached_property
     def _contiguous_strides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -145,6 +155,7 @@ class Schedule:
         packed = empty((channels * len(self.rows.tables.taps),), weight)
         known, tables = self._known
         numbers = known.copy()
+        _put(numbers, {"UNITS_AT_ONCE": max(geometry.groups * known[task.PACK_UNITS] // (_TURNS * threads), 1)})
         with outside_the_pool():
             weight = weight.detach().reshape(geometry.weight_shape)
             if transformed:

@@ -55,8 +55,11 @@ SINGLE, PAIRS, PAIR_COUNTS = range(111, 114)
 PACKED_CHANNELS = 116
 # How many phases in along the width are packed together: all where none is missing, else 1.
 PACKED_TOGETHER = 118
-COUNTS = 119
-FIELDS = 121
+# How many units of work a thread takes at a time.
+UNITS_AT_ONCE = 119
+# The counters, which all threads write, share no cache line with what all of them read.
+COUNTS = 120 + 8
+FIELDS = COUNTS + 2 + 8
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 

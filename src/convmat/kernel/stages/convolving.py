@@ -61,6 +61,7 @@ from convmat.kernel.task import (
     TILES,
     UNDIVIDED,
     UNITS,
+    UNITS_AT_ONCE,
     WINDOW,
 )
 from convmat.kernel.tiling.processor import MOST_VECTORS, RUN, most_rows
@@ -84,10 +85,13 @@ def build_convolving(pieces: Pieces) -> Any:
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]
         packed, number = -1, -1
         corner, box = box_of(t, 0)
+        unit, stop = 0, 0
         while True:
-            unit = add_atomically(t[COUNTERS], 1)
-            if unit >= t[UNITS]:
-                break
+            if unit == stop:
+                unit = add_atomically(t[COUNTERS], t[UNITS_AT_ONCE])
+                stop = min(unit + t[UNITS_AT_ONCE], t[UNITS])
+                if unit >= stop:
+                    break
             place, part, parts = work_of(t, unit)
             again = place // t[GROUPS] == number
             if not again:
@@ -102,6 +106,7 @@ def build_convolving(pieces: Pieces) -> Any:
                 compute_rows(t, window, group, corner, box, part, parts)
             else:
                 compute_box(t, window, results, table, biases, group, corner, box, part, parts)
+            unit += 1
         fence()
 
     return convolve

@@ -30,6 +30,7 @@ from convmat.kernel.task import (
     TAPS,
     TILE_COUNT,
     TILES,
+    UNITS_AT_ONCE,
     WEIGHT,
 )
 
@@ -50,10 +51,13 @@ def build_packing(pieces: Pieces) -> Any:
         stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)
         tiles = carray(pointer(t[TILES]), (7 * t[TILE_COUNT],), _I8)
         taps = carray(pointer(t[TAP_PLACES]), (factors,), _I8)
+        unit, stop = 0, 0
         while True:
-            unit = add_atomically(t[COUNTERS], 1)
-            if unit >= t[GROUPS] * t[PACK_UNITS]:
-                break
+            if unit == stop:
+                unit = add_atomically(t[COUNTERS], t[UNITS_AT_ONCE])
+                stop = min(unit + t[UNITS_AT_ONCE], t[GROUPS] * t[PACK_UNITS])
+                if unit >= stop:
+                    break
             group, part = unit // t[PACK_UNITS], unit % t[PACK_UNITS]
             of_chunk = t[STRIPE_COUNT] // t[CHUNKS]  # stripes of the same output channels, which lie next to each other
             first_chunk, last_chunk = t[CHUNKS] * part // t[PACK_UNITS], t[CHUNKS] * (part + 1) // t[PACK_UNITS]
@@ -71,6 +75,7 @@ def build_packing(pieces: Pieces) -> Any:
                         gather(t[PACKED] + (to + n) * size, t[WEIGHT] + at * size, t[TAP_PLACES] + (first + n) * 8)
                     for n in range(whole, count):
                         packed[to + n] = source[at + taps[first + n]]
+            unit += 1
 
     return pack_weights
 
