@@ -11,6 +11,8 @@ from numba.extending import intrinsic
 
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 
+AHEAD = 4096  # bytes that are read until what is prefetched is wanted
+
 
 def phase_packing(vectors: Vectors, steps: Sequence[int]) -> Callable[..., None]:
     """Pack one phase of a line: ``target[n] = source[n*step]``.
@@ -89,7 +91,7 @@ def _emit_line(
         number = builder.mul(cell, I64(step))
         addresses = [v.address(builder, source, builder.add(number, start)) for start in starts]
         for address in addresses:
-            v.prefetch(builder, builder.inttoptr(builder.add(address, ahead), v.number.as_pointer()))
+            v.prefetch(builder, builder.add(address, ahead))
         is_inside = builder.and_(
             builder.icmp_signed("<=", first, number),
             builder.icmp_signed(">=", last, builder.add(number, I64(v.lanes * step))),

@@ -98,7 +98,7 @@ def _emit_tile(
         cell = v.address(builder, window, builder.sext(offset, I64))
         inputs = [v.load(builder, cell, n * v.lanes) for n in range(columns)]
         taps = builder.gep(builder.inttoptr(weights, v.number.as_pointer()), [builder.mul(k, I64(rows))])
-        v.prefetch(builder, builder.gep(taps, [ahead]))
+        v.prefetch(builder, builder.ptrtoint(builder.gep(taps, [ahead]), I64))
         return [builder.gep(taps, [I64(m)]) for m in range(rows)], inputs
 
     store = partial(_emit_output, v, builder, unpacked(builder, output)) if rows == most_rows else None
@@ -129,7 +129,7 @@ def _emit_channel_tile(
     def load(k: Any) -> tuple[list[Any], list[Any]]:
         offset = builder.load(builder.gep(builder.inttoptr(offsets, I32.as_pointer()), [k]))
         taps = v.address(builder, weights, builder.mul(k, I64(columns * v.lanes)))
-        v.prefetch(builder, builder.inttoptr(v.address(builder, taps, ahead), v.number.as_pointer()))
+        v.prefetch(builder, v.address(builder, taps, ahead))
         numbers = [builder.gep(pointer, [builder.sext(offset, I64)]) for pointer in pointers]
         return numbers, [v.load(builder, taps, n * v.lanes) for n in range(columns)]
 

@@ -103,9 +103,9 @@ class Vectors:
         """Pick lanes of two vectors, numbered through both."""
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(places)), list(places)))
 
-    def prefetch(self, builder: Any, pointer: Any) -> None:
-        """Have the cache line of an address fetched into the second level."""
-        byte = builder.bitcast(pointer, cgutils.voidptr_t)
+    def prefetch(self, builder: Any, address: Any) -> None:
+        """Have the cache line of any address fetched into the second level."""
+        byte = builder.inttoptr(address, cgutils.voidptr_t)
         kind = ir.FunctionType(ir.VoidType(), [byte.type, I32, I32, I32])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(prefetch, [byte, I32(0), I32(2), I32(1)])

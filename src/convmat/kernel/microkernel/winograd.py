@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from numba import types
 from numba.extending import intrinsic
@@ -16,6 +16,8 @@ from convmat.kernel.epilogue import emit_epilogue, spread_epilogue
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 from convmat.kernel.microkernel.weaving import interleaved
 from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS, ReadingKind, WritingKind
+
+_Load: TypeAlias = Callable[[int, int], Any]  # of a row, a vector from a number of it on
 
 
 def _compiled(kinds: Sequence[ReadingKind | WritingKind], lanes: int) -> list[int]:
@@ -32,16 +34,23 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     """The sums of inputs of a vector of cells, stored to planes of a window.
 
     Returns:
-        ``transform(kind, target, plane, source, apart)``, for a number of ``READING_KINDS``, reads from the address
-        ``source`` on, and for two axes from rows ``apart`` bytes apart, and stores a vector every ``plane`` bytes from
-        ``target`` on;
-        ``transform_some(kind, target, plane, source, apart, first, last, first_row, last_row)`` reads only the numbers
-        from ``first`` to before ``last``, of the rows from ``first_row`` to before ``last_row``, with zeros around.
+        ``transform(kind, target, plane, source, apart, ahead)``, for a number of ``READING_KINDS``, reads from the
+        address ``source`` on, and for two axes from rows ``apart`` bytes apart, and stores a vector every ``plane``
+        bytes from ``target`` on; what lies ``ahead`` bytes further is prefetched;
+        ``transform_some(kind, target, plane, source, apart, ahead, first, last, first_row, last_row)`` reads only the
+        numbers from ``first`` to before ``last``, of the rows from ``first_row`` to before ``last_row``, with zeros
+        around.
     """
     all_kinds = _compiled(READING_KINDS, vectors.lanes)
 
-    def emit_kind(builder: Any, number: int, target: Any, plane: Any, load: Callable[[int, int], Any]) -> None:
+    def emit_kind(
+        builder: Any, number: int, target: Any, plane: Any, source: Any, apart: Any, ahead: Any, load: _Load
+    ) -> None:
         kind = READING_KINDS[number]
+        for row in range(OUTPUTS if kind.axes == 2 else 1):  # the next cells read no others anew
+            address = builder.add(builder.add(source, ahead), builder.mul(apart, I64(row)))
+            for part in range(OUTPUTS):
+                vectors.prefetch(builder, vectors.address(builder, address, I64(part * vectors.lanes)))
         planes = FORMS[kind.products].planes[: kind.planes]
         rows = [
             _sums(builder, _inputs_of_row(vectors, builder, row, kind.dilation, load), planes)
@@ -52,22 +61,24 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
             vectors.store(builder, vector, builder.add(target, builder.mul(plane, I64(place))))
 
     @intrinsic
-    def transform(typing, kind, target, plane, source, apart):  # type: ignore[no-untyped-def]
+    def transform(typing, kind, target, plane, source, apart, ahead):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            kind, target, plane, source, apart = arguments
+            kind, *places = arguments
+            _, _, source, apart, _ = places
 
             def load(row: int, number: int) -> Any:
                 return vectors.load(builder, builder.add(source, builder.mul(apart, I64(row))), number)
 
-            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, target, plane, load))
+            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, *places, load))
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 5), emit
+        return types.void(*[types.int64] * 6), emit
 
     @intrinsic
-    def transform_some(typing, kind, target, plane, source, apart, first, last, first_row, last_row):  # type: ignore[no-untyped-def]
+    def transform_some(typing, kind, target, plane, source, apart, ahead, first, last, first_row, last_row):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            kind, target, plane, source, apart, first, last, first_row, last_row = arguments
+            kind, *places, first, last, first_row, last_row = arguments
+            _, _, source, apart, _ = places
 
             def load(row: int, number: int) -> Any:
                 address = vectors.address(builder, builder.add(source, builder.mul(apart, I64(row))), I64(number))
@@ -78,15 +89,15 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
                     builder, address, builder.sub(first, I64(number)), builder.sub(stop, I64(number))
                 )
 
-            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, target, plane, load))
+            switch(builder, kind, all_kinds, lambda kind: emit_kind(builder, kind, *places, load))
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 9), emit
+        return types.void(*[types.int64] * 10), emit
 
     return transform, transform_some
 
 
-def _inputs_of_row(v: Vectors, builder: Any, row: int, dilation: int, load: Callable[[int, int], Any]) -> list[Any]:
+def _inputs_of_row(v: Vectors, builder: Any, row: int, dilation: int, load: _Load) -> list[Any]:
     """The inputs of a cell, each as a vector of cells."""
     further = OUTPUTS * dilation
     return [

@@ -8,7 +8,7 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import clear_bytes, pointer
-from convmat.kernel.microkernel.packing import phase_packing, phases_packing
+from convmat.kernel.microkernel.packing import AHEAD, phase_packing, phases_packing
 from convmat.kernel.microkernel.transposing import transposing
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_reading
@@ -32,7 +32,6 @@ from convmat.kernel.task import (
 from convmat.kernel.tiling.processor import MOST_TAKEN
 
 _I8 = np.int64
-_AHEAD = 4096  # bytes that are read until what is prefetched is wanted
 
 
 def build_reading(pieces: Pieces) -> Any:
@@ -193,7 +192,7 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
         are_neighbours = pitch == 1 and across == size and step <= MOST_TAKEN
         together = t[PACKED_TOGETHER] if are_neighbours and copies == 1 else 1
         # The processor foresees the rows of a channel, not where the next channel lies.
-        ahead = apart * max(1, _AHEAD // (rows * whole * size))
+        ahead = apart * max(1, AHEAD // (rows * whole * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES] // copies,), _I8)
         for phase in range(0, t[PLANES] // copies, together):
             phase_d, phase_h, phase_w = phases[3 * phase], phases[3 * phase + 1], phases[3 * phase + 2]

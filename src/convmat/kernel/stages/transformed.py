@@ -8,6 +8,7 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.memory import clear_bytes, pointer
+from convmat.kernel.microkernel.packing import AHEAD
 from convmat.kernel.microkernel.winograd import (
     cells_at_once,
     finishing_some_transformed,
@@ -74,10 +75,11 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     rest_of, rows_until = _build_divisions(pieces)
 
     @pieces.compiled
-    def transform_row(t, to, plane, source, place, first_row, last_row):  # type: ignore[no-untyped-def]
+    def transform_row(t, to, plane, source, place, first_row, last_row, ahead):  # type: ignore[no-untyped-def]
         """The sums of a row of cells, the first of which reads from the number ``place`` of a row of the input on.
 
-        Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input.
+        Of the rows that a cell reads, those from ``first_row`` to before ``last_row`` are inside the input. What lies
+        ``ahead`` bytes further is prefetched.
         """
         kind, apart, dilation = t[FORM_KINDS], t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
         most = OUTPUTS * (lanes + dilation)  # numbers that a vector of cells reads
@@ -86,9 +88,10 @@ def build_transformed_reading(pieces: Pieces) -> Any:
             at, target = place + OUTPUTS * cell, to + cell * size
             first, last = max(-at, 0), min(t[READ + 3] - at, most)
             if has_all_rows and first <= 0 and last >= most:
-                transform(kind, target, plane, source + at * size, apart)
+                transform(kind, target, plane, source + at * size, apart, ahead)
             else:
-                transform_some(kind, target, plane, source + at * size, apart, first, last, first_row, last_row)
+                of = source + at * size
+                transform_some(kind, target, plane, of, apart, ahead, first, last, first_row, last_row)
 
     @pieces.compiled
     def pack_transformed(t, window, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
@@ -97,6 +100,8 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         if t[TRANSFORMED] == 2:
             planes, step_h = planes * step_h, OUTPUTS
         place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
+        rows = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * OUTPUTS ** (t[TRANSFORMED] - 1)  # that lie in the input
+        ahead = t[INPUT_STRIDE + 1] * size * max(1, AHEAD // (rows * t[WINDOW + 3] * OUTPUTS * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):
             phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]
@@ -115,7 +120,7 @@ def build_transformed_reading(pieces: Pieces) -> Any:
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2]
                             source = (batch + b) * t[INPUT_STRIDE] + at_d * t[INPUT_STRIDE + 2]
                             at, to = of_channel + (source + at_h * t[INPUT_STRIDE + 3]) * size, to_plane + cell * size
-                            transform_row(t, to, plane, at, place, first_row, last_row)
+                            transform_row(t, to, plane, at, place, first_row, last_row, ahead)
                 for number in range(planes):  # the last vector reads beyond the last cell
                     clear_bytes(to_plane + number * plane + whole, plane - whole)
 
