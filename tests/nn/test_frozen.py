@@ -44,9 +44,8 @@ def direct():
 
 def plain(layer, input):
     """What PyTorch makes of the numbers that are in the layer now."""
-    if isinstance(layer, nn.Conv2d):
-        return torch.conv2d(input, layer.weight, layer.bias, layer.stride, layer.padding)
-    return torch.conv_transpose2d(input, layer.weight, layer.bias, layer.stride, layer.padding)
+    function = torch.conv2d if isinstance(layer, nn.Conv2d) else torch.conv_transpose2d
+    return function(input, layer.weight, layer.bias, layer.stride, layer.padding, dilation=layer.dilation)
 
 
 def assert_fresh(layer, input=None):
@@ -294,6 +293,108 @@ def test_weights_that_are_nan():
 
 
 # -- weights that are computed -----------------------------------------------------------------------------------------
+
+
+# -- what a layer computes by is kept, too: it is decided anew after any change of what that depends on ----------------
+
+
+def another_stride(layer):
+    layer.stride = (1, 2)
+
+
+def another_padding(layer):
+    layer.padding = (0, 1)
+
+
+def another_dilation(layer):
+    layer.dilation = (1, 2)
+
+
+def another_bias(layer):
+    layer.bias = nn.Parameter(torch.randn(3))
+
+
+def another_memory_of_the_bias(layer):
+    layer.bias.data = torch.randn(6)[::2]
+
+
+def no_bias(layer):
+    layer.bias = None
+
+
+def another_number_of_threads(layer):
+    torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+def another_weight(layer):
+    layer.weight = nn.Parameter(torch.randn_like(layer.weight))
+
+
+def another_kernel_size(layer):
+    layer.weight = nn.Parameter(torch.randn(*layer.weight.shape[:2], 3, 5))
+
+
+OTHER_ARGUMENTS = [
+    another_stride,
+    another_padding,
+    another_dilation,
+    another_bias,
+    another_memory_of_the_bias,
+    no_bias,
+    another_number_of_threads,
+    another_weight,
+    another_kernel_size,
+]
+
+
+@pytest.fixture
+def threads_as_before():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@every_method
+@pytest.mark.usefixtures("threads_as_before")
+@pytest.mark.parametrize("change", OTHER_ARGUMENTS, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
+def test_a_change_of_what_a_layer_computes_by(make, change, method):
+    layer, input = frozen(make(), method), torch.randn(2, 4, 9, 12)
+    for _ in range(2):
+        for _ in range(3):
+            with torch.no_grad():
+                output = layer(input)
+                expected = plain(layer, input)
+            assert_close(output, expected, rtol=1e-4, atol=1e-4)
+        change(layer)
+
+
+@pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
+def test_a_wrong_bias_is_refused_as_ever(make):
+    """The kernel would read beyond its end."""
+    layer, input = frozen(make()), torch.randn(2, 4, 9, 12)
+    with torch.no_grad():
+        layer(input), layer(input)
+        layer.bias = nn.Parameter(torch.randn(2))
+        with pytest.raises(ValueError, match="bias"):
+            layer(input)
+
+
+@pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
+def test_what_is_kept_is_left_to_who_watches_or_asks_for_gradients(make, monkeypatch):
+    layer, input = frozen(make(), "auto"), torch.randn(2, 4, 9, 12)
+    with torch.no_grad():
+        expected = layer(input)
+        layer(input)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert layer(input).dtype == torch.bfloat16
+    assert layer(input.requires_grad_()).requires_grad
+    calls, name = [], "conv2d" if isinstance(layer, nn.Conv2d) else "conv_transpose2d"
+    own = getattr(torch.nn.functional, name)
+    monkeypatch.setattr(torch.nn.functional, name, lambda *args, **options: calls.append(name) or own(*args, **options))
+    with torch.no_grad():
+        assert_close(layer(input), expected, rtol=1e-4, atol=1e-4)
+    assert calls
 
 
 def with_weight_norm(layer):

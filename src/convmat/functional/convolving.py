@@ -91,6 +91,11 @@ def key_of_conv_transpose(ndim: int, input: Tensor, weight: Tensor, bias: Tensor
     return shortcuts.key_of(input, weight, bias, ("conv_transpose", ndim, *others), activation)
 
 
+def computation_of(key: Any) -> Any:
+    """What computed the call of a key, a function of input, weight and bias; ``None`` if that was not kept."""
+    return None if key is None else shortcuts.find(key)
+
+
 def format_of_pytorchs(key: Any) -> torch.memory_format | None:
     """The memory format that the output of PyTorch's own function was given, if that computed the call of a key.
 

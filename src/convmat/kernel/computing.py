@@ -102,7 +102,8 @@ def prepare(
     assert kernel is not None
     schedule = schedule_of(geometry, batch, dtype, threads, contiguous=contiguous, keep=keep)
     numbers = None if activation is None else activation.numbers(geometry.out_channels, dtype)
-    out_shape = None if sizes is None else (batch, *sizes)
+    assert contiguous or sizes is None
+    out_shape = (batch, *(geometry.out_shape if sizes is None else sizes)) if contiguous else None
     return partial(_convolve, schedule, kernel, threads, keep, numbers, out_shape)
 
 

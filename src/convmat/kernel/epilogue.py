@@ -7,8 +7,7 @@ In compiled functions an *epilogue* is a tuple: the bias of a channel; slope and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from convmat.kernel.microkernel.vectors import Vectors
 
 
-@dataclass(frozen=True)
-class Epilogue:
+class Epilogue(NamedTuple):
     """The epilogue of a call.
 
     Args:
@@ -30,7 +28,9 @@ class Epilogue:
 
     def contiguous(self) -> Epilogue:
         """The same, as the kernel reads it."""
-        return self if self.bias is None else Epilogue(self.bias.detach().contiguous(), self.activation)
+        if self.bias is None or self.bias.is_contiguous():
+            return self
+        return Epilogue(self.bias.detach().contiguous(), self.activation)
 
     @property
     def bias_address(self) -> int:

@@ -32,12 +32,15 @@ _MOST_SPARE = 4  # times the memory that is needed may be kept
 def empty(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
     """An uninitialised tensor, on large pages as far as these fit into it."""
     if prod(shape) * like.element_size() >= _LARGE and _is_counted():
-        return _used.empty(shape, like.dtype, memory_format)
-    return _fresh(shape, like.dtype, memory_format)
+        return _used.empty(shape, like, memory_format)
+    return _fresh(shape, like, memory_format)
 
 
-def _fresh(shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
-    output = torch.empty(shape, dtype=dtype, device="cpu", memory_format=memory_format)
+def _fresh(shape: Sequence[int], like: Tensor, memory_format: torch.memory_format) -> Tensor:
+    if memory_format is torch.contiguous_format:
+        output = like.new_empty(shape)  # which takes less time than the other
+    else:
+        output = torch.empty(shape, dtype=like.dtype, device="cpu", memory_format=memory_format)
     if output.nbytes >= 2 * _PAGE and (advise := _advise()) is not None:
         start = -(-output.data_ptr() // _PAGE) * _PAGE
         stop = (output.data_ptr() + output.nbytes) // _PAGE * _PAGE
@@ -57,20 +60,20 @@ class _Used:
         self._turn = 0
         self._lock = fork_safe_lock()
 
-    def empty(self, shape: Sequence[int], dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+    def empty(self, shape: Sequence[int], like: Tensor, memory_format: torch.memory_format) -> Tensor:
         """An uninitialised tensor."""
-        size = prod(shape) * dtype.itemsize
+        size = prod(shape) * like.dtype.itemsize
         with self._lock:
             self._turn += 1
             place, is_asked_again = self._find(size), size in self._asked
             self._asked[size] = self._turn
             if place is None:
-                output = _fresh(shape, dtype, memory_format)
+                output = _fresh(shape, like, memory_format)
                 storage = output.untyped_storage()
             else:
                 storage = self._held.pop(place)[0]
                 strides = torch.empty(shape, device="meta", memory_format=memory_format).stride()
-                output = torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape, strides)
+                output = torch.empty(0, dtype=like.dtype, device="cpu").set_(storage, 0, shape, strides)
             if is_asked_again:
                 self._held.append((storage, size, self._turn))
             self._let_go()

@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from convmat.functional import convolving
 from convmat.nn import passing
 from convmat.nn.checks import LayerPadding, name_functions
 from convmat.nn.folding import FOLD, Fold
 from convmat.nn.frozen import FROZEN
 from convmat.planning import freezing, weight_of
+from convmat.tensors.watching import wants_pytorchs_function
 
 
 class ConvolutionLayer(nn.Module):
@@ -97,6 +99,51 @@ class ConvolutionLayer(nn.Module):
             return compute(input, self._weight_of(input), self.bias)
         weight, bias = now.operands or (self._weight_of(input), self.bias)
         return fold.note(compute(input, weight, bias, now.activation), now.followers)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        """All attributes that the layer computes by, besides its parameters."""
+        raise NotImplementedError
+
+    def _computed_as_before(self, input: Tensor, kind: Any, transposed: bool) -> Tensor | None:
+        """What a frozen layer computes as it did before; ``None`` where it must be decided anew how.
+
+        Args:
+            input: of the kind.
+            kind: of the input; ``None`` where somebody watches.
+            transposed: the direction of the layer.
+        """
+        own = self.__dict__
+        frozen = None if kind is None or FOLD in own else own.get(FROZEN)
+        if frozen is None or wants_pytorchs_function(self._ndim, transposed):
+            return None
+        return frozen.compute(self, (kind, self._arguments()), input)
+
+    def _may_pass_on(self) -> bool:
+        """Whether PyTorch's own layer may take the place of this one."""
+        return True
+
+    def _take_note(
+        self, kind: Any, key_of: Callable[[], Any], weight: Tensor, bias: Tensor | None, *, folded: bool
+    ) -> None:
+        """Take note of how an input of a kind was computed, so that the next one need not be decided upon.
+
+        Args:
+            kind: of the input; ``None`` where somebody watches.
+            key_of: makes what the call is remembered by.
+            weight, bias: what was computed with.
+            folded: whether something was folded in.
+        """
+        if kind is None:
+            return
+        frozen = None if folded or torch.is_grad_enabled() else self.__dict__.get(FROZEN)
+        is_known = passing.is_known(self, kind)
+        if is_known and frozen is None:
+            return
+        key = key_of()
+        if not is_known:
+            passing.learn(self, kind, convolving.format_of_pytorchs(key) if self._may_pass_on() else None)
+        if frozen is not None:
+            frozen.learn((kind, self._arguments()), convolving.computation_of(key), weight, bias)
 
     def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
         """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.

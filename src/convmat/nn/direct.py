@@ -71,6 +71,8 @@ class _Direct(ConvolutionLayer):
             return self._computed(input, self._conv_forward)
         if (memory_format := self._format_of_passed(kind)) is not None:
             return passing.laid_out(super()._conv_forward(input, self.weight, self.bias), memory_format)  # type: ignore[misc]
+        if (output := self._computed_as_before(input, kind, transposed=False)) is not None:
+            return output
         return self._computed(input, partial(self._conv_forward, kind=kind))
 
     def _is_conv_forward_ours(self) -> bool:
@@ -92,20 +94,18 @@ class _Direct(ConvolutionLayer):
             seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return seen if activation is None else activation.applied_to(seen.clone())
         output = _convolve_by(self, input, weight, bias, activation)
-        if kind is not None and not passing.is_known(self, kind):
-            key = convolving.key_of_conv(self._ndim, input, weight, bias, *_arguments_of(self), activation)
-            passing.learn(self, kind, convolving.format_of_pytorchs(key))
+        key_of = partial(convolving.key_of_conv, self._ndim, input, weight, bias, *self._arguments(), activation)
+        self._take_note(kind, key_of, weight, bias, folded=activation is not None)
         return output
 
-
-def _arguments_of(layer: _Direct) -> tuple[Any, Any, Any, int, str, str]:
-    return layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode, layer.method
+    def _arguments(self) -> tuple[Any, Any, Any, int, str, str]:
+        return self.stride, self.padding, self.dilation, self.groups, self.padding_mode, self.method
 
 
 def _convolve_by(
     layer: _Direct, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation | None
 ) -> Tensor:
-    return _convolve(input, weight, bias, *_arguments_of(layer), activation)
+    return _convolve(input, weight, bias, *layer._arguments(), activation)
 
 
 @torch.fx.wrap

@@ -80,10 +80,19 @@ class _Transposed(ConvolutionLayer):
         kind = passing.kind_of_input(self, input) if output_size is None else None
         if (memory_format := self._format_of_passed(kind)) is not None:
             return passing.laid_out(super().forward(input), memory_format)
+        if (output := self._computed_as_before(input, kind, transposed=True)) is not None:
+            return output
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
         return self._computed(input, partial(_convolve_transpose_by, self, output_size, kind))
+
+    def _may_pass_on(self) -> bool:
+        return self._is_pytorchs(transposed=True)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        sizes = self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        return *sizes, self.padding_mode, self.method
 
 
 def _convolve_transpose_by(
@@ -96,13 +105,11 @@ def _convolve_transpose_by(
     activation: Activation | None = None,
 ) -> Tensor:
     """Compute a transposed layer, and take note of what was chosen for an input of a kind, if it has one."""
-    sizes = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
-    arguments = *sizes, output_size, layer.padding_mode, layer.method, activation
+    *sizes, padding_mode, method = layer._arguments()
+    arguments = *sizes, output_size, padding_mode, method, activation
     output = _convolve_transpose(input, weight, bias, *arguments)
-    if kind is not None and not passing.is_known(layer, kind):
-        key = convolving.key_of_conv_transpose(layer._ndim, input, weight, bias, *arguments)
-        is_pytorchs = layer._is_pytorchs(transposed=True)
-        passing.learn(layer, kind, convolving.format_of_pytorchs(key) if is_pytorchs else None)
+    key_of = partial(convolving.key_of_conv_transpose, layer._ndim, input, weight, bias, *arguments)
+    layer._take_note(kind, key_of, weight, bias, folded=activation is not None)
     return output
 
 

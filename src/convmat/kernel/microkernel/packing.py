@@ -128,7 +128,9 @@ def apart(v: Vectors, builder: Any, vectors: Sequence[Any]) -> list[Any]:
 def _phase(v: Vectors, builder: Any, vectors: Sequence[Any], phase: int) -> Any:
     step, lanes = len(vectors), v.lanes
     places = [divmod(phase + lane * step, lanes) for lane in range(lanes)]  # (vector, its lane)
-    taken = v.shuffle(builder, *vectors[:2], [place + part * lanes if part < 2 else 0 for part, place in places])
+    taken = v.shuffle(
+        builder, vectors[0], vectors[1], [place + part * lanes if part < 2 else 0 for part, place in places]
+    )
     for number in range(2, step):
         pick = [lanes + place if part == number else lane for lane, (part, place) in enumerate(places)]
         taken = v.shuffle(builder, taken, vectors[number], pick)

@@ -63,8 +63,8 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     @intrinsic
     def transform(typing, kind, target, plane, source, apart, ahead):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            kind, *places = arguments
-            _, _, source, apart, _ = places
+            kind, target, plane, source, apart, ahead = arguments
+            places = target, plane, source, apart, ahead
 
             def load(row: int, number: int) -> Any:
                 return vectors.load(builder, builder.add(source, builder.mul(apart, I64(row))), number)
@@ -77,8 +77,8 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     @intrinsic
     def transform_some(typing, kind, target, plane, source, apart, ahead, first, last, first_row, last_row):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            kind, *places, first, last, first_row, last_row = arguments
-            _, _, source, apart, _ = places
+            kind, target, plane, source, apart, ahead, first, last, first_row, last_row = arguments
+            places = target, plane, source, apart, ahead
 
             def load(row: int, number: int) -> Any:
                 address = vectors.address(builder, builder.add(source, builder.mul(apart, I64(row))), I64(number))
