@@ -20,6 +20,7 @@ CLOCK = 3.5e9  # cycles per second
 # Seconds for a call where PyTorch computes by itself, and where it calls oneDNN, for transposed and direct layers.
 _PYTORCH_CALL, _ONEDNN_CALL, _ONEDNN_CALL_DIRECT = 8e-6, 40e-6, 50e-6
 _ONEDNN_CALL_LAST = 37e-6  # of direct layers with their channels last
+_ONEDNN_CALL_DEPTHWISE = 55e-6  # of direct depthwise layers, by themselves; among other layers they take longer
 _ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
 # Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis; by PyTorch.
 _USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D, _USED_ALONE = 0.78, 0.87, 0.93, 0.89, 0.35
@@ -120,11 +121,11 @@ def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
         return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
-        return Terms(_ONEDNN_CALL_DIRECT, products * _NUMBER, 0.0)
+        return Terms(_ONEDNN_CALL_DEPTHWISE, products * _NUMBER, 0.0)
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_number = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
     numbers = call.batch * prod(geometry.in_shape) + outputs
-    return Terms(_ONEDNN_CALL_DIRECT, numbers * of_number * 2 / threads + arithmetic, 0.0)
+    return Terms(_ONEDNN_CALL_DEPTHWISE, numbers * of_number * 2 / threads + arithmetic, 0.0)
 
 
 def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
