@@ -655,3 +655,49 @@ def test_tracing_leaves_nothing_behind():
     assert vars(model) == before
     assert_as_pytorch(folding(with_statistics(model)), image(2, 4, 9, 12))
     assert convmat.restore(model).restored == ("conv1", "conv2")
+
+
+# -- how a convolution with something folded in is computed is kept, and decided anew after any change -----------------
+
+
+def with_no_grad(change):
+    def changed(conv, norm, activation):
+        with torch.no_grad():
+            change(conv, norm, activation)
+
+    return changed
+
+
+CHANGES = {
+    "none": lambda conv, norm, activation: None,
+    "stride": lambda conv, norm, activation: setattr(conv, "stride", (1, 2)),
+    "padding": lambda conv, norm, activation: setattr(conv, "padding", (0, 1)),
+    "dilation": lambda conv, norm, activation: setattr(conv, "dilation", (1, 2)),
+    "weight": with_no_grad(lambda conv, norm, activation: conv.weight.mul_(2)),
+    "another weight": lambda conv, norm, activation: setattr(conv, "weight", nn.Parameter(torch.randn(4, 4, 1, 3))),
+    "bias": with_no_grad(lambda conv, norm, activation: conv.bias.add_(1)),
+    "mean": lambda conv, norm, activation: norm.running_mean.add_(1),
+    "another variance": lambda conv, norm, activation: setattr(norm, "running_var", torch.rand(4) + 1),
+    "epsilon": lambda conv, norm, activation: setattr(norm, "eps", 0.5),
+    "norm in training": lambda conv, norm, activation: norm.train(),
+    "slope": with_no_grad(lambda conv, norm, activation: activation.weight.mul_(3)),
+    "a hook behind": lambda conv, norm, activation: activation.register_forward_hook(lambda *_: None),
+    "another hook": lambda conv, norm, activation: norm.register_forward_hook(lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("method", ["auto", "tiles", "native"])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_change_between_calls(kind, method, change):
+    torch.manual_seed(0)
+    model = with_statistics(nn.Sequential(kind(4, 4, 3), nn.BatchNorm2d(4), nn.PReLU(4)))
+    twin, inputs = copy.deepcopy(model), (image(2, 4, 9, 12), image(2, 4, 7, 12), image(2, 4, 9, 12))
+    accelerate(model, method=method, freeze=True, fold=True)
+    for _ in range(2):
+        for input in inputs:
+            with torch.no_grad():
+                assert_close(model(input), twin(input), rtol=1e-4, atol=1e-4)
+        for one in (model, twin):
+            torch.manual_seed(1)
+            change(*one)

@@ -13,8 +13,9 @@ from convmat.functional import convolving
 from convmat.nn import passing
 from convmat.nn.checks import LayerPadding, name_functions
 from convmat.nn.folding import FOLD, Fold
-from convmat.nn.frozen import FROZEN
+from convmat.nn.frozen import FROZEN, FrozenWeight
 from convmat.planning import freezing, weight_of
+from convmat.tensors.activations import Activation
 from convmat.tensors.watching import wants_pytorchs_function
 
 
@@ -91,59 +92,65 @@ class ConvolutionLayer(nn.Module):
             return self.weight
         return frozen.of(self)
 
-    def _computed(self, input: Tensor, compute: Callable[..., Tensor]) -> Tensor:
-        """Compute with weight and bias, and with what follows folded in where something does that may be."""
-        fold: Fold | None = self.__dict__.get(FOLD)
-        now = None if fold is None else fold.now(self, input)
-        if fold is None or now is None:
-            return compute(input, self._weight_of(input), self.bias)
-        weight, bias = now.operands or (self._weight_of(input), self.bias)
-        return fold.note(compute(input, weight, bias, now.activation), now.followers)
+    def _computed(self, input: Tensor, compute: Callable[..., Tensor], kind: Any, transposed: bool) -> Tensor:
+        """Compute with weight and bias, and with what follows folded in where something does that may be.
 
-    def _arguments(self) -> tuple[Any, ...]:
-        """All attributes that the layer computes by, besides its parameters."""
-        raise NotImplementedError
-
-    def _computed_as_before(self, input: Tensor, kind: Any, transposed: bool) -> Tensor | None:
-        """What a frozen layer computes as it did before; ``None`` where it must be decided anew how.
+        A frozen layer, and one with a BatchNorm folded in, is computed as it was before where all is as it was.
 
         Args:
-            input: of the kind.
+            input: of the layer.
+            compute: a function of input, weight and bias, and of an activation if one follows, that decides how.
             kind: of the input; ``None`` where somebody watches.
             transposed: the direction of the layer.
         """
         own = self.__dict__
-        frozen = None if kind is None or FOLD in own else own.get(FROZEN)
-        if frozen is None or wants_pytorchs_function(self._ndim, transposed):
-            return None
-        return frozen.compute(self, (kind, self._arguments()), input)
+        fold: Fold | None = own.get(FOLD)
+        now = None if fold is None else fold.now(self, input)
+        has_learnt = kind is not None and not wants_pytorchs_function(self._ndim, transposed)
+        if fold is None or now is None:
+            frozen: FrozenWeight | None = own.get(FROZEN) if has_learnt else None
+            known = None if frozen is None else frozen.compute(self, (kind, self._arguments()), input)
+            return compute(input, self._weight_of(input), self.bias) if known is None else known
+        weight, bias = now.operands or (self._weight_of(input), self.bias)
+        computation = fold.computation_of((kind, self._arguments()), now) if has_learnt else None
+        if computation is None:
+            return fold.note(compute(input, weight, bias, now.activation), now.followers)
+        return fold.note(computation(input, weight, bias), now.followers)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        """All attributes that the layer computes by, besides its parameters."""
+        raise NotImplementedError
 
     def _may_pass_on(self) -> bool:
         """Whether PyTorch's own layer may take the place of this one."""
         return True
 
     def _take_note(
-        self, kind: Any, key_of: Callable[[], Any], weight: Tensor, bias: Tensor | None, *, folded: bool
+        self,
+        kind: Any,
+        key_of: Callable[[], Any],
+        weight: Tensor,
+        bias: Tensor | None,
+        activation: Activation | None,
     ) -> None:
         """Take note of how an input of a kind was computed, so that the next one need not be decided upon.
 
         Args:
             kind: of the input; ``None`` where somebody watches.
             key_of: makes what the call is remembered by.
-            weight, bias: what was computed with.
-            folded: whether something was folded in.
+            weight, bias, activation: what was computed with.
         """
-        if kind is None:
-            return
-        frozen = None if folded or torch.is_grad_enabled() else self.__dict__.get(FROZEN)
-        is_known = passing.is_known(self, kind)
-        if is_known and frozen is None:
+        own, is_known = self.__dict__, kind is None or passing.is_known(self, kind)
+        learns = kind is not None and not torch.is_grad_enabled() and (FOLD in own or FROZEN in own)
+        if is_known and not learns:
             return
         key = key_of()
         if not is_known:
             passing.learn(self, kind, convolving.format_of_pytorchs(key) if self._may_pass_on() else None)
-        if frozen is not None:
-            frozen.learn((kind, self._arguments()), convolving.computation_of(key), weight, bias)
+        if learns and FOLD in own:
+            own[FOLD].learn((kind, self._arguments()), convolving.computation_of(key), weight, activation)
+        if learns and FROZEN in own and activation is None:
+            own[FROZEN].learn((kind, self._arguments()), convolving.computation_of(key), weight, bias)
 
     def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
         """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.

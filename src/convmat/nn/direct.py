@@ -68,12 +68,10 @@ class _Direct(ConvolutionLayer):
             return self._conv_forward(input, self.weight, self.bias)
         kind = passing.kind_of_input(self, input)
         if kind is None or not self._is_conv_forward_ours():
-            return self._computed(input, self._conv_forward)
+            return self._computed(input, self._conv_forward, None, transposed=False)
         if (memory_format := self._format_of_passed(kind)) is not None:
             return passing.laid_out(super()._conv_forward(input, self.weight, self.bias), memory_format)  # type: ignore[misc]
-        if (output := self._computed_as_before(input, kind, transposed=False)) is not None:
-            return output
-        return self._computed(input, partial(self._conv_forward, kind=kind))
+        return self._computed(input, partial(self._conv_forward, kind=kind), kind, transposed=False)
 
     def _is_conv_forward_ours(self) -> bool:
         """Whether nobody put a method in the place of the one below."""
@@ -95,7 +93,7 @@ class _Direct(ConvolutionLayer):
             return seen if activation is None else activation.applied_to(seen.clone())
         output = _convolve_by(self, input, weight, bias, activation)
         key_of = partial(convolving.key_of_conv, self._ndim, input, weight, bias, *self._arguments(), activation)
-        self._take_note(kind, key_of, weight, bias, folded=activation is not None)
+        self._take_note(kind, key_of, weight, bias, activation)
         return output
 
     def _arguments(self) -> tuple[Any, Any, Any, int, str, str]:

@@ -28,6 +28,7 @@ from convmat.nn.folded import (
     statistics_of,
     weight_and_bias,
 )
+from convmat.nn.learnt import Computation, Learnt
 from convmat.tensors.activations import Activation
 from convmat.tensors.calls import is_plain
 from convmat.tensors.watching import has_autocast, is_watched
@@ -70,6 +71,7 @@ class Fold:
         self.layers: tuple[nn.Module, ...] = tuple(layer for layer in (norm, activation) if layer is not None)
         self._operands: Made | None = None
         self._numbers: Made | None = None
+        self._learnt = Learnt()
 
     def now(self, conv: Any, input: Any) -> Now | None:
         """What the convolution does for an input; ``None`` where all layers have to compute as they are.
@@ -112,6 +114,7 @@ class Fold:
         made = self._operands
         if made is None or not made.is_of(tensors, norm.eps):
             made = self._operands = made_of(tensors, norm.eps, lambda: weight_and_bias(conv, norm))
+            self._learnt.clear()  # the memory of the old ones
         return None if made is None or input.dtype is not tensors[0].dtype else made.result
 
     def _activation_now(self, conv: Any, input: Tensor) -> Activation | None:
@@ -141,6 +144,16 @@ class Fold:
 
         return folding((self,), compute)[0]
 
+    def learn(self, key: Any, computation: Computation | None, weight: Tensor, activation: Activation | None) -> None:
+        """Keep what the convolution was computed by, where a BatchNorm is folded in; see :meth:`Learnt.keep`."""
+        operands = None if self._operands is None else self._operands.result
+        if operands is not None and weight is operands[0]:
+            self._learnt.keep(key, computation, *operands, activation)
+
+    def computation_of(self, key: Any, now: Now) -> Computation | None:
+        """What the convolution was computed by before, if what it does is known."""
+        return None if now.operands is None else self._learnt.find(key, *now.operands, now.activation)
+
     def note(self, output: Tensor, followers: tuple[nn.Module, ...]) -> Tensor:
         """Remember an output until the layers that have nothing to do got it."""
         _running.waiting[id(output)] = output, followers
@@ -149,6 +162,7 @@ class Fold:
     def forget(self) -> None:
         """Make all anew when it is needed next."""
         self._operands = self._numbers = None
+        self._learnt.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(Fold(self._norm, self._activation))

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from convmat.planning.freezing import content_of, freeze, threads_here
-from convmat.tensors.watching import has_any_autocast
+from convmat.nn.learnt import Computation, Learnt
+from convmat.planning.freezing import content_of, freeze
 
 FROZEN = "_frozen_weight"  # the attribute of a layer that holds its frozen weight
-_MOST = 64  # computations of a layer
-
-
-class _Learnt(NamedTuple):
-    """A computation that was decided upon; it holds for this bias and so many threads."""
-
-    computation: Callable[[Tensor, Tensor, Tensor | None], Tensor]
-    bias: Tensor | None  # an alias of the parameter
-    threads: Any
 
 
 class FrozenWeight:
@@ -36,7 +26,8 @@ class FrozenWeight:
     def __init__(self) -> None:
         self._alias: Tensor | None = None  # of the parameter
         self._computed: tuple[tuple[Any, ...], Tensor] | None = None  # from tensors of this content
-        self._learnt: dict[Any, _Learnt] = {}  # with the alias as weight, while no gradient is recorded
+        self._bias: Tensor | None = None  # an alias as well
+        self._learnt = Learnt()
 
     def of(self, layer: nn.Module) -> Tensor:
         """The weight of a layer, with its packed copies; it knows nothing of gradients."""
@@ -50,33 +41,25 @@ class FrozenWeight:
             with torch.inference_mode(False), torch.no_grad():
                 alias = self._alias = stored.detach()
             freeze(alias, is_constant=False)  # the kernel compares its content, where the kernel computes
-            self._learnt.clear()
+            self._learnt.clear()  # the memory of the old one
         return alias
 
-    def learn(self, key: Any, computation: Any, weight: Tensor, bias: Tensor | None) -> None:
-        """Take note of what the layer computes by, if it is of use the next time.
-
-        Args:
-            key: all that it depends on, besides the tensors of the layer and the number of threads.
-            computation: a function of input, weight and bias; ``None`` if it is not known.
-            weight, bias: what it was called with.
-        """
-        if computation is None or weight is not self._alias:
+    def learn(self, key: Any, computation: Computation | None, weight: Tensor, bias: Tensor | None) -> None:
+        """Keep what the layer was computed by, from a weight and a bias; see :meth:`Learnt.keep`."""
+        if weight is not self._alias:
             return
-        with torch.inference_mode(False):
-            alias = None if bias is None else bias.detach()
-        if len(self._learnt) >= _MOST:
-            self._learnt.clear()
-        self._learnt[key] = _Learnt(computation, alias, threads_here())
+        if not _still_is(self._bias, bias):
+            with torch.inference_mode(False):
+                self._bias = None if bias is None else bias.detach()
+        self._learnt.keep(key, computation, weight, self._bias)
 
     def compute(self, layer: nn.Module, key: Any, input: Tensor) -> Tensor | None:
-        """Compute a layer as before; ``None`` where it must be decided anew how."""
-        learnt, parameters = self._learnt.get(key), layer._parameters
-        if learnt is None or torch.is_grad_enabled() or has_any_autocast() or learnt.threads != threads_here():
+        """Compute a layer as it was before; ``None`` where it must be decided anew how."""
+        weight, bias, parameters = self._alias, self._bias, layer._parameters
+        computation = self._learnt.find(key, weight, bias)
+        if computation is None or weight is None or not _still_is(weight, parameters.get("weight")):
             return None
-        weight, bias = self._alias, learnt.bias
-        is_same = _still_is(weight, parameters.get("weight")) and _still_is(bias, parameters.get("bias"))
-        return learnt.computation(input, weight, bias) if is_same and weight is not None else None
+        return computation(input, weight, bias) if _still_is(bias, parameters.get("bias")) else None
 
     def _compute(self, layer: nn.Module, made_of: list[Tensor]) -> Tensor:
         content = tuple(map(content_of, made_of))

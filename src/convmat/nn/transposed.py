@@ -80,12 +80,10 @@ class _Transposed(ConvolutionLayer):
         kind = passing.kind_of_input(self, input) if output_size is None else None
         if (memory_format := self._format_of_passed(kind)) is not None:
             return passing.laid_out(super().forward(input), memory_format)
-        if (output := self._computed_as_before(input, kind, transposed=True)) is not None:
-            return output
         self._warn_of_fx(input)
         if wants_pytorchs_function(self._ndim, transposed=True) and self._is_pytorchs(transposed=True):
             return super().forward(input, output_size)
-        return self._computed(input, partial(_convolve_transpose_by, self, output_size, kind))
+        return self._computed(input, partial(_convolve_transpose_by, self, output_size, kind), kind, transposed=True)
 
     def _may_pass_on(self) -> bool:
         return self._is_pytorchs(transposed=True)
@@ -109,7 +107,7 @@ def _convolve_transpose_by(
     arguments = *sizes, output_size, padding_mode, method, activation
     output = _convolve_transpose(input, weight, bias, *arguments)
     key_of = partial(convolving.key_of_conv_transpose, layer._ndim, input, weight, bias, *arguments)
-    layer._take_note(kind, key_of, weight, bias, folded=activation is not None)
+    layer._take_note(kind, key_of, weight, bias, activation)
     return output
 
 
