@@ -33,16 +33,21 @@ def op_info(name: str):
     return next(op for op in op_db if op.name == f"nn.functional.{name}")
 
 
+# By the functions of its table: around them, PyTorch looks for the source of every caller among all modules there are.
+
+
 @cache
 def samples(name: str, dtype: torch.dtype):
     torch.manual_seed(0)
-    return list(op_info(name).sample_inputs("cpu", dtype, requires_grad=False))
+    info = op_info(name)
+    return list(info.sample_inputs_func(info, "cpu", dtype, requires_grad=False))
 
 
 @cache
 def errors(name: str):
-    """Made once: for each of them, PyTorch looks for the source of every function that has been called to make it."""
-    return list(op_info(name).error_inputs("cpu"))
+    torch.manual_seed(0)
+    info = op_info(name)
+    return list(info.error_inputs_func(info, "cpu"))
 
 
 def assert_same(ours, theirs, **tolerances):
