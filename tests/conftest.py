@@ -15,6 +15,7 @@ from convmat.kernel import compiled
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; more would wait for one another
+os.environ["OMP_WAIT_POLICY"] = "passive"  # else those that wait take the cores, as much of them as the tests
 os.environ["TORCHINDUCTOR_VEC_ISA_OK"] = "1"  # else PyTorch compiles a program, for seconds, to see what it says anyway
 os.environ["LC_ALL"] = "C.UTF-8"  # the command line speaks the language of the locale
 os.environ["CONVMAT_TUNING"] = ""  # what somebody has measured here is not what is tested

@@ -78,6 +78,10 @@ def test_import_loads_nothing_that_pytorch_does_not():
     assert loaded()["import convmat"] & heavy <= loaded()["import torch"]
 
 
+def test_numba_is_imported_when_it_is_needed():
+    assert not {"numba", "llvmlite"} & loaded()["import convmat"]
+
+
 def test_import_leaves_pytorchs_compiler_for_later():
     assert "torch._dynamo" not in loaded()["import convmat"] - loaded()["import torch"]
 

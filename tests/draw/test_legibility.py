@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import cache
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -65,9 +66,9 @@ every_picture = pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 
 
 def rendered(figure):
-    """Drawn as for a PNG, so that sizes are known."""
+    """Laid out as for a PNG, so that sizes are known, glyphs are looked up, and no pixel is painted."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure.draw_without_rendering()
     return canvas.get_renderer()
 
 
@@ -81,6 +82,11 @@ def relative_luminance(color) -> float:
 
 
 def measured_contrast(one, other) -> float:
+    return contrast_of(to_rgb(one), to_rgb(other))
+
+
+@cache
+def contrast_of(one, other) -> float:
     lighter, darker = sorted((relative_luminance(one), relative_luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -33,10 +33,21 @@ def op_info(name: str):
     return next(op for op in op_db if op.name == f"nn.functional.{name}")
 
 
+# By the functions of its table: around them, PyTorch looks for the source of every caller among all modules there are.
+
+
 @cache
 def samples(name: str, dtype: torch.dtype):
     torch.manual_seed(0)
-    return list(op_info(name).sample_inputs("cpu", dtype, requires_grad=False))
+    info = op_info(name)
+    return list(info.sample_inputs_func(info, "cpu", dtype, requires_grad=False))
+
+
+@cache
+def errors(name: str):
+    torch.manual_seed(0)
+    info = op_info(name)
+    return list(info.error_inputs_func(info, "cpu"))
 
 
 def assert_same(ours, theirs, **tolerances):
@@ -103,7 +114,7 @@ def supported_beyond_pytorch(kwargs) -> bool:
 
 @pytest.mark.parametrize("name", ERROR_NAMES)
 def test_error_inputs(name):
-    for error in op_info(name).error_inputs("cpu"):
+    for error in errors(name):
         sample = error.sample_input
         if supported_beyond_pytorch(sample.kwargs):
             continue
@@ -114,7 +125,7 @@ def test_error_inputs(name):
 def test_error_inputs_that_are_supported_here():
     found = 0
     for name in ERROR_NAMES:
-        for error in op_info(name).error_inputs("cpu"):
+        for error in errors(name):
             sample = error.sample_input
             if not supported_beyond_pytorch(sample.kwargs):
                 continue
@@ -130,7 +141,7 @@ def test_error_inputs_that_are_supported_here():
 @pytest.mark.parametrize("name", [f"conv_transpose{ndim}d" for ndim in (1, 2, 3)])
 def test_error_inputs_of_the_direct_ones_transposed(name):
     """The wrong dtypes, strides, paddings and groups of the direct functions' error inputs are wrong here too."""
-    for error in op_info(name.replace("_transpose", "")).error_inputs("cpu"):
+    for error in errors(name.replace("_transpose", "")):
         sample = error.sample_input
         if supported_beyond_pytorch(sample.kwargs):
             continue

@@ -18,7 +18,6 @@ from tests.cases import LAYERS
 from tests.kernel.instructions import TARGETS, emitted, instructions
 from tests.kernel.kernels import DTYPES, STRIDES, Call, assert_right
 from tests.layers import Layer, reference
-from tests.scripts import loaded
 
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "src" / "convmat" / "kernel"
@@ -77,10 +76,6 @@ agree("auto")
 def test_without_numba():
     """``"auto"`` says nothing, ``"tiles"`` says once that it is not there."""
     run(WITHOUT_NUMBA)
-
-
-def test_numba_is_imported_when_it_is_needed():
-    assert not {"numba", "llvmlite"} & loaded()["import convmat"]
 
 
 @pytest.fixture

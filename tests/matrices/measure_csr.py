@@ -1,6 +1,10 @@
-"""Print the bytes of a CSR matrix and of the highest mark of this process' memory above what it held before."""
+"""Print the bytes of a CSR matrix and of the highest mark of a process' memory above what it held before.
+
+For each type of indices, in a process that is forked from this one, which has imported what they need.
+"""
 
 import json
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -15,11 +19,11 @@ def memory(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def measure(index_dtype: torch.dtype) -> dict[str, int]:
+def measure(index_dtype: str) -> dict[str, int]:
     layer = torch.nn.Conv2d(16, 32, 3, padding=1)
 
     def build(size):
-        return convmat.matrix(layer, (16, size, size), layout=torch.sparse_csr, index_dtype=index_dtype)
+        return convmat.matrix(layer, (16, size, size), layout=torch.sparse_csr, index_dtype=getattr(torch, index_dtype))
 
     build(6)
     before = memory("VmRSS")
@@ -34,4 +38,5 @@ def measure(index_dtype: torch.dtype) -> dict[str, int]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps(measure(getattr(torch, sys.argv[1]))))
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        print(json.dumps({name: pool.apply(measure, (name,)) for name in sys.argv[1:]}))

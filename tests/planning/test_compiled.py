@@ -194,11 +194,12 @@ CHANGING = {
     "stride": ([1, 2, 3, 2], {}),
     "strides": ([(1, 2), (2, 2), (3, 1)], {}),
     "padding": ([0, 1, 2, 1], {}),
-    "paddings": ([(0, 1), (1, 1), (2, 0)], {}),
+    "paddings": ([(0, 1), (1, 2), (2, 4)], {}),
     "dilation": ([1, 2, 1, 3], {}),
     "groups": ([1, 2, 4], {}),
     "output_padding": ([0, 1, 2, 1], {"stride": 3}),
 }
+CONSTANT = ("stride", "strides", "dilation", "groups")  # in a graph: another is compiled for each value
 
 
 @pytest.mark.parametrize("name", CHANGING)
@@ -210,6 +211,8 @@ def test_arguments_that_change(direction, method, name):
     argument = name.removesuffix("s") if name != "groups" else name
     if direction == "conv2d" and argument == "output_padding":
         pytest.skip("has none")
+    if name in CONSTANT and method in ("native", "phases"):  # which take as long to trace; the rest comes before them
+        values = [*values[:2], values[0]]
     torch.manual_seed(0)
     picture = torch.randn(2, 8, 10, 13)
 
