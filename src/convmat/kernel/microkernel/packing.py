@@ -111,7 +111,7 @@ def _emit_line(
 
 
 def apart(v: Vectors, builder: Any, vectors: Sequence[Any]) -> list[Any]:
-    """The phases of numbers that follow one another in as many vectors: what ``interleaved`` makes of these is that."""
+    """The phases of numbers that follow one another in as many vectors: the inverse of ``interleaved``."""
     step, lanes = len(vectors), v.lanes
     if step == 1:
         return list(vectors)
