@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
+Text = TypeVar("Text", bound="Sentence")
 _MOST_CHARACTERS = 80
 
 
@@ -29,7 +27,7 @@ class Sentence(str):
     template: str
     values: dict[str, Any]
 
-    def __new__(cls, template: str, /, **values: Any) -> Self:
+    def __new__(cls: type[Text], template: str, /, **values: Any) -> Text:
         """Fill in the values."""
         made = super().__new__(cls, template.format(**values) if values else template)
         made.template, made.values = template, values
@@ -74,7 +72,7 @@ class GeometryError(ValueError, RuntimeError):
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, template: str, /, **values: Any) -> Self:
+    def of(cls, template: str, /, **values: Any) -> GeometryError:
         """An error whose message can be said in other languages; arguments as of a sentence.
 
         Its attributes are set here: ``torch.compile`` shows no message of an error with an ``__init__`` of its own.

@@ -164,8 +164,8 @@ class Fold:
         self._operands = self._numbers = None
         self._learnt.clear()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(Fold(self._norm, self._activation))
+    def __reduce__(self) -> Any:
+        return Fold, (self._norm, self._activation)
 
 
 def _has_hooks(layer: nn.Module) -> bool:
