@@ -542,6 +542,8 @@ def test_compiled(build):
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("build", [pair, lambda: with_statistics(Block(3))], ids=["sequential", "own"])
 def test_exported(build, strict):
+    if strict and torch.__version__.startswith("2.8."):
+        pytest.skip("strictly, PyTorch 2.8 exports no module whose forward is an object")
     model = build()
     expected = model(image())
     exported = torch.export.export(folding(model), (image(),), strict=strict).module()

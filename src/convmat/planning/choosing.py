@@ -106,7 +106,7 @@ def explain(geometry: Geometry, call: Call) -> Plan:
     """What ``"auto"`` stands for: the same for all sizes that are alike, so a new length mostly finds it."""
     if not is_for_kernel(geometry, call):
         return _without_kernel(geometry, call.dtype)
-    call = call._replace(activation=None)  # which takes next to nothing in either
+    call = call.followed_by(None)  # which takes next to nothing in either
     threads = computing.thread_count()
     depends_on = geometry.alike, call, threads, correcting.now()
     return _plans.get_or_make(depends_on, lambda: _with_kernel(geometry.longest_alike(), call, threads))

@@ -103,7 +103,7 @@ def _decide(
         computation = autograd.prepare(unpadded, call, method)
     else:
         along = activation if unpadded is geometry or not geometry.transposed else None
-        computation = chosen.prepare(unpadded, call._replace(activation=along))
+        computation = chosen.prepare(unpadded, call.followed_by(along))
     if unpadded is not geometry:
         computation = partial(_pad_after if geometry.transposed else _pad_before, geometry, computation)
     if activation is not along:

@@ -43,6 +43,10 @@ class Call(NamedTuple):
         """The call for its numbers alone; a weight that was tracked will be another one the next time."""
         return self._replace(tracked=(False, False, False))
 
+    def followed_by(self, activation: Activation | None) -> Call:
+        """The call followed by an activation, or none; as it is if it was: PyTorch 2.8 compiles no ``_replace``."""
+        return self if activation is self.activation else self._replace(activation=activation)
+
 
 def call_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Call:
     """The call with these operands, batch first."""
