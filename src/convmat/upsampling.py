@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from convmat.functional import conv_transpose2d
-from convmat.geometry import GeometryError, Sentence, an_int, shown
+from convmat.geometry import GeometryError, Sentence, an_int, shown, unknown
 from convmat.geometry.resampling import PROFILES
 from convmat.tensors.arguments import check_is_tensor
 from convmat.tensors.memory import WORTH_ASKING, check_fits
@@ -24,12 +24,7 @@ from convmat.tensors.memory import WORTH_ASKING, check_fits
 def check_kernel(kernel: str) -> None:
     """Check that a kernel of this name is known."""
     if not isinstance(kernel, str) or kernel not in PROFILES:
-        raise GeometryError.of(
-            "{name}={value} is unknown: need one of {known}",
-            name="kernel",
-            value=shown(kernel),
-            known=", ".join(map(repr, PROFILES)),
-        )
+        raise unknown("kernel", kernel, PROFILES)
 
 
 def check_scale(scale: int) -> int:

@@ -14,7 +14,7 @@ from convmat.draw import colors
 from convmat.draw.sheet import Frame, Grid, Stack, Strings
 from convmat.draw.subject import Numbers, Subject, number_text
 from convmat.draw.words import Words
-from convmat.geometry import GeometryError, Sentence, ints, shown
+from convmat.geometry import GeometryError, Sentence, ints, shown, unknown
 from convmat.geometry.boards import INSERTED, PADDED, Canvas, canvas, inserted_board, padded_board
 
 VIEWS = ("gather", "scatter")
@@ -36,12 +36,7 @@ def checked_view(subject: Subject, view: str | None) -> str:
     if view is None:
         return "scatter" if subject.geometry.transposed else "gather"
     if not isinstance(view, str) or view not in VIEWS:
-        raise GeometryError.of(
-            "{name}={value} is unknown: need one of {known}",
-            name="view",
-            value=shown(view),
-            known=", ".join(map(repr, VIEWS)),
-        )
+        raise unknown("view", view, VIEWS)
     if view == "gather" and subject.geometry.transposed and subject.geometry.padding_mode != "zeros":
         raise GeometryError.of(
             "view='gather' inserts zeros, and padding_mode={padding_mode!r} pads with others; view='scatter' would do",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convmat.explorer.page import Page
 from convmat.explorer.states import check_can_be_shown, geometry_state, window
-from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, kind_of, per_axis_ints, shown
+from convmat.geometry import Geometry, GeometryError, Padding, PerAxis, kind_of, per_axis_ints, shown, unknown
 from convmat.tensors.arguments import conv_geometry, conv_transpose_geometry
 
 _PANELS = ("parameters", "ways", "sizes", "checkerboard", "questions", "practice", "story", "kernel", "code")
@@ -193,4 +193,4 @@ def _numbers(tensor: Tensor) -> list[float]:
 
 def _check_choice(name: str, value: str | None, known: Sequence[str]) -> None:
     if value is not None and value not in known:
-        raise GeometryError(f"{name}={shown(value)} is unknown: need one of {', '.join(map(repr, known))}")
+        raise unknown(name, value, known)

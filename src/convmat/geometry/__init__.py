@@ -18,7 +18,7 @@ to build, closed forms stand beside it; the tests hold the two together.
 
 from convmat.geometry.axis import Axis
 from convmat.geometry.borders import Border
-from convmat.geometry.errors import GeometryError, Sentence, as_sentence, kind_of, shortened, shown
+from convmat.geometry.errors import GeometryError, Sentence, as_sentence, kind_of, shortened, shown, unknown
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.parts import ChunkSlice, chunk_slices, regular_chunk_slices
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
@@ -59,4 +59,5 @@ __all__ = [
     "regular_chunk_slices",
     "shortened",
     "shown",
+    "unknown",
 ]

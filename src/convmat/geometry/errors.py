@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 Text = TypeVar("Text", bound="Sentence")
@@ -85,6 +85,18 @@ class GeometryError(ValueError, RuntimeError):
     def sentence(self) -> Sentence:
         """The message as a sentence."""
         return Sentence(self.template, **self.values) if hasattr(self, "template") else as_sentence(str(self))
+
+
+def unknown(name: str, value: object, known: Iterable[str]) -> GeometryError:
+    """The error of an argument that is none of the names it may be.
+
+    >>> unknown("view", "above", ("gather", "scatter"))
+    GeometryError("view='above' is unknown: need one of 'gather', 'scatter'")
+    """
+    names = ", ".join(map(repr, known))
+    return GeometryError.of(
+        "{name}={value} is unknown: need one of {known}", name=name, value=shown(value), known=names
+    )
 
 
 def shown(value: object) -> str:

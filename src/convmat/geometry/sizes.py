@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convmat.geometry.errors import GeometryError, shown
+from convmat.geometry.errors import GeometryError, unknown
 from convmat.geometry.per_axis import an_int, per_axis_padding
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -116,13 +116,7 @@ def check_padding(lo: int, hi: int, padding_mode: str, inputs: int) -> None:
 def check_padding_mode(padding_mode: str) -> None:
     """Check that a padding mode is known."""
     if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
-        known = ", ".join(map(repr, PADDING_MODES))
-        raise GeometryError.of(
-            "{name}={value} is unknown: need one of {known}",
-            name="padding_mode",
-            value=shown(padding_mode),
-            known=known,
-        )
+        raise unknown("padding_mode", padding_mode, PADDING_MODES)
 
 
 def _check_reachable(output_size: int, smallest: int, largest: int) -> None:

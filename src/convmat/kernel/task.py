@@ -9,7 +9,7 @@ import ctypes
 import struct
 from collections.abc import Callable, Sequence
 
-# Addresses of tensors, of memory to work in, and of two counters (the last numbers): of units of work and of threads.
+# Addresses of tensors, of memory to work in, and of two counters (see COUNTS): of units of work and of threads.
 INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
 # Addresses of tables; see RowTables and BoxTiling in convmat.kernel.tiling.
 STRIPES, TILES, LINES, PLACES, OFFSETS, BEGINS, TAP_PLACES = range(7, 14)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import GeometryError, kind_of, shown
+from convmat.geometry import GeometryError, kind_of, shown, unknown
 from convmat.matrices.functions import matrix
 from convmat.matrices.layouts import LAYOUTS
 
@@ -49,7 +49,7 @@ def to_scipy(
     ('csr', (5, 5), 13)
     """
     if format is not None and not (isinstance(format, str) and format in _FORMATS):
-        raise GeometryError(f"format={shown(format)} is unknown: need one of {', '.join(map(repr, _FORMATS))}")
+        raise unknown("format", format, _FORMATS)
     if isinstance(matrix_or_layer, nn.Module):
         if in_shape is None:
             raise TypeError("in_shape is missing: a layer needs the shape of its input, as x.shape[1:] of a batch")

@@ -103,19 +103,26 @@ class ConvolutionLayer(nn.Module):
             kind: of the input; ``None`` where somebody watches.
             transposed: the direction of the layer.
         """
-        own = self.__dict__
-        fold: Fold | None = own.get(FOLD)
+        fold: Fold | None = self.__dict__.get(FOLD)
         now = None if fold is None else fold.now(self, input)
-        has_learnt = kind is not None and not wants_pytorchs_function(self._ndim, transposed)
         if fold is None or now is None:
-            frozen: FrozenWeight | None = own.get(FROZEN) if has_learnt else None
-            known = None if frozen is None else frozen.compute(self, (kind, self._arguments()), input)
+            frozen: FrozenWeight | None = self.__dict__.get(FROZEN)
+            known = None
+            if frozen is not None and self._may_recall(kind, transposed):
+                known = frozen.compute(self, (kind, self._arguments()), input)
             return compute(input, self._weight_of(input), self.bias) if known is None else known
         weight, bias = now.operands or (self._weight_of(input), self.bias)
-        computation = fold.computation_of((kind, self._arguments()), now) if has_learnt else None
-        if computation is None:
-            return fold.note(compute(input, weight, bias, now.activation), now.followers)
-        return fold.note(computation(input, weight, bias), now.followers)
+        computation = None
+        if now.operands is not None and self._may_recall(kind, transposed):
+            computation = fold.computation_of((kind, self._arguments()), weight, bias, now.activation)
+        output = (
+            compute(input, weight, bias, now.activation) if computation is None else computation(input, weight, bias)
+        )
+        return fold.note(output, now.followers)
+
+    def _may_recall(self, kind: Any, transposed: bool) -> bool:
+        """Whether an input of a kind may be computed as before: nobody watches, nor PyTorch's function alone."""
+        return kind is not None and not wants_pytorchs_function(self._ndim, transposed)
 
     def _arguments(self) -> tuple[Any, ...]:
         """All attributes that the layer computes by, besides its parameters."""
@@ -125,32 +132,30 @@ class ConvolutionLayer(nn.Module):
         """Whether PyTorch's own layer may take the place of this one."""
         return True
 
+    def _is_to_be_noted(self, kind: Any) -> bool:
+        """Whether how an input of a kind was computed is of use, and not known yet."""
+        if kind is None:
+            return False
+        own = self.__dict__
+        return not passing.is_known(self, kind) or ((FOLD in own or FROZEN in own) and not torch.is_grad_enabled())
+
     def _take_note(
-        self,
-        kind: Any,
-        key_of: Callable[[], Any],
-        weight: Tensor,
-        bias: Tensor | None,
-        activation: Activation | None,
+        self, kind: Any, key: Any, weight: Tensor, bias: Tensor | None, activation: Activation | None
     ) -> None:
         """Take note of how an input of a kind was computed, so that the next one need not be decided upon.
 
         Args:
-            kind: of the input; ``None`` where somebody watches.
-            key_of: makes what the call is remembered by.
+            kind: of the input.
+            key: what the call is remembered by.
             weight, bias, activation: what was computed with.
         """
-        own, is_known = self.__dict__, kind is None or passing.is_known(self, kind)
-        learns = kind is not None and not torch.is_grad_enabled() and (FOLD in own or FROZEN in own)
-        if is_known and not learns:
-            return
-        key = key_of()
-        if not is_known:
+        own, computation, seen = self.__dict__, convolving.computation_of(key), (kind, self._arguments())
+        if not passing.is_known(self, kind):
             passing.learn(self, kind, convolving.format_of_pytorchs(key) if self._may_pass_on() else None)
-        if learns and FOLD in own:
-            own[FOLD].learn((kind, self._arguments()), convolving.computation_of(key), weight, activation)
-        if learns and FROZEN in own and activation is None:
-            own[FROZEN].learn((kind, self._arguments()), convolving.computation_of(key), weight, bias)
+        if FOLD in own:
+            own[FOLD].learn(seen, computation, weight, activation)
+        if FROZEN in own and activation is None:
+            own[FROZEN].learn(seen, computation, weight, bias)
 
     def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
         """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.

@@ -92,8 +92,9 @@ class _Direct(ConvolutionLayer):
             seen: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return seen if activation is None else activation.applied_to(seen.clone())
         output = _convolve_by(self, input, weight, bias, activation)
-        key_of = partial(convolving.key_of_conv, self._ndim, input, weight, bias, *self._arguments(), activation)
-        self._take_note(kind, key_of, weight, bias, activation)
+        if self._is_to_be_noted(kind):
+            key = convolving.key_of_conv(self._ndim, input, weight, bias, *self._arguments(), activation)
+            self._take_note(kind, key, weight, bias, activation)
         return output
 
     def _arguments(self) -> tuple[Any, Any, Any, int, str, str]:

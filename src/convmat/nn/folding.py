@@ -150,9 +150,11 @@ class Fold:
         if operands is not None and weight is operands[0]:
             self._learnt.keep(key, computation, *operands, activation)
 
-    def computation_of(self, key: Any, now: Now) -> Computation | None:
-        """What the convolution was computed by before, if what it does is known."""
-        return None if now.operands is None else self._learnt.find(key, *now.operands, now.activation)
+    def computation_of(
+        self, key: Any, weight: Tensor, bias: Tensor | None, activation: Activation | None
+    ) -> Computation | None:
+        """What the convolution was computed by before, if it is known; see :meth:`Learnt.find`."""
+        return self._learnt.find(key, weight, bias, activation)
 
     def note(self, output: Tensor, followers: tuple[nn.Module, ...]) -> Tensor:
         """Remember an output until the layers that have nothing to do got it."""

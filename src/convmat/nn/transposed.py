@@ -106,8 +106,9 @@ def _convolve_transpose_by(
     *sizes, padding_mode, method = layer._arguments()
     arguments = *sizes, output_size, padding_mode, method, activation
     output = _convolve_transpose(input, weight, bias, *arguments)
-    key_of = partial(convolving.key_of_conv_transpose, layer._ndim, input, weight, bias, *arguments)
-    layer._take_note(kind, key_of, weight, bias, activation)
+    if layer._is_to_be_noted(kind):
+        key = convolving.key_of_conv_transpose(layer._ndim, input, weight, bias, *arguments)
+        layer._take_note(kind, key, weight, bias, activation)
     return output
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from convmat.geometry import Geometry, GeometryError, Sentence, an_int, check_positive, kind_of, shown
+from convmat.geometry import Geometry, GeometryError, Sentence, an_int, check_positive, kind_of, shown, unknown
 from convmat.geometry.notes import Bounded
 from convmat.kernel import computing
 from convmat.methods import METHODS, Method
@@ -45,12 +45,7 @@ def check_method(method: Any) -> None:
         GeometryError: if there is none.
     """
     if not isinstance(method, str) or (method not in METHODS and method != "auto"):
-        raise GeometryError.of(
-            "{name}={value} is unknown: need one of {known}",
-            name="method",
-            value=shown(method),
-            known=", ".join(map(repr, available_methods())),
-        )
+        raise unknown("method", method, available_methods())
 
 
 def choose(geometry: Geometry, call: Call, method: str = "auto") -> Method:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError, kind_of, shown
+from convmat.geometry import GeometryError, kind_of, shown, unknown
 from convmat.operators.base import Operator
 from convmat.operators.blocks import is_dask
 from convmat.operators.solvers import implicit
@@ -109,7 +109,7 @@ def _inverse(op: Operator, method: str, x0: Tensor | None, tol: float, maxiter: 
     if not isinstance(method, str):
         raise TypeError(f"method={method!r} must be a string, not {type(method).__name__}")
     if method not in METHODS:
-        raise GeometryError(f"method={method!r} is unknown: need one of {', '.join(map(repr, METHODS))}")
+        raise unknown("method", method, METHODS)
     if method == "auto":
         method = _choose(op)
     if method == "direct":
