@@ -20,7 +20,7 @@ from convmat.operators.boxes import Box
 FACTS = {
     "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_window_bytes", "processor"},
     "convmat.kernel.pages": {"_advise"},
-    "convmat.kernel.threads": {"_openmp_parallel", "_state"},
+    "convmat.kernel.threads": {"_openmp", "_openmp_parallel", "_state"},
 }
 # What grows with the classes of a program, with what is compiled, or with PyTorch's number of threads, and is needed as
 # long as that is in use.

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba
 # Each is written in another way: see convmat.kernel.stages.writing.
 LAYERS = {
     "contiguous": Call(Layer(sizes=(9, 37), kernel=(3, 4), padding=1, channels=(5, 7)), 2, torch.float32),
-    "at once": Call(Layer(sizes=(9, 53), kernel=(3, 4), padding=1, channels=(2, 21)), 2, torch.float32),
+    "at once": Call(Layer(sizes=(9, 45), kernel=(3, 4), padding=1, channels=(2, 21)), 2, torch.float32),
     "at once, lines without gaps": Call(
         Layer(sizes=(10, 44), kernel=(2, 4), stride=(2, 4), channels=(3, 21)), 2, torch.float32
     ),

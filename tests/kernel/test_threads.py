@@ -31,7 +31,7 @@ LAYERS = {
     "next to nothing": Layer(transposed=True, sizes=(1,), kernel=(1,)),
 }
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
-COUNTS = (1, 2, 4, 7)
+COUNTS = (1, 2, 4, 7, 19)  # of more than 16, several have a share together
 ROOT = Path(__file__).parents[2]
 
 
@@ -108,19 +108,23 @@ def test_inside_a_backward_pass(threads):
 
 
 @pytest.mark.skipif(kernel_threads._openmp_parallel() is None, reason="PyTorch brings another OpenMP")
-def test_inside_parallel_work_of_pytorchs_threads(threads):
-    """Where threads of the pool call the kernel, which asks for threads of this pool."""
-    threads(2)
+@pytest.mark.parametrize("count", [1, 2])
+def test_inside_parallel_work_of_pytorchs_threads(threads, count):
+    """Where threads of the pool call the kernel, which asks for threads of this pool, or for none.
+
+    Whatever number such a thread has in its own team, it is the first or the only one that works on its task.
+    """
+    threads(count)
     layer = LAYERS["boxes"]
     operands = Call(layer, 2, torch.float32).tensors()
     expected, outputs = compute(layer, operands), []
 
     @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
     def work(_):
-        outputs.append(compute(layer, operands))
+        outputs.extend(compute(layer, operands) for _ in range(3))
 
-    kernel_threads._openmp_parallel()(ctypes.cast(work, ctypes.c_void_p), None, 2, 0)
-    assert len(outputs) == 2
+    kernel_threads._openmp_parallel()(ctypes.cast(work, ctypes.c_void_p), None, 4, 0)
+    assert len(outputs) == 12
     assert all(torch.equal(output, expected) for output in outputs)
 
 

@@ -146,7 +146,7 @@ _VERSION = version_of(Path(__file__).parent)
 # -- the processor -----------------------------------------------------------------------------------------------------
 
 # The most vectors of a tile of 1, 2, ... rows, for 32 and for 16 registers: sums, one row of inputs and one weight.
-_WIDEST = {32: (8, 8, 6, 6, 4, 4, 3, 3), 16: (6, 4, 3, 3)}
+_WIDEST = {32: (8, 8, 6, 6, 4, 4, 3, 3), 16: (6, 4, 3, 3, 2, 2)}
 
 
 @cache

@@ -32,6 +32,7 @@ __all__ = [
     "Epilogue",
     "content_of",
     "freeze",
+    "has_long_vectors",
     "is_forked",
     "is_installed",
     "is_ready",
@@ -60,6 +61,11 @@ def is_ready(dtype: torch.dtype) -> bool:
 def products_per_cycle(dtype: torch.dtype) -> int:
     """How many numbers a thread multiplies and adds per cycle, at best."""
     return compiled.processor(dtype, 1).lanes * UNITS
+
+
+def has_long_vectors() -> bool:
+    """Whether a vector has 64 bytes."""
+    return compiled.processor(torch.float32, 1).is_long
 
 
 def schedule_of(

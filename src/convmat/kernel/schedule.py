@@ -17,7 +17,7 @@ from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.pages import empty, scratch
 from convmat.kernel.task import run
-from convmat.kernel.threads import outside_the_pool
+from convmat.kernel.threads import outside_the_pool, thread_number_address
 from convmat.kernel.tiling.boxes import BoxTiling
 from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
 from convmat.kernel.tiling.places import Places
@@ -74,7 +74,7 @@ class Schedule:
     def _count_scratch(self) -> int:
         rows, cells, channels = self.rows, self.cells, self.geometry.in_channels // self.geometry.groups
         stripes_of_part = -(-(len(rows.tables.stripes) - 1) // cells.parts)
-        numbers = channels * cells.planes * cells.plane + cells.sums_of_stripe(rows)
+        numbers = channels * cells.channel + cells.sums_of_stripe(rows)
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(cells.window[:-1]) * cells.planes // cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
@@ -117,6 +117,7 @@ class Schedule:
             "UNDIVIDED": cells.undivided,
             "UNITS": units,
             "UNITS_AT_ONCE": self._units_at_once(units),
+            "THREAD_NUMBER": thread_number_address(),
             "PACK_UNITS": min(chunks, max(chunks // _CHUNKS, 4 * self.processor.threads)),
             "STREAM": out_bytes >= _STREAMED,
             "SCRATCH_BYTES": self.scratch_bytes,
@@ -226,7 +227,8 @@ def _of_places(
     if rows.is_single(in_channels // groups):
         of_places["PAIRS"], pair_counts = places.pairs(rows, in_channels // groups)
     numbers, of_places = _pointing_to(of_places, known)
-    of_window = {name.upper(): getattr(places, name) for name in ("before", "plane", "planes", "copies", "results")}
+    names = "before", "plane", "channel", "planes", "copies", "results"
+    of_window = {name.upper(): getattr(places, name) for name in names}
     _put(numbers, {"PAIR_COUNTS": pair_counts, **of_window})
     return numbers, tables | of_places
 

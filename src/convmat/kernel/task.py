@@ -9,7 +9,7 @@ import ctypes
 import struct
 from collections.abc import Callable, Sequence
 
-# Addresses of tensors, of memory to work in, and of two counters (see COUNTS): of units of work and of threads.
+# Addresses of tensors, of memory to work in, and of counters (see COUNTS).
 INPUT, WEIGHT, PACKED, BIAS, OUTPUT, SCRATCH, COUNTERS = range(7)
 # Addresses of tables; see RowTables and BoxTiling in convmat.kernel.tiling.
 STRIPES, TILES, LINES, PLACES, OFFSETS, BEGINS, TAP_PLACES = range(7, 14)
@@ -57,9 +57,15 @@ PACKED_CHANNELS = 116
 PACKED_TOGETHER = 118
 # How many units of work a thread takes at a time.
 UNITS_AT_ONCE = 119
-# The counters, which all threads write, share no cache line with what all of them read.
-COUNTS = 120 + 8
-FIELDS = COUNTS + 2 + 8
+# How far apart the channels of a window lie; see BoxTiling.
+CHANNEL = 120
+# How many threads work on it; the address of a function that says which of them one is, 0 where there is none.
+THREADS, THREAD_NUMBER = range(121, 123)
+# The counters, which threads write, share no cache line with each other, nor with what all of them read. The first one
+# counts threads, or units of work; then there are two for each of the shares that a convolution is divided into.
+APART, MOST_SHARES = 8, 16
+COUNTS = 123 + APART
+FIELDS = COUNTS + APART * (1 + MOST_SHARES)
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers
 
@@ -93,7 +99,7 @@ def run(
         threads: how many work on it.
     """
     numbers = _Task.from_buffer_copy(known)
-    numbers[ACTIVATION] = activation
+    numbers[ACTIVATION], numbers[THREADS] = activation, threads
     place = ctypes.addressof(numbers)
     _ADDRESSES.pack_into(numbers, 0, input, weight, packed, bias, output, scratch, place + 8 * COUNTS)
     function(place, threads)

@@ -89,9 +89,28 @@ def runner(address: int) -> Callable[[int, int], None]:
     return run
 
 
+def thread_number_address() -> int:
+    """The address of ``omp_get_thread_num`` of the pool, 0 where the threads are Python's."""
+    if _openmp_parallel() is None:
+        return 0
+    return ctypes.cast(_openmp().omp_get_thread_num, ctypes.c_void_p).value or 0
+
+
 @cache
 def _openmp_parallel() -> Any:
-    """``GOMP_parallel(function, data, threads, flags)`` of the OpenMP library that PyTorch computes with.
+    """``GOMP_parallel(function, data, threads, flags)``, if there is a pool."""
+    library = _openmp()
+    if library is None:
+        return None
+    parallel = library.GOMP_parallel
+    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    parallel.restype = None
+    return parallel
+
+
+@cache
+def _openmp() -> Any:
+    """The OpenMP library that PyTorch computes with.
 
     PyTorch itself found it among the symbols that all libraries share, if it is there: another library that was
     preloaded (Intel's, as ``torch.backends.xeon.run_cpu`` does) takes the place of the one in PyTorch's own folder.
@@ -99,12 +118,11 @@ def _openmp_parallel() -> Any:
     own = sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*"))
     for path in (None, *map(str, own)):
         try:
-            parallel = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0)).GOMP_parallel
-        except (OSError, AttributeError, TypeError):  # not loaded, another OpenMP, or no shared symbols (Windows)
+            library = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0))
+        except (OSError, TypeError):  # not loaded, or no shared symbols (Windows)
             continue
-        parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-        parallel.restype = None
-        return parallel
+        if hasattr(library, "GOMP_parallel") and hasattr(library, "omp_get_thread_num"):  # else another OpenMP
+            return library
     return None
 
 

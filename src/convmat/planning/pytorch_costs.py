@@ -24,6 +24,7 @@ _ONEDNN_CALL_DEPTHWISE = 55e-6  # of direct depthwise layers, by themselves; amo
 _ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
 # Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis; by PyTorch.
 _USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D, _USED_ALONE = 0.78, 0.87, 0.93, 0.89, 0.35
+_SHORT_VECTORS = 0.8  # of these, where a vector has 32 bytes or fewer, and 16 registers hold fewer sums
 _GROUPED, _GROUPED_BLOCK = 0.76, 0.09  # of the products of groups, and of those of whole blocks, that take time
 _BLOCK = 16  # channels that oneDNN computes at least, over two axes and more
 # Seconds per byte: to reorder tensors of transposed layers, in memory used before and in fresh memory; inputs, outputs
@@ -231,6 +232,8 @@ def _products(geometry: Geometry, batch: int, block: int, out_block: int) -> flo
 
 
 def _arithmetic(products: float, dtype: torch.dtype, threads: int, used: float) -> float:
+    if not computing.has_long_vectors():
+        used *= _SHORT_VECTORS
     return products / (computing.products_per_cycle(dtype) * CLOCK * used * threads)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from convmat.kernel.microkernel.vectors import I64, Vectors
+from convmat.kernel.microkernel.vectors import I32, I64, Vectors
 
 
 @intrinsic
@@ -60,6 +61,17 @@ def add_atomically(typing, address, number):  # type: ignore[no-untyped-def]
         return builder.atomic_rmw("add", builder.inttoptr(address, I64.as_pointer()), number, "monotonic")
 
     return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic
+def call_for_number(typing, address):  # type: ignore[no-untyped-def]
+    """The 32-bit integer that the function at an address returns; it takes no arguments."""
+
+    def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        function = builder.inttoptr(arguments[0], ir.FunctionType(I32, []).as_pointer())
+        return builder.sext(builder.call(function, []), I64)
+
+    return types.int64(types.int64), emit
 
 
 @intrinsic

@@ -9,6 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from convmat.kernel.tiling.processor import LONG
+
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 _FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
@@ -47,11 +49,49 @@ class Vectors:
 
         The count must lie within 32 bits.
         """
+        if self.lanes * self.size == LONG:
+            self._store_masked(builder, vector, address, at, count)
+            return
+        rest, place = builder.sub(count, I64(at)), builder.add(address, I64(at * self.size))
+        with builder.if_else(builder.icmp_signed(">=", rest, I64(self.lanes))) as (whole, some):
+            with whole:
+                self.store(builder, vector, place)
+            with some:
+                builder.call(self._store_pieces(builder.module), [vector, place, rest])
+
+    def _store_masked(self, builder: Any, vector: Any, address: Any, at: int, count: Any) -> None:
         pointer = builder.inttoptr(builder.add(address, I64(at * self.size)), self.type.as_pointer())
         wanted = self._among(builder, I64(0), builder.sub(count, I64(at)))
         kind = ir.FunctionType(ir.VoidType(), [self.type, pointer.type, I32, wanted.type])
         store = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{self.suffix}.p0")
         builder.call(store, [vector, pointer, I32(self.size), wanted])
+
+    def _store_pieces(self, module: Any) -> Any:
+        """The function of a module that stores fewer numbers than a vector has: half of them or not, and so on.
+
+        With AVX2, one masked store takes AMD's processors longer than all of these. It is one function for all places,
+        which would take seconds more to compile.
+        """
+        name = f"store_pieces.{self.suffix}"
+        if name in module.globals:
+            return module.globals[name]
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [self.type, I64, I64]), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        vector, address, count = function.args
+        piece = self.lanes // 2
+        count = builder.select(builder.icmp_signed("<", count, I64(0)), I64(0), count)
+        while piece:
+            first, second = (self.shuffle(builder, vector, vector, range(at, at + piece)) for at in (0, piece))
+            is_wanted = builder.icmp_signed("!=", builder.and_(count, I64(piece)), I64(0))
+            with builder.if_then(is_wanted):
+                builder.store(first, builder.inttoptr(address, first.type.as_pointer()), align=self.size)
+            further = builder.add(address, I64(piece * self.size))
+            address, vector = builder.select(is_wanted, further, address), builder.select(is_wanted, second, first)
+            piece //= 2
+        builder.ret_void()
+        return function
 
     def load_some(self, builder: Any, address: Any, first: Any, last: Any) -> Any:
         """A vector of which only the numbers from ``first`` to before ``last`` are read; the others are zero.

@@ -8,11 +8,12 @@ import numpy as np
 from numba import carray
 
 from convmat.kernel.microkernel.lines import finishing, pair_product, row_product
-from convmat.kernel.microkernel.memory import add_atomically, clear_bytes, fence, pointer
+from convmat.kernel.microkernel.memory import clear_bytes, fence, pointer
 from convmat.kernel.microkernel.products import channel_product, tile_product
 from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.reading import build_reading
+from convmat.kernel.stages.sharing import build_sharing
 from convmat.kernel.stages.writing import build_writing
 from convmat.kernel.task import (
     ACTIVATION,
@@ -22,14 +23,11 @@ from convmat.kernel.task import (
     BEGINS,
     BIAS,
     BLOCKS,
-    BOX,
-    BOXES,
     BY_CHANNELS,
     CELL_PLACES,
-    CELLS,
+    CHANNEL,
     CHANNELS,
     COPIES,
-    COUNTERS,
     FACTORS,
     GROUPS,
     KEPT,
@@ -43,9 +41,7 @@ from convmat.kernel.task import (
     PACKED,
     PAIR_COUNTS,
     PAIRS,
-    PARTS,
     PITCH,
-    PLANE,
     PLANES,
     REACH,
     RESULTS,
@@ -59,9 +55,6 @@ from convmat.kernel.task import (
     TABLE_BYTES,
     TILE_COUNT,
     TILES,
-    UNDIVIDED,
-    UNITS,
-    UNITS_AT_ONCE,
     WINDOW,
 )
 from convmat.kernel.tiling.processor import MOST_VECTORS, RUN, most_rows
@@ -73,24 +66,23 @@ def build_convolving(pieces: Pieces) -> Any:
     """Compile ``convolve(t)``, which takes units of work from a task until none is left."""
     size = pieces.vectors.size
     pack_window, compute_box, compute_rows = build_reading(pieces), _build_box(pieces), _build_rows(pieces)
-    work_of, box_of = _build_units(pieces)
+    thread_of, next_units, work_of, box_of = build_sharing(pieces)
 
     @pieces.inlined
     def convolve(t):  # type: ignore[no-untyped-def]
-        thread = add_atomically(t[COUNTERS] + 8, 1)
+        thread = thread_of(t)
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
-        results = window + t[CHANNELS] * t[PLANES] * t[PLANE] * size
+        results = window + t[CHANNELS] * t[CHANNEL] * size
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
         biases = table + TABLE_BYTES // 3
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]
         packed, number = -1, -1
         corner, box = box_of(t, 0)
-        unit, stop = 0, 0
+        unit, stop, turn = 0, 0, 0
         while True:
             if unit == stop:
-                unit = add_atomically(t[COUNTERS], t[UNITS_AT_ONCE])
-                stop = min(unit + t[UNITS_AT_ONCE], t[UNITS])
-                if unit >= stop:
+                unit, stop, turn = next_units(t, thread, turn)
+                if unit == stop:
                     break
             place, part, parts = work_of(t, unit)
             again = place // t[GROUPS] == number
@@ -110,33 +102,6 @@ def build_convolving(pieces: Pieces) -> Any:
         fence()
 
     return convolve
-
-
-def _build_units(pieces: Pieces) -> Any:
-    @pieces.inlined
-    def work_of(t, unit):  # type: ignore[no-untyped-def]
-        """What a unit of work is: the number of its box and group, and which part of how many."""
-        rest = unit - t[UNDIVIDED]
-        if rest < 0:
-            return unit, 0, 1
-        divided = (t[UNITS] - t[UNDIVIDED]) // t[PARTS]
-        return t[UNDIVIDED] + rest % divided, rest // divided, t[PARTS]
-
-    @pieces.inlined
-    def box_of(t, number):  # type: ignore[no-untyped-def]
-        """First cell and size of a box."""
-        w, rest = number % t[BOXES + 3], number // t[BOXES + 3]
-        h, rest = rest % t[BOXES + 2], rest // t[BOXES + 2]
-        d, b = rest % t[BOXES + 1], rest // t[BOXES + 1]
-        corner = (b * t[BOX], d * t[BOX + 1], h * t[BOX + 2], w * t[BOX + 3])
-        return corner, (
-            min(t[BOX], t[CELLS] - corner[0]),
-            min(t[BOX + 1], t[CELLS + 1] - corner[1]),
-            min(t[BOX + 2], t[CELLS + 2] - corner[2]),
-            min(t[BOX + 3], t[CELLS + 3] - corner[3]),
-        )
-
-    return work_of, box_of
 
 
 def _build_box(pieces: Pieces) -> Any:

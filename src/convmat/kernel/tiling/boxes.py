@@ -8,33 +8,29 @@ from typing import Any, NamedTuple
 
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.places import Places
-from convmat.kernel.tiling.processor import AXES, FAR, RUN, Processor
+from convmat.kernel.tiling.processor import AXES, Processor
 from convmat.kernel.tiling.rows import RowTiling
+from convmat.kernel.tiling.runs import best_run, lines_at_once, most_numbers, pitch_of_results
 from convmat.kernel.tiling.windows import Problem, Way, Window, odd_lines, packing_cycles, reading_again, window_of
 
 _UNITS = 8  # units of work per thread where threads share a box: small enough that no thread waits long for another
-_COPY_TRANSPOSED = 0.7  # cycles to pack a number of a window that is transposed
-# Cycles to write a line of the output, and per number of it: copied in order, and transposed.
+# Cycles to write a line of the output, and per number of it.
 _LINE = 25.0
-_WEAVE, _WEAVE_TRANSPOSED = 0.4, 3.0
-# In Winograd's form, cycles to write, for each number of the results; over two axes with strides, a vector of cells has
-# many of these, in rows far apart.
-_WEAVE_TRANSFORMED, _WEAVE_PHASES = 0.3, 0.6
-# Of the estimated cycles, in its form over two axes: many short tiles take less time than the estimate says.
+_WEAVE = 0.4
+# With vectors of 16 numbers, cycles to pack a number of a window that is transposed, and to write one; and to write one
+# of the results in Winograd's form, where over two axes with strides these lie in rows far apart.
+_VECTOR = 16
+_COPY_TRANSPOSED, _WEAVE_TRANSPOSED, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 0.7, 3.0, 0.3, 0.6
+# Of the estimated cycles, in its form over two axes, with the longest vectors: many short tiles take less time than the
+# estimate says.
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
 _NARROW = 0.85
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
-_ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
-# Of lines that are stored at once, cycles to finish and store a vector. Where each is a product by itself: cycles to
-# start it, for a factor of a vector of it, and of overhead for a box; of two lines together, for a factor, and for a
-# vector of that.
-_STORED_AT_ONCE = 5.0
-_ROW_AT_ONCE, _VECTOR_AT_ONCE, _BOX_AT_ONCE = 6.0, 1.25, 100.0
-_FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
-_BOX = 1000.0  # cycles of overhead for each box, or part of a box
-_KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
+_FARTHEST = 8 << 20  # bytes of a window: more leave the third-level cache, which threads share
+# Cycles of overhead for each box, or part of a box; and for one whose lines are products by themselves.
+_BOX, _BOX_AT_ONCE = 1000.0, 100.0
 
 
 class BoxTiling(NamedTuple):
@@ -55,6 +51,7 @@ class BoxTiling(NamedTuple):
     Args:
         used: cells of a flattened window.
         plane: how far apart the planes of a window lie; each holds one phase of a channel, or one copy of it.
+        channel: how far apart the channels of a window lie.
         phases_in: the phases of the input that are read, along depth, height and width.
         copies: copies of a phase, each a cell of width further, for windows without cells beyond the box in a line.
         batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
@@ -77,6 +74,7 @@ class BoxTiling(NamedTuple):
     pitches: tuple[int, ...]
     used: int
     plane: int
+    channel: int
     phases_in: tuple[tuple[int, ...], ...]
     copies: int
     batch_inner: bool
@@ -110,7 +108,7 @@ class BoxTiling(NamedTuple):
         """Where its numbers lie in memory."""
         steps = tuple(pitch if cells > 1 else 0 for pitch, cells in zip(self.pitches, self.window, strict=True))
         box = self.box if self.sums_pitch else ()
-        return Places(steps, self.before, self.plane, self.planes, self.copies, self.results, box)
+        return Places(steps, self.before, self.plane, self.channel, self.planes, self.copies, self.results, box)
 
 
 def box_tiling(
@@ -147,7 +145,7 @@ def recut(like: BoxTiling, rows: RowTiling, geometry: Geometry, batch: int, proc
     problem, way = problem_of(rows, geometry, batch, processor, like.at_once), Way(like.batch_inner, like.copies > 1)
     box = _box_like(problem, like, way.order[-1])
     window, boxes = window_of(problem, box, way), count_boxes(problem, box)
-    results = max(_pitch_of_results(problem, box, way, window, like.looped), like.results)
+    results = max(pitch_of_results(problem, box, way, window, like.looped), like.results)
     _, divided, parts = _share(problem, boxes, like.blocks, results)
     return tiling_with(
         problem,
@@ -189,17 +187,17 @@ def problem_of(rows: RowTiling, geometry: Geometry, batch: int, processor: Proce
 
 def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     """Boxes whose window fits the cache, as large as can be or of an even number."""
-    most = _most_numbers(problem)
+    most = most_numbers(problem)
     # A larger window is read from a slower cache, which may still beat many small boxes; but not in Winograd's form
     # along two axes, whose windows and sums are at least four and twice as large.
-    if not (window_of(problem, problem.cells, way).numbers <= most or problem.rows.transformed == 2):
+    if most < window_of(problem, problem.cells, way).numbers <= _most_far(problem) and problem.rows.transformed < 2:
         yield _tiling(problem, problem.cells, way)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
 
 
-def _most_numbers(problem: Problem) -> int:
-    """The most numbers of a channel in a window that fits the cache."""
-    return problem.processor.window // (problem.channels * problem.processor.itemsize)
+def _most_far(problem: Problem) -> int:
+    """The most numbers of a channel in a window that lies in a slower cache."""
+    return _FARTHEST // (problem.channels * problem.processor.itemsize)
 
 
 def _cut_along(
@@ -269,29 +267,33 @@ def _largest(problem: Problem, around: tuple[tuple[int, ...], tuple[int, ...]], 
 
 def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     window, processor = window_of(problem, box, way), problem.processor
-    run = _lines_at_once(problem, box, window) if problem.at_once else _best_run(problem, box, way, window)
-    results = _pitch_of_results(problem, box, way, window, run.looped)
+    run = lines_at_once(problem, box, window) if problem.at_once else best_run(problem, box, way, window)
+    results = pitch_of_results(problem, box, way, window, run.looped)
     boxes = count_boxes(problem, box)
     each, divided, parts = _share(problem, boxes, run.blocks, results)
     numbers = problem.channels * window.numbers
-    packing = numbers * _COPY_TRANSPOSED if way.inner else problem.channels * packing_cycles(problem, window)
+    shorter = _VECTOR / processor.lanes
+    if way.inner:
+        packing = numbers * _COPY_TRANSPOSED * shorter**2
+    else:
+        packing = problem.channels * packing_cycles(problem, window)
     outputs = prod(box) * problem.rows.tables.all_rows
     lines = outputs / (box[AXES] * problem.rows.places_of_line)
-    weave = _WEAVE_TRANSFORMED if problem.rows.transformed else _WEAVE
+    weave = _WEAVE_TRANSFORMED * shorter if problem.rows.transformed else _WEAVE
     if problem.rows.transformed == 2 and problem.rows.axes[-1].products < len(problem.rows.axes[-1].phases):
-        weave = _WEAVE_PHASES
+        weave = _WEAVE_PHASES * shorter
     is_single = problem.at_once and problem.rows.is_single(problem.channels)
     cycles, overhead = run.cycles, _BOX_AT_ONCE if is_single else _BOX
     if not problem.at_once:
-        cycles += outputs * _WEAVE_TRANSPOSED if way.inner else outputs * weave + lines * _LINE
-    if problem.rows.transformed == 2:
+        cycles += outputs * _WEAVE_TRANSPOSED * shorter if way.inner else outputs * weave + lines * _LINE
+    if problem.rows.transformed == 2 and processor.is_long:
         cycles *= _BOTH
     if not is_single:
         cycles *= reading_again(problem.rows)
     if problem.rows.transformed and run.cells <= processor.lanes:
         cycles *= _NARROW
     if run.blocks > 1:
-        cycles += parts * numbers * processor.itemsize / FAR
+        cycles += parts * numbers * processor.itemsize / processor.far
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
     last = (cycles + packing) / (parts if divided else 1)  # the last unit, which the other threads may have to wait for
     boxes_of_thread = each * (overhead + cycles + packing) + rounds * (overhead + cycles / parts) + divided * packing
@@ -318,7 +320,9 @@ def count_boxes(problem: Problem, box: tuple[int, ...]) -> int:
 def tiling_with(problem: Problem, box: tuple[int, ...], window: Window, least_plane: int = 0, **rest: Any) -> BoxTiling:
     """The tiling of a box whose window is laid out so; ``rest`` is how it is computed."""
     lanes = problem.processor.lanes
-    plane = odd_lines(window.used + lanes, lanes)  # rows are copied, and cells computed, by whole vectors
+    # Rows are copied, and cells computed, by whole vectors.
+    plane = max(odd_lines(window.used + lanes, lanes), least_plane)
+    planes = window.copies * prod(map(len, problem.phases_in))
     return BoxTiling(
         cells=problem.cells,
         box=box,
@@ -327,68 +331,12 @@ def tiling_with(problem: Problem, box: tuple[int, ...], window: Window, least_pl
         before=tuple(-low for low in problem.lows),
         pitches=window.pitches,
         used=window.used,
-        plane=max(plane, least_plane),
+        plane=plane,
+        channel=odd_lines(planes * plane, lanes),
         phases_in=problem.phases_in,
         copies=window.copies,
         **rest,
     )
-
-
-class _Run(NamedTuple):
-    """The cells of a box that are one run, while the outer axes are looped over."""
-
-    cycles: float
-    looped: int
-    cells: int
-    blocks: int
-
-
-def _lines_at_once(problem: Problem, box: tuple[int, ...], window: Window) -> _Run:
-    """The lines of a box, which are stored once they are finished."""
-    rows, lanes = problem.rows, problem.processor.lanes
-    if rows.is_single(problem.channels):
-        vectors, factors = -(-box[AXES] // lanes), problem.channels * len(rows.tables.deltas)
-        factor = _FACTOR_OF_PAIR + vectors * _VECTOR_OF_PAIR if box[AXES - 1] > 1 else vectors * _VECTOR_AT_ONCE
-        return _Run(prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + factors * factor), AXES, 0, 1)
-    looped, cells = AXES, box[AXES]
-    # Lines without a gap, neither in the window nor in the output, are one line.
-    while looped > 1 and box[looped] == problem.cells[looped] and window.pitches[looped - 1] == cells:
-        looped -= 1
-        cells *= box[looped]
-    vectors, fits = -(-cells // lanes), window.numbers <= _most_numbers(problem)
-    cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * _STORED_AT_ONCE
-    return _Run(prod(box[:looped]) * cycles, looped, cells, 1)
-
-
-def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window, looped: int) -> int:
-    """The cells of a flattened window from the first of a run to its last."""
-    return 1 + sum((box[a] + problem.starts[a] - 1) * window.pitches[a] for a in way.order[looped:])
-
-
-def _pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, window: Window, looped: int) -> int:
-    """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
-    lanes = problem.processor.lanes
-    if problem.at_once:  # which are those of a tile
-        return lanes * problem.processor.widest[0]
-    return odd_lines(_cells_of_run(problem, box, way, window, looped) + lanes, lanes)
-
-
-def _best_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window) -> _Run:
-    processor = problem.processor
-    computed, fits = [box[a] + problem.starts[a] for a in way.order], window.numbers <= _most_numbers(problem)
-    runs = []
-    for looped in range(AXES + 1):
-        if looped < AXES and computed[looped] == 1:
-            continue  # looping over a single cell changes nothing
-        cells = _cells_of_run(problem, box, way, window, looped)
-        vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
-        blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
-        cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)
-        cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
-        runs.append(_Run(cycles, looped, cells, blocks))
-        if looped < AXES and problem.starts[way.order[looped]]:
-            break  # a line also needs results of the next cell along this axis, so they must be in the same run
-    return min(runs, key=lambda run: (run.cycles, -run.looped))
 
 
 def _share(problem: Problem, boxes: int, blocks: int, results: int) -> tuple[int, int, int]:
@@ -400,11 +348,3 @@ def _share(problem: Problem, boxes: int, blocks: int, results: int) -> tuple[int
         sums = stripes * problem.rows.tables.most_rows * results * processor.itemsize
         parts = max(parts, -(-4 * sums // processor.window))
     return each, divided, min(parts, stripes)
-
-
-def _run_cycles(problem: Problem, vectors: int, fits: bool) -> float:
-    """Cycles for all stripes over a run of cells."""
-    return sum(
-        count * problem.processor.run_cycles(rows, vectors, deltas * problem.channels, fits)
-        for (rows, deltas), count in problem.rows.tables.kinds.items()
-    )

@@ -13,12 +13,14 @@ MOST_TAKEN = 8  # steps along the width up to which a window is packed by whole 
 # Vectors that are multiplied, and loaded, per cycle. Also where a processor does one, or far caches would seem to cost
 # nothing beside the arithmetic.
 UNITS = 2
+LONG = 64  # bytes of the longest vectors, whose processors have 32 registers and store some numbers of one like all
 # Cycles, measured on such processors; only their ratios matter.
 _START = 40.0  # to start a tile
 _STORE = 2.0  # to store a vector of results
 _SUM = 2.0  # to add a vector of sums to the sums in memory
 _FACTOR = 1.5  # of each factor, beyond what overlaps
-NEAR, FAR = 22.0, 14.0  # bytes per cycle from the second-level cache, and from the third
+# Bytes per cycle from the second-level cache, and from the third, in long vectors and in shorter ones.
+NEAR, _FAR, _FAR_SHORTER = 22.0, 14.0, 10.0
 
 
 def most_rows(vectors: int, widest: Sequence[int]) -> int:
@@ -44,6 +46,16 @@ class Processor:
     window: int
     itemsize: int
 
+    @property
+    def is_long(self) -> bool:
+        """Whether vectors have as many bytes as there are in any processor."""
+        return self.lanes * self.itemsize == LONG
+
+    @property
+    def far(self) -> float:
+        """Bytes per cycle from the third-level cache."""
+        return _FAR if self.is_long else _FAR_SHORTER
+
     def factor_cycles(self, rows: int, columns: int, traffic: float = NEAR) -> float:
         """Cycles for one factor of a tile: the longest of its arithmetic, its loads, and the traffic from the cache."""
         arithmetic = max(rows * columns / UNITS, 4)
@@ -54,7 +66,7 @@ class Processor:
         """Cycles for a tile of rows over a run of cells, whose window fits the cache or not."""
         parts = -(-vectors // self.widest[rows - 1])
         columns, wider = divmod(vectors, parts)
-        traffic = NEAR if fits else FAR
+        traffic = NEAR if fits else self.far
         cycles = (parts - wider) * self.factor_cycles(rows, columns, traffic)
         if wider:
             cycles += wider * self.factor_cycles(rows, columns + 1, traffic)

@@ -19,6 +19,12 @@ from convmat.kernel.tiling.processor import AXES, RUN, Processor
 
 _MOST_ROWS = 64  # of a stripe, whose results should stay in a cache
 _MOST_CHANNELS = 16  # of a stripe
+# The same in Winograd's form: the most channels; of the numbers of a window for each cell, how many rows of results
+# have a place in the cache beside them.
+_MOST_TRANSFORMED, _BESIDE_WINDOW = 64, 0.25
+_STRIPES = 16  # there should be so many, to be divided among threads, unless each had fewer channels than above
+# Cycles to read a vector of 32 bytes from the second-level cache, beyond those from the first.
+_FROM_SECOND = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +195,8 @@ def _row_tiling_by_channels(axes: tuple[AxisPhases, ...], channels: int, apart: 
 
 def _tiling_of(geometry: Geometry, processor: Processor, transformed: int) -> RowTiling:
     axes, apart = _axes_of(geometry, transformed)
-    return _row_tiling(axes, geometry.out_channels // geometry.groups, apart, processor, transformed)
+    channels = geometry.in_channels // geometry.groups, geometry.out_channels // geometry.groups
+    return _row_tiling(axes, channels, apart, processor, transformed)
 
 
 def _axes_of(geometry: Geometry, transformed: int) -> tuple[tuple[AxisPhases, ...], int]:
@@ -209,20 +216,23 @@ _POINT = AxisPhases(1, 1, 1, (PhaseOut(0, (0,), (0,)),))
 
 @lru_cache(maxsize=256)
 def _row_tiling(
-    axes: tuple[AxisPhases, ...], channels: int, apart: int, processor: Processor, transformed: int
+    axes: tuple[AxisPhases, ...], channels: tuple[int, int], apart: int, processor: Processor, transformed: int
 ) -> RowTiling:
-    """Of some ways, the one that should take the fewest cycles."""
-    most = len(processor.widest)
+    """Of some ways, the one that should take the fewest cycles; channels are those of the input and of the output."""
+    of_input, of_output = channels
+    most, together = len(processor.widest), _MOST_CHANNELS
+    if transformed:
+        together = max(min(of_output // _STRIPES, _MOST_TRANSFORMED), together)
     can_merge = not transformed and any(len(axis.phases) > 1 for axis in axes)
+    merges = [tuple(a >= AXES - merged for a in range(AXES)) for merged in range(AXES + 1 if can_merge else 1)]
     ways = [
-        RowTiling(axes, tuple(a >= AXES - merged for a in range(AXES)), channels, apart, together, most, transformed)
-        for merged in range(AXES + 1 if can_merge else 1)
-        for together in range(min(channels, _MOST_CHANNELS), 0, -1)
+        RowTiling(axes, merge, of_output, apart, count, most, transformed)
+        for merge, count in product(merges, range(min(of_output, together), 0, -1))
     ]
-    return min(ways, key=lambda way: _cost(way, processor))
+    return min(ways, key=lambda way: _cost(way, processor, of_input))
 
 
-def _cost(tiling: RowTiling, processor: Processor) -> float:
+def _cost(tiling: RowTiling, processor: Processor, in_channels: int) -> float:
     """Cycles for a cell and input channel, about."""
     stripes, rest = divmod(tiling.channels, tiling.together)
     cost, longest = 0.0, 0
@@ -235,11 +245,14 @@ def _cost(tiling: RowTiling, processor: Processor) -> float:
             for inner in kinds[2].items():
                 axes = (*outer, inner)
                 rows_of_stripe += channels * prod(members for ((members, _), _) in axes) * inner[1]
-                cycles = _class_cycles(channels, [parts for ((_, parts), _) in axes], tiling.most, processor)
+                cycles = _class_cycles(channels, [parts for ((_, parts), _) in axes], tiling, processor)
                 cost += count * prod(number for _, number in axes) * cycles
             longest = max(longest, rows_of_stripe)
     merged = sum(tiling.merge)  # cells more along each such axis
-    return cost * (1 + 0.02 * merged) * (1 + max(0, longest - _MOST_ROWS) / 512)
+    most_rows = _MOST_ROWS
+    if tiling.transformed:
+        most_rows = max(int(_BESIDE_WINDOW * in_channels * prod(axis.step_in for axis in tiling.axes)), most_rows)
+    return cost * (1 + 0.02 * merged) * (1 + max(0, longest - most_rows) / 512)
 
 
 def _outline(phase_class: PhaseClass) -> tuple[int, tuple[tuple[int, int], ...]]:
@@ -247,13 +260,18 @@ def _outline(phase_class: PhaseClass) -> tuple[int, tuple[tuple[int, int], ...]]
     return len(phase_class.members), tuple((len(part.members), len(part.deltas)) for part in phase_class.parts)
 
 
-def _class_cycles(channels: int, axes: list[tuple[tuple[int, int], ...]], most: int, processor: Processor) -> float:
+def _class_cycles(
+    channels: int, axes: list[tuple[tuple[int, int], ...]], tiling: RowTiling, processor: Processor
+) -> float:
+    # In Winograd's form, the first tile of a product finds its plane of the window in the second-level cache.
+    first = _FROM_SECOND * processor.lanes * processor.itemsize / 32 if tiling.transformed else 0.0
     cycles = 0.0
     for parts in product(*axes):
         rows = channels * prod(members for members, _ in parts)
-        for start, stop in _evenly(rows, most):
+        for start, stop in _evenly(rows, tiling.most):
             widest = processor.widest[stop - start - 1]
             cycles += prod(d for _, d in parts) * processor.factor_cycles(stop - start, widest) / widest
+        cycles += first
     return cycles
 
 
