@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 import convmat
 
+frozen_or_not = pytest.mark.parametrize("freeze", [True, False], ids=["frozen", "not frozen"])
 every_method = pytest.mark.parametrize("method", ["tiles", "auto"])
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 
@@ -55,9 +56,9 @@ def assert_fresh(layer, input=None):
         assert_close(layer(input), plain(layer, input), **tolerances)
 
 
-def frozen(layer, method="tiles"):
-    """A layer whose weights have been packed."""
-    convmat.accelerate(layer, method=method, freeze=True)
+def frozen(layer, method="tiles", freeze=True):
+    """A layer whose weights have been packed; if it is not frozen, they are kept by their content."""
+    convmat.accelerate(layer, method=method, freeze=freeze)
     assert_fresh(layer)
     assert_fresh(layer)
     return layer
@@ -202,13 +203,12 @@ def test_changes_are_seen(make, change, method):
 
 
 @every_change
-def test_layers_that_are_not_frozen_are_never_stale(change):
-    layer = large()
-    convmat.accelerate(layer, method="tiles")
-    assert_fresh(layer)
+@pytest.mark.parametrize("make", [layer_of, large, direct], ids=["small", "large", "direct"])
+def test_layers_that_are_not_frozen_are_never_stale(make, change):
+    layer = frozen(make(), freeze=False)
     change(layer)
     assert_fresh(layer)
-    layer.weight.data.view(-1)[12345] += 100
+    layer.weight.data.view(-1)[12345 % layer.weight.numel()] += 100
     assert_fresh(layer)
 
 
@@ -355,11 +355,12 @@ def threads_as_before():
 
 
 @every_method
+@frozen_or_not
 @pytest.mark.usefixtures("threads_as_before")
 @pytest.mark.parametrize("change", OTHER_ARGUMENTS, ids=lambda change: change.__name__)
 @pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
-def test_a_change_of_what_a_layer_computes_by(make, change, method):
-    layer, input = frozen(make(), method), torch.randn(2, 4, 9, 12)
+def test_a_change_of_what_a_layer_computes_by(make, change, freeze, method):
+    layer, input = frozen(make(), method, freeze), torch.randn(2, 4, 9, 12)
     for _ in range(2):
         for _ in range(3):
             with torch.no_grad():
@@ -369,10 +370,11 @@ def test_a_change_of_what_a_layer_computes_by(make, change, method):
         change(layer)
 
 
+@frozen_or_not
 @pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
-def test_a_wrong_bias_is_refused_as_ever(make):
+def test_a_wrong_bias_is_refused_as_ever(make, freeze):
     """The kernel would read beyond its end."""
-    layer, input = frozen(make()), torch.randn(2, 4, 9, 12)
+    layer, input = frozen(make(), freeze=freeze), torch.randn(2, 4, 9, 12)
     with torch.no_grad():
         layer(input), layer(input)
         layer.bias = nn.Parameter(torch.randn(2))
@@ -380,9 +382,10 @@ def test_a_wrong_bias_is_refused_as_ever(make):
             layer(input)
 
 
+@frozen_or_not
 @pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
-def test_what_is_kept_is_left_to_who_watches_or_asks_for_gradients(make, monkeypatch):
-    layer, input = frozen(make(), "auto"), torch.randn(2, 4, 9, 12)
+def test_what_is_kept_is_left_to_who_watches_or_asks_for_gradients(make, freeze, monkeypatch):
+    layer, input = frozen(make(), "auto", freeze), torch.randn(2, 4, 9, 12)
     with torch.no_grad():
         expected = layer(input)
         layer(input)

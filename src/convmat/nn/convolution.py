@@ -13,7 +13,7 @@ from convmat.functional import convolving
 from convmat.nn import passing
 from convmat.nn.checks import LayerPadding, name_functions
 from convmat.nn.folding import FOLD, Fold
-from convmat.nn.frozen import FROZEN, FrozenWeight
+from convmat.nn.frozen import FROZEN, Recalled
 from convmat.planning import freezing, weight_of
 from convmat.tensors.activations import Activation
 from convmat.tensors.watching import wants_pytorchs_function
@@ -95,7 +95,7 @@ class ConvolutionLayer(nn.Module):
     def _computed(self, input: Tensor, compute: Callable[..., Tensor], kind: Any, transposed: bool) -> Tensor:
         """Compute with weight and bias, and with what follows folded in where something does that may be.
 
-        A frozen layer, and one with a BatchNorm folded in, is computed as it was before where all is as it was.
+        Where no gradient is recorded and all is as it was before, it is computed as it was before.
 
         Args:
             input: of the layer.
@@ -106,10 +106,10 @@ class ConvolutionLayer(nn.Module):
         fold: Fold | None = self.__dict__.get(FOLD)
         now = None if fold is None else fold.now(self, input)
         if fold is None or now is None:
-            frozen: FrozenWeight | None = self.__dict__.get(FROZEN)
+            recalled: Recalled | None = self.__dict__.get(FROZEN) or passing.recalled(self)
             known = None
-            if frozen is not None and self._may_recall(kind, transposed):
-                known = frozen.compute(self, (kind, self._arguments()), input)
+            if recalled is not None and self._may_recall(kind, transposed):
+                known = recalled.compute(self, (kind, self._arguments()), input)
             return compute(input, self._weight_of(input), self.bias) if known is None else known
         weight, bias = now.operands or (self._weight_of(input), self.bias)
         computation = None
@@ -136,8 +136,7 @@ class ConvolutionLayer(nn.Module):
         """Whether how an input of a kind was computed is of use, and not known yet."""
         if kind is None:
             return False
-        own = self.__dict__
-        return not passing.is_known(self, kind) or ((FOLD in own or FROZEN in own) and not torch.is_grad_enabled())
+        return not (torch.is_grad_enabled() and passing.is_known(self, kind))
 
     def _take_note(
         self, kind: Any, key: Any, weight: Tensor, bias: Tensor | None, activation: Activation | None
@@ -154,8 +153,9 @@ class ConvolutionLayer(nn.Module):
             passing.learn(self, kind, convolving.format_of_pytorchs(key) if self._may_pass_on() else None)
         if FOLD in own:
             own[FOLD].learn(seen, computation, weight, activation)
-        if FROZEN in own and activation is None:
-            own[FROZEN].learn(seen, computation, weight, bias)
+        if activation is None:
+            recalled: Recalled = own.get(FROZEN) or passing.recalling(self)
+            recalled.learn(seen, computation, weight, bias)
 
     def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
         """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.

@@ -1,7 +1,8 @@
-"""Inputs that a layer passes on to PyTorch's own layer at once, because ``"auto"`` would take that anyway.
+"""What is known of inputs of a layer: which it passes on to PyTorch's own layer, and what it computes others by.
 
-A layer that gains nothing should cost nothing. PyTorch's own layer is right for every input, so all that can go out of
-date here is which of the two is faster.
+A layer that gains nothing should cost nothing, so an input for which ``"auto"`` would take PyTorch's own layer is
+passed on at once. That layer is right for every input, so all that can go out of date here is which of the two is
+faster.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convmat.nn.frozen import Recalled
 from convmat.tensors.watching import is_watched
 
 _MOST = 64  # kinds of inputs of a layer
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, torch.memory_format | None]] = weakref.WeakKeyDictionary()
 _NOTHING: dict[Any, torch.memory_format | None] = {}
+_recalled: weakref.WeakKeyDictionary[nn.Module, Recalled] = weakref.WeakKeyDictionary()  # of layers not frozen
 
 
 def kind_of_input(layer: Any, input: Any) -> Any:
@@ -46,6 +49,16 @@ def learn(layer: nn.Module, kind: Any, memory_format: torch.memory_format | None
     kinds[kind] = memory_format
 
 
+def recalled(layer: nn.Module) -> Recalled | None:
+    """What a layer that is not frozen was computed by, if that was noted."""
+    return _recalled.get(layer)
+
+
+def recalling(layer: nn.Module) -> Recalled:
+    """The same, to take note of it."""
+    return _recalled.setdefault(layer, Recalled())
+
+
 def laid_out(output: Tensor, memory_format: torch.memory_format) -> Tensor:
     """What PyTorch's layer made of an input that was passed on, in a memory format."""
     return output if memory_format is torch.preserve_format else output.contiguous(memory_format=memory_format)
@@ -54,3 +67,4 @@ def laid_out(output: Tensor, memory_format: torch.memory_format) -> Tensor:
 def forget() -> None:
     """Forget all of it."""
     _known.clear()
+    _recalled.clear()
