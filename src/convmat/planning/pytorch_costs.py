@@ -20,7 +20,8 @@ CLOCK = 3.5e9  # cycles per second
 # Seconds for a call where PyTorch computes by itself, and where it calls oneDNN, for transposed and direct layers.
 _PYTORCH_CALL, _ONEDNN_CALL, _ONEDNN_CALL_DIRECT = 8e-6, 40e-6, 50e-6
 _ONEDNN_CALL_LAST = 37e-6  # of direct layers with their channels last
-_ONEDNN_CALL_DEPTHWISE = 55e-6  # of direct depthwise layers, by themselves; among other layers they take longer
+# Of direct depthwise layers by themselves, with long vectors and with shorter ones; among others they take longer.
+_ONEDNN_CALL_DEPTHWISE, _ONEDNN_CALL_DEPTHWISE_SHORT = 55e-6, 100e-6
 _ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
 # Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis; by PyTorch.
 _USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D, _USED_ALONE = 0.78, 0.87, 0.93, 0.89, 0.35
@@ -44,6 +45,7 @@ _PAGES, _LARGE = 0.24e-9, 32 << 20
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
 _DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.045e-9, 0.175e-9, 0.235e-9
 _DEPTHWISE_DIRECT_LAST = 0.024e-9
+_DEPTHWISE_SHORT = 2.5  # times as long with shorter vectors
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
 # seconds for a product.
@@ -125,8 +127,10 @@ def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
         return Terms(_ONEDNN_CALL_DEPTHWISE, products * _NUMBER, 0.0)
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_number = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    numbers = call.batch * prod(geometry.in_shape) + outputs
-    return Terms(_ONEDNN_CALL_DEPTHWISE, numbers * of_number * 2 / threads + arithmetic, 0.0)
+    numbers, call_seconds = call.batch * prod(geometry.in_shape) + outputs, _ONEDNN_CALL_DEPTHWISE
+    if not computing.has_long_vectors():
+        of_number, call_seconds = of_number * _DEPTHWISE_SHORT, _ONEDNN_CALL_DEPTHWISE_SHORT
+    return Terms(call_seconds, numbers * of_number * 2 / threads + arithmetic, 0.0)
 
 
 def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:

@@ -14,6 +14,7 @@ _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _STORED_AT_ONCE = 5.0
 _ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
+_SHORT_AT_ONCE = 1.5  # times as long where a line is a product by itself, in shorter vectors
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
@@ -32,7 +33,8 @@ def lines_at_once(problem: Problem, box: tuple[int, ...], window: Window) -> Run
     if rows.is_single(problem.channels):
         vectors, factors = -(-box[AXES] // lanes), problem.channels * len(rows.tables.deltas)
         factor = _FACTOR_OF_PAIR + vectors * _VECTOR_OF_PAIR if box[AXES - 1] > 1 else vectors * _VECTOR_AT_ONCE
-        return Run(prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + factors * factor), AXES, 0, 1)
+        cycles = prod(box[:AXES]) * rows.tables.all_rows * (_ROW_AT_ONCE + factors * factor)
+        return Run(cycles if problem.processor.is_long else cycles * _SHORT_AT_ONCE, AXES, 0, 1)
     looped, cells = AXES, box[AXES]
     # Lines without a gap, neither in the window nor in the output, are one line.
     while looped > 1 and box[looped] == problem.cells[looped] and window.pitches[looped - 1] == cells:
