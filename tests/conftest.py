@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convmat.kernel import compiled
 
@@ -61,9 +62,20 @@ def pytest_configure(config) -> None:
         compiled.kernel(getattr(torch, dtype))
 
 
+@settings(derandomize=True, max_examples=1, database=None)
+@given(st.none())
+def meet_hypothesis(_) -> None:
+    """Let Hypothesis make the random numbers that it keeps for a process.
+
+    It looks among all objects for those that hold them, and warns if it finds none. From Python 3.14 on, the one that
+    does is not found where it was frozen before, so the first test with examples of its own would fail.
+    """
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Look for no garbage in a million objects that stay, while they are made and later, and seldom in others."""
+    meet_hypothesis()
     gc.disable()
     try:
         return (yield)
