@@ -22,6 +22,7 @@ from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.tiling import boxes, by_channels
 from convmat.kernel.tiling.processor import Processor
 from convmat.kernel.tiling.rows import row_tilings
+from convmat.kernel.tiling.windows import Way
 from convmat.tensors.activations import Activation
 from convmat.tensors.strides import memory_format_of
 from tests.layers import Layer, direct_reference, random_tensor, transposed_reference
@@ -277,11 +278,12 @@ class Whimsical(Processor):
 class InForm(kernel_schedule.Schedule):
     """A schedule in one of the forms, even where another would be faster; cut as the longest sizes alike are.
 
-    ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels.
+    ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels; or lines are stored
+    at once.
     """
 
-    def __init__(self, *arguments: Any, transformed: int, by_channels: bool) -> None:
-        self.transformed, self.by_channels = transformed, by_channels
+    def __init__(self, *arguments: Any, transformed: int, by_channels: bool, at_once: bool) -> None:
+        self.transformed, self.by_channels, self.at_once = transformed, by_channels, at_once
         super().__init__(*arguments)
 
     def _cut(self):
@@ -291,7 +293,11 @@ class InForm(kernel_schedule.Schedule):
             like = by_channels.box_tiling(rows, longest, self.batch, self.processor)
             return rows, by_channels.recut(like, rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
-        like = boxes.box_tiling(rows, longest, self.batch, self.processor, self._wanted.contiguous)
+        if self.at_once:
+            problem = boxes.problem_of(rows, longest, self.batch, self.processor, at_once=True)
+            like = min(boxes._boxes(problem, Way(False, False)), key=lambda tiling: tiling.cycles)
+        else:
+            like = boxes.box_tiling(rows, longest, self.batch, self.processor, self._wanted.contiguous)
         return rows, boxes.recut(like, rows, self.geometry, self.batch, self.processor)
 
 
@@ -305,18 +311,19 @@ def plan_for(
     transformed: int = 0,
     by_channels: bool = False,
     contiguous: bool = True,
+    at_once: bool = False,
 ):
     """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all.
 
     It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels. Where the output is
-    contiguous, lines may be stored at once.
+    contiguous, lines may be stored at once, and with ``at_once`` they are, whatever the processor would be faster with.
     """
     processor = compiled.processor(dtype, threads)
     if window is not None:
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    form = {"transformed": transformed, "by_channels": by_channels}
+    form = {"transformed": transformed, "by_channels": by_channels, "at_once": at_once}
     return InForm(geometry_of(layer), batch, processor, contiguous, **form)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
+from convmat.kernel.tiling.processor import AXES, RUN
 from tests.kernel.kernels import ACTIVATIONS, DTYPES, PLACES, Call, assert_right, computed, plan_for
 from tests.layers import Layer
 
@@ -62,11 +63,11 @@ def assert_same(output, expected):
 @pytest.mark.parametrize(("call", "transformed"), CASES.values(), ids=CASES)
 def test_wherever_results_are_written(call, transformed, activation, non_temporal, window):
     dtypes = DTYPES if not transformed else (torch.float32,)
+    at_once = call in STORED_AT_ONCE
     for dtype in dtypes:
-        call = Call(call.layer, call.batch, dtype, call.input)
-        operands = call.tensors()
-        at_once = call in STORED_AT_ONCE
-        plan = plan_for(call.layer, call.batch, dtype, 2, window, transformed=transformed, contiguous=at_once)
+        operands = Call(call.layer, call.batch, dtype, call.input).tensors()
+        form = {"transformed": transformed, "contiguous": at_once, "at_once": at_once}
+        plan = plan_for(call.layer, call.batch, dtype, 2, window, **form)
         with patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             sums, output = computed(plan, *operands, 2), computed(plan, *operands, 2, activation)
         layer, _ = ACTIVATIONS[activation](call.layer.channels[1])
@@ -75,11 +76,20 @@ def test_wherever_results_are_written(call, transformed, activation, non_tempora
 
 
 def test_the_cases_are_what_they_say():
-    cells = {
-        name: plan_for(call.layer, call.batch, call.dtype, 2, contiguous=call in STORED_AT_ONCE).cells
-        for name, call in LAYERS.items()
-    }
+    """On every processor."""
+    plans = {}
+    for name, call in LAYERS.items():
+        at_once = call in STORED_AT_ONCE
+        plans[name] = plan_for(call.layer, call.batch, call.dtype, 2, contiguous=at_once, at_once=at_once)
+    cells = {name: plan.cells for name, plan in plans.items()}
     assert [LAYERS[name] for name, each in cells.items() if each.at_once] == STORED_AT_ONCE
+    assert [name for name, each in cells.items() if each.at_once and each.looped < AXES] == [
+        "at once, lines without gaps"
+    ]
+    factors = {name: plan.geometry.in_channels * len(plan.rows.tables.deltas) for name, plan in plans.items()}
+    assert [name for name, each in cells.items() if each.at_once and factors[name] > RUN] == [
+        "at once, runs of products"
+    ]
     divided = LAYERS["many channels on a small image"]
     assert plan_for(divided.layer, divided.batch, divided.dtype, 2, SMALL, contiguous=False).cells.blocks > 1
     assert [name for name, each in cells.items() if each.batch_inner] == ["a batch of single cells"]
