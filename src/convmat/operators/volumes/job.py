@@ -1,15 +1,13 @@
-"""One volume being solved for: its folder, its marker, and the passes over its blocks."""
+"""One volume being solved for: its folder, the passes over its blocks, and its end."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
 import os
 import shutil
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,13 +22,13 @@ from convmat.operators.solvers.solution import Solution
 from convmat.operators.volumes.copying import Survey, copy
 from convmat.operators.volumes.crew import Crew, Done, Task
 from convmat.operators.volumes.cutting import Blocking, Cut, choose_blocking, fit
-from convmat.operators.volumes.disk import Disk, check_room, create, is_full, tidy
+from convmat.operators.volumes.disk import Disk, check_room, create, tidy
+from convmat.operators.volumes.marker import Marker, hash_of, parity, telling_what_is_kept
 
 if TYPE_CHECKING:
     import dask.array as da
 
 Side = Literal["data", "scene"]
-_MARKER = "convmat.json"
 _RESULT = "x"
 
 
@@ -86,31 +84,6 @@ class Stored:
         return int(found)
 
 
-@dataclass
-class Marker:
-    """What is known to be whole; written when an iteration is.
-
-    Attributes:
-        problem: a hash of the operator and of what decides about the numbers: method, damping.
-        blocks: channels, sizes of chunks and blocks of both sides, which decide about rounding.
-        data: of the data, when they are copied.
-        iteration: the last that is whole. ``None``: not even the data are.
-        whole: which of the two arrays of a name holds it: ``"even"`` or ``"odd"``.
-        numbers: of a recurrence, after it.
-        reason: why it ended, if it did: the key of the sentence, and its values.
-        converged: whether a rule ended it.
-    """
-
-    problem: str
-    blocks: dict[str, dict[str, list[int]]]
-    data: dict[str, Any] | None = None
-    iteration: int | None = None
-    whole: str = "even"
-    numbers: dict[str, Any] = field(default_factory=dict)
-    reason: dict[str, Any] | None = None
-    converged: bool = False
-
-
 class Job:
     """A volume that is being solved for.
 
@@ -163,7 +136,7 @@ class Job:
         self._arrays = _pairs(arrays)
         self._crew = Crew()
         self._read = self._written = 0
-        self.marker, self._blocking = self._open(_hash(op, method, parameters))
+        self.marker, self._blocking = self._open(hash_of(op, method, parameters))
         if self.marker.reason is None and (self.folder / _RESULT).exists():  # killed while it ended
             os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
         self.survey = self._data()
@@ -194,7 +167,7 @@ class Job:
         self.folder.mkdir()
         cuts = {side: {k: list(v) for k, v in asdict(getattr(found, side)).items()} for side in ("data", "scene")}
         marker = Marker(problem, cuts)
-        _write(self.folder, marker)
+        marker.write(self.folder)
         return marker, found
 
     def _find(self, problem: str) -> Marker | None:
@@ -202,7 +175,7 @@ class Job:
         if not self.folder.exists():
             return None
         try:
-            marker = Marker(**json.loads((self.folder / _MARKER).read_text(encoding="utf-8")))
+            marker = Marker.read(self.folder)
         except (OSError, ValueError, TypeError):
             raise GeometryError.of(
                 "store={folder!r} exists and is none that convmat made: name another, or remove it yourself",
@@ -288,8 +261,8 @@ class Job:
             following = 0 if self.marker.iteration is None else self.marker.iteration + 1
             self._stored.watch(Progress(following, self.iterations, part, self._read, self._written, self.residual))
 
-    def _room_on_disk(self) -> _Room:
-        return _Room(self.folder, self.marker)
+    def _room_on_disk(self) -> AbstractContextManager[None]:
+        return telling_what_is_kept(self.folder, self.marker)
 
     @property
     def iteration(self) -> int:
@@ -305,7 +278,7 @@ class Job:
         """Say that an iteration is whole: from now on the other arrays may be written over."""
         self.marker.iteration, self.marker.whole = iteration, parity(iteration)
         self.marker.numbers = numbers or {}
-        _write(self.folder, self.marker)
+        self.marker.write(self.folder)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -324,7 +297,7 @@ class Job:
             copy(self._y, Disk(self.folder), "y", self._memory, self._counts)
         os.replace(self.folder / _RESULT, self.folder / named("x", self.iteration))
         self.marker.reason = None
-        _write(self.folder, self.marker)
+        self.marker.write(self.folder)
 
     def finish(self, reason: Reason, converged: bool, residual: float) -> Solution:
         """Keep x, under that name, and nothing else."""
@@ -333,7 +306,7 @@ class Job:
         tidy(self.folder / _RESULT)
         self.marker.reason, self.marker.converged = {"key": reason.key, **reason.values}, converged
         self.marker.numbers["residual"] = residual
-        _write(self.folder, self.marker)
+        self.marker.write(self.folder)
         for name in self._arrays:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         return self.solution()
@@ -362,11 +335,6 @@ def totals(sums: list[tuple[float, ...]]) -> list[float]:
     return [sum(column) for column in zip(*sums, strict=True)]
 
 
-def parity(iteration: int) -> str:
-    """Which of two arrays an iteration is kept in."""
-    return "odd" if iteration % 2 else "even"
-
-
 def named(name: str, iteration: int) -> str:
     """The array that an iteration's values of a name are kept in."""
     return f"{name}.{parity(iteration)}"
@@ -378,40 +346,3 @@ def _pairs(arrays: dict[str, Side]) -> dict[str, Side]:
         names = [name[:-1] + which for which in (".even", ".odd")] if name.endswith("*") else [name]
         found.update(dict.fromkeys(names, side))
     return found
-
-
-def _hash(op: Operator, method: str, parameters: dict[str, Any]) -> str:
-    made = hashlib.blake2b(repr((repr(op), method, sorted(parameters.items()))).encode(), digest_size=16)
-    for weight in op.weights():
-        made.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return made.hexdigest()
-
-
-def _write(folder: Path, marker: Marker) -> None:
-    """Write the marker: wholly, or not at all, whoever is killed.
-
-    It is not forced onto the disk: that would wait for all numbers that the system still has to write, each time.
-    """
-    beside = folder / f"{_MARKER}.new"
-    beside.write_text(json.dumps(asdict(marker)), encoding="utf-8")
-    os.replace(beside, folder / _MARKER)
-
-
-@dataclass(frozen=True)
-class _Room:
-    """Says of a full disk what is kept."""
-
-    folder: Path
-    marker: Marker
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and is_full(error):
-            kept = self.marker.iteration
-            full = (
-                Sentence("the disk is full; nothing is kept yet")
-                if kept is None
-                else Sentence("the disk is full; iteration {kept} is kept: free some, then resume", kept=kept)
-            )
-            raise OSError(errno.ENOSPC, full, str(self.folder)) from error
