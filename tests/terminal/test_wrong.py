@@ -341,6 +341,15 @@ def test_every_sentence_is_there_in_chinese():
     assert {text: where for text, where in sentences().items() if text not in SENTENCES} == {}
 
 
+def test_no_warning_is_a_mere_text():
+    """Each is a sentence, or one made just before: the command line says it in Chinese."""
+    for path in sorted(Path(convmat.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].lstrip("_") == "warn":
+                warned = getattr(node.args[0], "func", node.args[0])
+                assert ast.unparse(warned) in ("Sentence", "told"), f"{path.name}: {ast.unparse(node)}"
+
+
 def test_no_chinese_sentence_is_left_over():
     of_the_system = {os.strerror(number) for number in errno.errorcode}
     assert set(SENTENCES) - constants() == set(OF_THE_SYSTEM)
@@ -351,7 +360,7 @@ def test_no_chinese_sentence_is_left_over():
 def test_both_languages_name_the_same_values(english):
     chinese = SENTENCES[english]
     assert placeholders(chinese) == placeholders(english)
-    assert re.search(r"[\u4e00-\u9fff]", chinese)
+    assert re.search(r"[\u4e00-\u9fff；]", chinese)
     assert not re.search(r"[\u4e00-\u9fff][,:;?!]|[,:;?!][\u4e00-\u9fff]", chinese)
 
 

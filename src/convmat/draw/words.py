@@ -8,7 +8,7 @@ from typing import Any
 
 from convmat.draw.figures import check_matplotlib, size_in_points
 from convmat.draw.fonts import families
-from convmat.geometry import Geometry, GeometryError, shown
+from convmat.geometry import Geometry, GeometryError, Sentence, shown
 
 LANGUAGES = ("en", "zh")
 
@@ -104,8 +104,11 @@ class Words:
         found = families(language, "".join(texts[place] for texts in _WORDS.values()))
         if found is None:
             warnings.warn(
-                f"no installed font has the glyphs of lang={language!r}, so the picture is in English; a font as Noto "
-                "Sans CJK SC or WenQuanYi Micro Hei (Debian: fonts-wqy-microhei) would do",
+                Sentence(
+                    "no installed font has the glyphs of lang={language!r}, so the picture is in English; a font as "
+                    "Noto Sans CJK SC or WenQuanYi Micro Hei (Debian: fonts-wqy-microhei) would do",
+                    language=language,
+                ),
                 stacklevel=4,
             )
             place, found = 0, families("en", "")

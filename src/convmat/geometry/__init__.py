@@ -18,12 +18,22 @@ to build, closed forms stand beside it; the tests hold the two together.
 
 from convmat.geometry.axis import Axis
 from convmat.geometry.borders import Border
-from convmat.geometry.errors import GeometryError, Sentence, as_sentence, kind_of, shortened, shown, unknown
+from convmat.geometry.errors import (
+    GeometryError,
+    Sentence,
+    as_sentence,
+    kind_of,
+    own_message,
+    shortened,
+    shown,
+    unknown,
+)
 from convmat.geometry.layers import layer_arguments
 from convmat.geometry.parts import ChunkSlice, chunk_slices, regular_chunk_slices
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.phases import Phase, PhaseWindow
 from convmat.geometry.product import Geometry, Part, geometry_of
+from convmat.geometry.saying import say, worded_by
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 from convmat.geometry.table import IntArray
 from convmat.geometry.torus import Cycle
@@ -54,10 +64,13 @@ __all__ = [
     "kind_of",
     "layer_arguments",
     "middle_start",
+    "own_message",
     "per_axis_ints",
     "per_axis_padding",
     "regular_chunk_slices",
+    "say",
     "shortened",
     "shown",
     "unknown",
+    "worded_by",
 ]

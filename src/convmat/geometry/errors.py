@@ -87,6 +87,17 @@ class GeometryError(ValueError, RuntimeError):
         return Sentence(self.template, **self.values) if hasattr(self, "template") else as_sentence(str(self))
 
 
+def own_message(error: BaseException) -> Sentence | None:
+    """What an error or a warning of ours says, as a sentence; ``None`` for those of others.
+
+    >>> own_message(ValueError(Sentence("{count} cells", count=3))), own_message(ValueError("3 cells"))
+    ('3 cells', None)
+    """
+    if isinstance(error, GeometryError):
+        return error.sentence
+    return next((message for message in error.args[:1] if isinstance(message, Sentence)), None)
+
+
 def unknown(name: str, value: object, known: Iterable[str]) -> GeometryError:
     """The error of an argument that is none of the names it may be.
 

@@ -18,10 +18,13 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.serialize import dumps
 
-from convmat.kernel.notices import say, warn
+from convmat.geometry import Sentence, say
+from convmat.kernel.notices import described, warn
 
 _SIGNATURE = (types.voidptr,), types.void  # arguments, result
-_ELSEWHERE = "Set NUMBA_CACHE_DIR to a folder that can be written to"
+_ELSEWHERE = Sentence("Set NUMBA_CACHE_DIR to a folder that can be written to")
+_ONCE = Sentence("once for this processor")
+_EACH_TIME = Sentence("again in every process. {elsewhere}", elsewhere=_ELSEWHERE)
 _told: set[tuple[str, str]] = set()
 
 
@@ -38,7 +41,7 @@ def compile_or_load(function: Callable[[Any], None], kind: str) -> Any:
     cache = _open(function, kind)
     compiled: Any = CFunc(function, _SIGNATURE, locals={}, options={})
     if cache is None:
-        _tell_once("compiling", kind, lambda: say(_compiling(kind, f"again in every process. {_ELSEWHERE}")))
+        _tell_once("compiling", kind, lambda: say(_compiling(kind, _EACH_TIME)))
     else:
         compiled._cache = cache
     compiled.compile()
@@ -80,16 +83,30 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             loaded = super().load_overload(sig, target_context)
         except Exception as error:
             self._remove()
-            self._warn("The compiled code in {} cannot be read, so it is compiled again", error)
+            self._warn(
+                Sentence(
+                    "convmat: The compiled code in {folder} cannot be read, so it is compiled again: {reason}",
+                    folder=self.cache_path,
+                    reason=described(error),
+                )
+            )
         if loaded is None:
-            _tell_once("compiling", self.kind, lambda: say(_compiling(self.kind, "once for this processor")))
+            _tell_once("compiling", self.kind, lambda: say(_compiling(self.kind, _ONCE)))
         return loaded
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except Exception as error:
-            self._warn(f"The compiled code cannot be kept in {{}}, so each process compiles it. {_ELSEWHERE}", error)
+            self._warn(
+                Sentence(
+                    "convmat: The compiled code cannot be kept in {folder}, so each process compiles it. {elsewhere}: "
+                    "{reason}",
+                    folder=self.cache_path,
+                    elsewhere=_ELSEWHERE,
+                    reason=described(error),
+                )
+            )
 
     def _remove(self) -> None:
         """Remove the files of this function, so that the next process finds new ones or none."""
@@ -97,12 +114,14 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             with suppress(OSError):
                 path.unlink()
 
-    def _warn(self, message: str, error: Exception) -> None:
-        _tell_once(message, self.cache_path, lambda: warn(f"convmat: {message.format(self.cache_path)}", error))
+    def _warn(self, told: Sentence) -> None:
+        _tell_once(told.template, self.cache_path, lambda: warn(told))
 
 
-def _compiling(kind: str, how_often: str) -> str:
-    return f"convmat: compiling its kernel for {kind}, {how_often}; it takes some seconds"
+def _compiling(kind: str, how_often: Sentence) -> Sentence:
+    return Sentence(
+        "convmat: compiling its kernel for {kind}, {how_often}; it takes some seconds", kind=kind, how_often=how_often
+    )
 
 
 def _tell_once(what: str, about: str, tell: Callable[[], None]) -> None:

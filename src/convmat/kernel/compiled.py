@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from convmat.geometry import Sentence
-from convmat.kernel.notices import warn
+from convmat.kernel.notices import described, warn
 from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling.processor import Processor
 
@@ -100,7 +100,12 @@ def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
         except Exception as failure:  # of whatever kind: PyTorch can do without
             error = failure
     _failed.append(error)
-    warn("convmat's kernel cannot be compiled here, PyTorch's own functions are used instead", error)
+    warn(
+        Sentence(
+            "convmat's kernel cannot be compiled here, PyTorch's own functions are used instead: {reason}",
+            reason=described(error),
+        )
+    )
     return None
 
 

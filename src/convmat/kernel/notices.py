@@ -1,29 +1,25 @@
-"""What the kernel tells its users, none of which may ever stop a computation."""
+"""How the kernel warns its users, which may never stop a computation."""
 
 from __future__ import annotations
 
-import sys
 import warnings
-from contextlib import suppress
+
+from convmat.geometry import Sentence, say
 
 _LONGEST = 250  # characters of an error that is told
 
 
-def say(message: str) -> None:
-    """Print a line on standard error, if there is one."""
-    with suppress(Exception):  # it may be closed
-        print(message, file=sys.stderr, flush=True)
+def warn(told: Sentence) -> None:
+    """Warn of what happened, and of what is done instead.
 
-
-def warn(message: str, reason: BaseException) -> None:
-    """Warn, and give the reason. Where warnings are errors, print it: there is a way to compute all the same.
-
-    Args:
-        message: what happened, and what is done instead.
-        reason: the error that led to it.
+    Where warnings are errors, it is printed: there is a way to compute all the same.
     """
-    told = f"{message}: {type(reason).__name__}: {str(reason)[:_LONGEST]}"
     try:
         warnings.warn(told, RuntimeWarning, stacklevel=3)
     except Exception:
         say(told)
+
+
+def described(error: BaseException) -> str:
+    """The kind of an error and what it says, as a reason to warn."""
+    return f"{type(error).__name__}: {str(error)[:_LONGEST]}"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convmat.functional import convolving
+from convmat.geometry import Sentence
 from convmat.nn import passing
 from convmat.nn.checks import LayerPadding, name_functions
 from convmat.nn.folding import FOLD, Fold
@@ -76,8 +77,10 @@ class ConvolutionLayer(nn.Module):
         """Say that tools on graphs will miss an accelerated layer, where ``torch.fx`` traces it."""
         if isinstance(input, torch.fx.Proxy) and self._accelerated_from is not None:
             warnings.warn(
-                "torch.fx does not see layers that convmat.accelerate has swapped, so quantizing or fusing this graph "
-                "leaves them as they are: call convmat.restore(model) before, and accelerate last",
+                Sentence(
+                    "torch.fx does not see layers that convmat.accelerate has swapped, so quantizing or fusing this "
+                    "graph leaves them as they are: call convmat.restore(model) before, and accelerate last"
+                ),
                 stacklevel=3,
             )
 

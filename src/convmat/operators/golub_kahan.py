@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convmat.geometry import GeometryError
+from convmat.geometry import GeometryError, Sentence
 from convmat.operators.base import Operator
 
 _MOST_STEPS = 1000
@@ -61,8 +61,13 @@ def largest(op: Operator, tol: float, seed: int = 0) -> Top:
             break
     if top.error > tol and len(diagonal) >= _MOST_STEPS:
         warnings.warn(
-            f"the norm has not converged after {_MOST_STEPS} steps: {top.value:.6g}, relative error about "
-            f"{top.error:.1e}; a larger tol or float64 would do",
+            Sentence(
+                "the norm has not converged after {steps} steps: {value:.6g}, relative error about {error:.1e}; a "
+                "larger tol or float64 would do",
+                steps=_MOST_STEPS,
+                value=top.value,
+                error=top.error,
+            ),
             RuntimeWarning,
             stacklevel=2,
         )

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from convmat.geometry import shown
+from convmat.geometry import Sentence, own_message, shown
 from convmat.planning import shortcuts
 
 VARIABLE = "CONVMAT_TUNING"  # names another file; empty: none is used
@@ -79,7 +79,13 @@ def _from_file() -> Correction:
         return read(path)
     except (OSError, ValueError) as error:
         warnings.warn(
-            f"the tuning file {path} is ignored: {error}. 'convmat tune' writes it anew; {VARIABLE}= (empty) uses none",
+            Sentence(
+                "the tuning file {path} is ignored: {error}. 'convmat tune' writes it anew; {variable}= (empty) uses "
+                "none",
+                path=str(path),
+                error=own_message(error) or str(error),
+                variable=VARIABLE,
+            ),
             RuntimeWarning,
             stacklevel=2,
         )
@@ -153,22 +159,36 @@ def read(path: Path) -> Correction:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # neither JSON nor text
-        raise ValueError("it is damaged, as it holds no JSON") from error
+        raise ValueError(Sentence("it is damaged, as it holds no JSON")) from error
     if not isinstance(found, dict):
-        raise ValueError("it is damaged, as it holds no table of factors")
+        raise ValueError(Sentence("it is damaged, as it holds no table of factors"))
     for name, here in _made_for().items():
         if found.get(name) != here:
-            raise ValueError(f"it was made for {name} {shown(found.get(name))}, and this is {shown(here)}")
+            made_for = Sentence(
+                "it was made for {name} {there}, and this is {here}",
+                name=name,
+                there=shown(found.get(name)),
+                here=shown(here),
+            )
+            raise ValueError(made_for)
     return Correction(*(_factors(found, name) for name in Correction._fields))
 
 
 def _factors(found: dict[str, Any], name: str) -> Terms:
     table = found.get(name)
     if not isinstance(table, dict) or set(table) != set(Terms._fields):
-        raise ValueError(f"it is damaged, as {name} must hold {', '.join(Terms._fields)}")
+        terms = ", ".join(Terms._fields)
+        raise ValueError(Sentence("it is damaged, as {name} must hold {terms}", name=name, terms=terms))
     for term, factor in table.items():
         if type(factor) not in (int, float) or not 1 / MOST <= factor <= MOST:
-            raise ValueError(f"it is damaged, as {name}.{term}={shown(factor)} must lie in 1/{MOST:.0f}..{MOST:.0f}")
+            out_of_range = Sentence(
+                "it is damaged, as {name}.{term}={factor} must lie in 1/{most:.0f}..{most:.0f}",
+                name=name,
+                term=term,
+                factor=shown(factor),
+                most=MOST,
+            )
+            raise ValueError(out_of_range)
     return Terms(**table)
 
 

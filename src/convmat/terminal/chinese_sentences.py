@@ -1,7 +1,25 @@
-"""What the library itself says, in Chinese: its errors, why solvers end, and of files what the system says.
+"""What the library itself says, in Chinese: errors, warnings, notices, why solvers end; of files, what the system says.
 
 The keys are the English templates, word for word as the code has them; see :class:`convmat.geometry.Sentence`.
 """
+
+_KERNEL = {
+    "convmat: compiling its kernel for {kind}, {how_often}; it takes some seconds": (
+        "convmat: 正在为 {kind} 编译内核（需要若干秒），{how_often}"
+    ),
+    "once for this processor": "对这种处理器只编译一次",
+    "again in every process. {elsewhere}": "每个进程都要重新编译。{elsewhere}",
+    "Set NUMBA_CACHE_DIR to a folder that can be written to": "请把 NUMBA_CACHE_DIR 设为一个可写的文件夹",
+    "convmat: The compiled code in {folder} cannot be read, so it is compiled again: {reason}": (
+        "convmat: {folder} 里编译好的代码读不出来，所以重新编译：{reason}"
+    ),
+    "convmat: The compiled code cannot be kept in {folder}, so each process compiles it. {elsewhere}: {reason}": (
+        "convmat: 编译好的代码无法存到 {folder}，所以每个进程都要编译。{elsewhere}：{reason}"
+    ),
+    "convmat's kernel cannot be compiled here, PyTorch's own functions are used instead: {reason}": (
+        "我们的内核在这里无法编译，改用 PyTorch 自己的函数：{reason}"
+    ),
+}
 
 _GEOMETRY = {
     "spatial axis {axis}: {error}": "空间轴 {axis}：{error}",
@@ -121,10 +139,25 @@ _METHODS = {
     "Numba, which our kernel needs, does not load ({kind}): pip install --upgrade numba": (
         "我们的内核所需的 Numba 无法加载（{kind}）：pip install --upgrade numba"
     ),
+    "the tuning file {path} is ignored: {error}. 'convmat tune' writes it anew; {variable}= (empty) uses none": (
+        "没有采用系数文件 {path}：{error}。'convmat tune' 会重新写一份；{variable}=（空）则不用任何文件"
+    ),
+    "it is damaged, as it holds no JSON": "它已损坏，内容不是 JSON",
+    "it is damaged, as it holds no table of factors": "它已损坏，里面没有系数表",
+    "it is damaged, as {name} must hold {terms}": "它已损坏，{name} 必须有 {terms}",
+    "it is damaged, as {name}.{term}={factor} must lie in 1/{most:.0f}..{most:.0f}": (
+        "它已损坏，{name}.{term}={factor} 必须在 1/{most:.0f} 到 {most:.0f} 之间"
+    ),
+    "it was made for {name} {there}, and this is {here}": "它是为 {name} {there} 写的，而这里是 {here}",
     "our kernel is not used on this machine: there is nothing to choose": "这台机器不使用我们的内核：没有什么可选的",
 }
 
 _DRAWING = {
+    "no installed font has the glyphs of lang={language!r}, so the picture is in English; a font as Noto Sans CJK SC "
+    "or WenQuanYi Micro Hei (Debian: fonts-wqy-microhei) would do": (
+        "没有安装能写 lang={language!r} 的字体，所以图用英文；装上 Noto Sans CJK SC 或文泉驿微米黑（Debian 上是 "
+        "fonts-wqy-microhei）就行"
+    ),
     "{count} steps are too many to animate: need at most {most}": "{count} 步太多，无法做成动画：至多 {most} 步",
     "{name}={value} is out of range: need {least} <= {name} <= {largest}": (
         "{name}={value} 超出范围：需要 {least} <= {name} <= {largest}"
@@ -170,6 +203,15 @@ _DRAWING = {
 }
 
 _MODELS = {
+    "torch.fx does not see layers that convmat.accelerate has swapped, so quantizing or fusing this graph leaves them "
+    "as they are: call convmat.restore(model) before, and accelerate last": (
+        "torch.fx 看不到 convmat.accelerate 换上的层，所以量化或融合这张图时它们原样不动：请先用 "
+        "convmat.restore(model) 换回，最后再加速"
+    ),
+    "the norm has not converged after {steps} steps: {value:.6g}, relative error about {error:.1e}; a larger tol or "
+    "float64 would do": (
+        "范数在 {steps} 步之后仍未收敛：{value:.6g}，相对误差约为 {error:.1e}；放宽 tol 或改用 float64 就行"
+    ),
     "{kind} called no convolution of PyTorch's": "{kind} 没有调用 PyTorch 的卷积",
     "{argument}: {model}({described}) raised {kind}: {reason}{need}": (
         "{argument}：{model}({described}) 抛出 {kind}：{reason}{need}"
@@ -288,6 +330,12 @@ _REASONS = {
     "discrepancy: op @ x is as near to y as Gaussian noise of {deviation:g} allows": (
         "op @ x 与 y 的偏差已在标准差为 {deviation:g} 的高斯噪声允许的范围内"
     ),
+    "{first}; {second}": "{first}；{second}",
+    "{left} of {count} solutions did not converge: {reasons}": "{count} 个解中有 {left} 个没有收敛：{reasons}",
+    "{left} of {count} solutions of the gradient did not converge: {reasons}": (
+        "梯度的 {count} 个解中有 {left} 个没有收敛：{reasons}"
+    ),
+    "the solution did not converge: {reason}": "解没有收敛：{reason}",
     "all {count} iterations done": "做完全部 {count} 次",
     "all {count} iterations done before the stopping rule held": "做完全部 {count} 次，仍未满足停止条件",
 }
@@ -305,6 +353,7 @@ OF_THE_SYSTEM = {
 }
 
 SENTENCES = {
+    **_KERNEL,
     **_GEOMETRY,
     **_MEMORY,
     **_METHODS,

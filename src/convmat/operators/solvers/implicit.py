@@ -11,13 +11,15 @@ separate", SIAM J. Numer. Anal. 10, 1973) have it; the last term counts where A 
 
 from __future__ import annotations
 
+import warnings
+from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from convmat.geometry import Sentence
 from convmat.operators.base import Operator
 from convmat.operators.solvers.batches import Callback, norms, times
 from convmat.operators.solvers.inverses import Inverse
@@ -62,10 +64,10 @@ class _Solve(torch.autograd.Function):
         normal = None
         if (any(wants_weights) and not is_exact) or (wants_damp and numbers.any()):
             found, normal = problem.inverse.adjoint_and_normal(g, numbers)
-            warn_unless_converged(normal, "the gradient")
+            warn_unless_converged(normal, of_gradient=True)
         else:
             found = problem.inverse.adjoint(g, numbers)
-        warn_unless_converged(found, "the gradient")
+        warn_unless_converged(found, of_gradient=True)
         of_damp = None
         if wants_damp:
             of_damp = torch.zeros_like(damp) if normal is None else -2 * damp * _inner(normal.x, x).to(damp.dtype)
@@ -88,7 +90,7 @@ def _null_space_pair(
     if (norms(outside) <= 10 * problem.tol * norms(g)).all():
         return []
     w = problem.inverse.adjoint(x, damp)
-    warn_unless_converged(w, "the gradient")
+    warn_unless_converged(w, of_gradient=True)
     return [(outside, w.x)]
 
 
@@ -111,16 +113,20 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
     return (a.conj() * b).flatten(1).sum(1).real
 
 
-def warn_unless_converged(found: Found, what: str = "") -> None:
+def warn_unless_converged(found: Found, of_gradient: bool = False) -> None:
     """Warn of items that were given up."""
     left = ~found.converged
     if left.any():
-        from warnings import warn
-
-        reasons = "; ".join(dict.fromkeys(str(reason) for reason in np.asarray(found.reasons)[left]))
-        of = f" of {what}" if what else ""
-        warn(
-            f"{int(left.sum())} of {len(left)} solutions{of} did not converge: {reasons}",
-            RuntimeWarning,
-            stacklevel=4,
+        told = Sentence(
+            "{left} of {count} solutions of the gradient did not converge: {reasons}"
+            if of_gradient
+            else "{left} of {count} solutions did not converge: {reasons}",
+            left=int(left.sum()),
+            count=len(left),
+            reasons=reduce(_both, dict.fromkeys(found.reasons[left])),
         )
+        warnings.warn(told, RuntimeWarning, stacklevel=4)
+
+
+def _both(first: Sentence, second: Sentence) -> Sentence:
+    return Sentence("{first}; {second}", first=first, second=second)

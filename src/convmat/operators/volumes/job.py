@@ -320,7 +320,8 @@ class Job:
         """What was found, when it has ended."""
         reason, converged = self.reason, self.marker.converged
         if not converged:
-            warnings.warn(f"the solution did not converge: {reason}", RuntimeWarning, stacklevel=5)
+            told = Sentence("the solution did not converge: {reason}", reason=reason)
+            warnings.warn(told, RuntimeWarning, stacklevel=5)
         return Solution(
             x=self.x(),
             iterations=torch.tensor(self.iteration),
