@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from io import TextIOWrapper
 
 import typer
 
 from convmat.cli import demo, drawing, layers, models, photographs  # noqa: F401  # commands, in the order of the help
 from convmat.cli.application import app
-from convmat.geometry import GeometryError, Sentence
+from convmat.cli.telling import telling_in
+from convmat.geometry import own_message
 from convmat.terminal.texts import ENGLISH, InputError, Texts, take_language
 
 
 def main() -> None:
     """Run the command line; what is wrong with the input is one line on stderr and exit status 2."""
-    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ᵀ shows a question mark
@@ -28,7 +27,8 @@ def main() -> None:
         named = [argument for argument in arguments if argument != "--"]
         if named in ([], ["draw"]):
             arguments = [*named, "--help"]
-        sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
+        with telling_in(texts):
+            sys.exit(command.main(arguments, prog_name="convmat", standalone_mode=False, obj=texts))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
@@ -44,15 +44,8 @@ def _one_line(error: Exception, texts: Texts) -> str:
         message = texts("wrong.memory")
     elif isinstance(error, OSError) and error.filename:
         message = texts("wrong.file", path=error.filename, error=texts.sentence(error.strerror or ""))
-    elif texts.knows(sentence := _sentence(error)):
+    elif (sentence := own_message(error)) is not None and texts.knows(sentence):
         message = texts.sentence(sentence)
     else:
         message = texts("wrong.other", error=str(error) or type(error).__name__)
     return " ".join(message.split())
-
-
-def _sentence(error: Exception) -> str:
-    """The message of an error, with what it is made of where it is ours."""
-    if isinstance(error, GeometryError):
-        return error.sentence
-    return next((message for message in error.args[:1] if isinstance(message, Sentence)), "")
