@@ -32,7 +32,7 @@ ROOMS = {
     "terminal": "geometry tensors matrices methods planning checking nn models operators upsampling progress draw",
     "demo": "geometry tensors matrices methods planning checking functional upsampling progress draw explorer terminal",
     "caches": "",  # it names modules, and imports none
-    "cli": "geometry planning explorer terminal demo",
+    "cli": "geometry kernel planning explorer terminal demo",  # it puts what the kernel tells into words
 }
 FACES = {"__init__", "__main__"}  # they show what is public, and may import everything
 MOST_ROOMS = 22

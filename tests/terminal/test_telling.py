@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from convmat.draw import words
-from convmat.geometry import Sentence, own_message, say
+from convmat.geometry import Sentence, own_message
 from convmat.kernel import compiled
+from convmat.kernel.computing import say
 from convmat.operators.reasons import Reason
 from convmat.operators.solvers.implicit import warn_unless_converged
 from convmat.operators.solvers.solution import Found

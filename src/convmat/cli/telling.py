@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from convmat.geometry import Sentence, own_message, say, worded_by
+from convmat.geometry import Sentence, own_message
+from convmat.kernel.computing import say, worded_by
 from convmat.terminal.texts import Texts
 
 _NAME = "convmat: "

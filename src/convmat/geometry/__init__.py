@@ -33,7 +33,6 @@ from convmat.geometry.parts import ChunkSlice, chunk_slices, regular_chunk_slice
 from convmat.geometry.per_axis import Padding, PerAxis, an_int, ints, per_axis_ints, per_axis_padding
 from convmat.geometry.phases import Phase, PhaseWindow
 from convmat.geometry.product import Geometry, Part, geometry_of
-from convmat.geometry.saying import say, worded_by
 from convmat.geometry.sizes import PADDING_MODES, check_padding_mode, check_positive, kept_range, middle_start
 from convmat.geometry.table import IntArray
 from convmat.geometry.torus import Cycle
@@ -68,9 +67,7 @@ __all__ = [
     "per_axis_ints",
     "per_axis_padding",
     "regular_chunk_slices",
-    "say",
     "shortened",
     "shown",
     "unknown",
-    "worded_by",
 ]

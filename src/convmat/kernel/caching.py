@@ -18,8 +18,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.serialize import dumps
 
-from convmat.geometry import Sentence, say
-from convmat.kernel.notices import described, warn
+from convmat.geometry import Sentence
+from convmat.kernel.notices import described, say, warn
 
 _SIGNATURE = (types.voidptr,), types.void  # arguments, result
 _ELSEWHERE = Sentence("Set NUMBA_CACHE_DIR to a folder that can be written to")

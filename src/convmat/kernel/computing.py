@@ -19,6 +19,7 @@ from convmat.geometry import Geometry
 from convmat.kernel import compiled, pages, weights
 from convmat.kernel.compiled import Kernel
 from convmat.kernel.epilogue import Epilogue
+from convmat.kernel.notices import say, worded_by
 from convmat.kernel.threads import is_forked, thread_count
 from convmat.kernel.tiling.processor import AXES, UNITS
 from convmat.kernel.weights import freeze
@@ -40,9 +41,11 @@ __all__ = [
     "obstacle",
     "prepare",
     "products_per_cycle",
+    "say",
     "schedule_of",
     "takes",
     "thread_count",
+    "worded_by",
 ]
 
 Computation: TypeAlias = Callable[[Tensor, Tensor, Tensor | None], Tensor]

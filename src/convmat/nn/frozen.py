@@ -34,7 +34,7 @@ class Recalled:
 
     def _knows(self, weight: Tensor) -> bool:
         """Whether a weight is one that can be told from others; its alias is then there."""
-        if type(weight) is not nn.Parameter or weight.is_inference():
+        if type(weight) is not nn.Parameter or not weight.is_cpu or weight.is_inference():
             return False
         if not _still_is(self._alias, weight):
             self._alias = _alias_of(weight)
