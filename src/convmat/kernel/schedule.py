@@ -21,12 +21,11 @@ from convmat.kernel.threads import outside_the_pool, thread_number_address
 from convmat.kernel.tiling.boxes import BoxTiling
 from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
 from convmat.kernel.tiling.places import Places
-from convmat.kernel.tiling.processor import AXES, Processor
+from convmat.kernel.tiling.processor import AXES, LINE, Processor
 from convmat.kernel.tiling.rows import RowTiling
 from convmat.kernel.tiling.winograd import kinds_of, transformed_weight
 from convmat.tensors.strides import output_format_of
 
-_LINE = 64  # bytes of a cache line
 _CHUNKS = 4  # chunks that a thread packs at a time: their weights are neighbours in memory
 _MOST_TASKS = 16  # of a schedule, one for each combination of strides
 _CYCLES_AT_ONCE = 20_000  # of work that a thread takes at a time, beside which counting it costs nothing
@@ -77,7 +76,7 @@ class Schedule:
         numbers = channels * cells.channel + cells.sums_of_stripe(rows)
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(cells.window[:-1]) * cells.planes // cells.copies
-        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // _LINE) * _LINE
+        return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // LINE) * LINE
 
     @property
     def _kept(self) -> int:
@@ -189,7 +188,7 @@ class Schedule:
             strides = input.stride(), output.stride()
         else:
             output, strides = empty(out_shape, input), self._contiguous_strides
-        work = scratch(self.scratch_bytes * threads + _LINE)
+        work = scratch(self.scratch_bytes * threads + LINE)
         epilogue = epilogue.contiguous()
         known, tables = self._task(*strides)
         run(
@@ -201,7 +200,7 @@ class Schedule:
             bias=epilogue.bias_address,
             activation=epilogue.activation_address,
             output=output.data_ptr(),
-            scratch=-(-work.data_ptr() // _LINE) * _LINE,
+            scratch=-(-work.data_ptr() // LINE) * LINE,
         )
         del tables, epilogue  # kept alive until here: the task holds their addresses
         return output

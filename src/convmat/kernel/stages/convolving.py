@@ -57,7 +57,7 @@ from convmat.kernel.task import (
     TILES,
     WINDOW,
 )
-from convmat.kernel.tiling.processor import MOST_VECTORS, RUN, most_rows
+from convmat.kernel.tiling.processor import LINE, MOST_VECTORS, RUN, most_rows
 
 _I8 = np.int64
 
@@ -261,7 +261,7 @@ def _build_multiply(pieces: Pieces) -> Any:
         accumulate = 1 if first > 0 else tiles[7 * tile + 6]
         line, channel, stored, biases = lines
         apart, factors = t[OUTPUT_STRIDE + 1] * size, (last - first) * deltas
-        past_caches = t[STREAM] if ((line | apart) & (lanes * size - 1)) == 0 else 0
+        past_caches = t[STREAM] if ((line | apart) & (LINE - 1)) == 0 else 0
         # A tile of the most rows goes from registers to the output, if it is one run and no activation follows.
         is_only_run = accumulate == 0 and factors <= RUN
         target = line if rows == len(most_columns) - 1 and is_only_run and t[ACTIVATION] == 0 else 0

@@ -43,6 +43,7 @@ from convmat.kernel.task import (
     WINDOW,
     WRITTEN,
 )
+from convmat.kernel.tiling.processor import LINE
 from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS
 
 _I8 = np.int64
@@ -147,7 +148,7 @@ def build_transformed_writing(pieces: Pieces, first_of_line: Any, cells_inside: 
         step = outputs * cells
         whole = (count - stored) // step + 1 if rows == axes and count >= stored else 0
         # Non-temporal stores want whole vectors, and no others that meet them halfway.
-        if t[STREAM] != 0 and t[TOGETHER + 2] == 1 and count % stored == 0 and (to | apart) % (lanes * size) == 0:
+        if t[STREAM] != 0 and t[TOGETHER + 2] == 1 and count % stored == 0 and (to | apart) % LINE == 0:
             for n in range(whole):
                 finish_past(kind, to + n * step * size, apart, source + n * lanes * size, places, epilogue)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from convmat.kernel.task import (
     TRANSFORMED,
     WRITTEN,
 )
+from convmat.kernel.tiling.processor import LINE
 
 _I8 = np.int64
 
@@ -160,7 +162,7 @@ def _build_block(pieces: Pieces) -> Any:
         for column in range(0, columns, lanes):
             for n in range(0, channels, lanes):
                 target = t[OUTPUT] + (to + n + column * pitch) * size
-                is_aligned = ((target | (pitch * size)) & (lanes * size - 1)) == 0
+                fills_lines = lanes * size == LINE and ((target | (pitch * size)) & (LINE - 1)) == 0
                 transpose(
                     target,
                     pitch * size,
@@ -169,7 +171,7 @@ def _build_block(pieces: Pieces) -> Any:
                     min(lanes, channels - n),
                     min(lanes, columns - column),
                     epilogues_from(epilogues, n),
-                    t[STREAM] * is_aligned,
+                    t[STREAM] * fills_lines,
                 )
 
     return write_block
@@ -251,18 +253,20 @@ def _build_row(pieces: Pieces, scatter_row: Any) -> Any:
     weave_past = interleave(vectors, pieces.steps, non_temporal=True)
     weave_pieces = interleave_pieces(vectors, [piece for piece in (1, 2, 4, 8) if piece <= lanes])
     most_pieces, most_steps = min(lanes, 8), pieces.steps[-1]
+    # How many vectors of cells end where a cache line does, by the step.
+    until_lines_end = np.array([LINE // gcd(LINE, step * lanes * size) for step in range(most_steps + 1)])
 
     @pieces.compiled
     def write_row(to, count, source, places, step, stream, epilogue):  # type: ignore[no-untyped-def]
         """Interleave the phases along width into ``count`` neighbouring outputs."""
         whole = count // (step * lanes)
         if step <= most_steps:
-            if stream and to % (lanes * size) == 0:
-                for n in range(whole):
-                    weave_past(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
-            else:
-                for n in range(whole):
-                    weave(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
+            together = until_lines_end[step]
+            past = whole // together * together if stream and to % LINE == 0 else 0
+            for n in range(past):
+                weave_past(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
+            for n in range(past, whole):
+                weave(step, to + n * step * lanes * size, source + n * lanes * size, places, epilogue)
             rest = count - whole * step * lanes
             if rest:
                 weave_some(step, to + (count - rest) * size, source + whole * lanes * size, places, epilogue, rest)

@@ -17,10 +17,12 @@ _UNITS = 8  # units of work per thread where threads share a box: small enough t
 # Cycles to write a line of the output, and per number of it.
 _LINE = 25.0
 _WEAVE = 0.4
-# With vectors of 16 numbers, cycles to pack a number of a window that is transposed, and to write one; and to write one
-# of the results in Winograd's form, where over two axes with strides these lie in rows far apart.
+# Cycles to pack a number of a window that is transposed, in long vectors and in shorter ones.
+_COPY_TRANSPOSED, _COPY_SHORTER = 0.7, 2.8
+# With vectors of 16 numbers, cycles to write a number that is transposed; and one of the results in Winograd's form,
+# where over two axes with strides these lie in rows far apart.
 _VECTOR = 16
-_COPY_TRANSPOSED, _WEAVE_TRANSPOSED, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 0.7, 3.0, 0.3, 0.6
+_WEAVE_TRANSPOSED, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 3.0, 0.3, 0.6
 # Of the estimated cycles, in its form over two axes, with the longest vectors: many short tiles take less time than the
 # estimate says.
 _BOTH = 0.92
@@ -274,7 +276,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     numbers = problem.channels * window.numbers
     shorter = _VECTOR / processor.lanes
     if way.inner:
-        packing = numbers * _COPY_TRANSPOSED * shorter**2
+        packing = numbers * (_COPY_TRANSPOSED if processor.is_long else _COPY_SHORTER)
     else:
         packing = problem.channels * packing_cycles(problem, window)
     outputs = prod(box) * problem.rows.tables.all_rows

@@ -13,6 +13,7 @@ MOST_TAKEN = 8  # steps along the width up to which a window is packed by whole 
 # Vectors that are multiplied, and loaded, per cycle. Also where a processor does one, or far caches would seem to cost
 # nothing beside the arithmetic.
 UNITS = 2
+LINE = 64  # bytes of a cache line; non-temporal stores should fill whole ones
 LONG = 64  # bytes of the longest vectors, whose processors have 32 registers and store some numbers of one like all
 # Cycles, measured on such processors; only their ratios matter.
 _START = 40.0  # to start a tile

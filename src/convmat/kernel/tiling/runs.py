@@ -14,7 +14,7 @@ _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
 _STORED_AT_ONCE = 5.0
 _ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
-_SHORT_AT_ONCE = 1.5  # times as long where a line is a product by itself, in shorter vectors
+_SHORT_AT_ONCE = 1.8  # times as long where a line is a product by itself, in shorter vectors
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
