@@ -21,7 +21,7 @@ _STORE = 2.0  # to store a vector of results
 _SUM = 2.0  # to add a vector of sums to the sums in memory
 _FACTOR = 1.5  # of each factor, beyond what overlaps
 # Bytes per cycle from the second-level cache, and from the third, in long vectors and in shorter ones.
-NEAR, _FAR, _FAR_SHORTER = 22.0, 14.0, 10.0
+NEAR, _FAR, _FAR_SHORTER = 22.0, 14.0, 7.0
 
 
 def most_rows(vectors: int, widest: Sequence[int]) -> int:
