@@ -16,7 +16,7 @@ CACHES = {
     "convmat.planning.choosing:_plans": ("_plans.clear", "2048 choices of a method, by all that they depend on"),
     "convmat.planning.shortcuts:_known": ("forget", "512 decisions, by all that they depend on"),
     "convmat.nn.passing:_known": ("forget", "per layer that is alive: 64 kinds of input"),
-    "convmat.nn.passing:_recalled": ("forget", "per layer that is alive: 64 computations"),
+    "convmat.nn.passing:_learnt": ("forget", "per layer that is alive: 64 computations"),
     "convmat.operators.boxes:_spectra": (
         "_spectra.clear",
         "2 spectra of a kernel, of the size of a block and its halo",

@@ -4,6 +4,7 @@ import copy
 import io
 import threading
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -368,6 +369,21 @@ def test_a_change_of_what_a_layer_computes_by(make, change, freeze, method):
                 expected = plain(layer, input)
             assert_close(output, expected, rtol=1e-4, atol=1e-4)
         change(layer)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+@pytest.mark.parametrize("make", [layer_of, direct], ids=["transposed", "direct"])
+def test_the_memory_of_a_layer_that_is_not_frozen_is_let_go_of(make, name):
+    """Once the layer has moved to a GPU, or a hook has put its weights on a disk."""
+    layer = make()
+    numbers = getattr(layer, name).detach().numpy().copy()
+    setattr(layer, name, nn.Parameter(torch.from_numpy(numbers)))
+    frozen(layer, freeze=False)
+    memory = weakref.ref(numbers)
+    del numbers
+    assert memory() is not None
+    layer.to("meta")
+    assert memory() is None
 
 
 @frozen_or_not

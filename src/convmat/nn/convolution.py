@@ -14,7 +14,8 @@ from convmat.geometry import Sentence
 from convmat.nn import passing
 from convmat.nn.checks import LayerPadding, name_functions
 from convmat.nn.folding import FOLD, Fold
-from convmat.nn.frozen import FROZEN, Recalled
+from convmat.nn.frozen import FROZEN, FrozenWeight
+from convmat.nn.learnt import LearntByLayout
 from convmat.planning import freezing, weight_of
 from convmat.tensors.activations import Activation
 from convmat.tensors.watching import wants_pytorchs_function
@@ -109,10 +110,10 @@ class ConvolutionLayer(nn.Module):
         fold: Fold | None = self.__dict__.get(FOLD)
         now = None if fold is None else fold.now(self, input)
         if fold is None or now is None:
-            recalled: Recalled | None = self.__dict__.get(FROZEN) or passing.recalled(self)
+            learnt: FrozenWeight | LearntByLayout | None = self.__dict__.get(FROZEN) or passing.learnt_of(self)
             known = None
-            if recalled is not None and self._may_recall(kind, transposed):
-                known = recalled.compute(self, (kind, self._arguments()), input)
+            if learnt is not None and self._may_recall(kind, transposed):
+                known = learnt.compute(self, (kind, self._arguments()), input)
             return compute(input, self._weight_of(input), self.bias) if known is None else known
         weight, bias = now.operands or (self._weight_of(input), self.bias)
         computation = None
@@ -157,8 +158,8 @@ class ConvolutionLayer(nn.Module):
         if FOLD in own:
             own[FOLD].learn(seen, computation, weight, activation)
         if activation is None:
-            recalled: Recalled = own.get(FROZEN) or passing.recalling(self)
-            recalled.learn(seen, computation, weight, bias)
+            learnt: FrozenWeight | LearntByLayout = own.get(FROZEN) or passing.learnt_to_be(self)
+            learnt.learn(seen, computation, weight, bias)
 
     def _format_of_passed(self, kind: Any) -> torch.memory_format | None:
         """The memory format for what PyTorch's own layer makes of an input of a kind; ``None`` where ours computes.

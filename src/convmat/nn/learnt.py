@@ -7,7 +7,7 @@ from operator import is_
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convmat.planning.freezing import threads_here
 from convmat.tensors.watching import has_any_autocast
@@ -47,3 +47,36 @@ class Learnt:
     def clear(self) -> None:
         """Forget all of it."""
         self._known.clear()
+
+
+class LearntByLayout:
+    """What a layer is computed by that is not frozen: with any parameters that lie in memory as these did.
+
+    It holds none of them, so that a layer that moves to a GPU, or whose numbers are kept on a disk, leaves no memory
+    behind. The kernel itself notices other numbers.
+    """
+
+    def __init__(self) -> None:
+        self._learnt = Learnt()
+
+    def learn(self, key: Any, computation: Computation | None, weight: Tensor, bias: Tensor | None) -> None:
+        """Keep what the layer was computed by, from a weight and a bias; see :meth:`Learnt.keep`."""
+        if _is_known_kind(weight) and _is_known_kind(bias):
+            self._learnt.keep((key, _layout(weight), _layout(bias)), computation)
+
+    def compute(self, layer: nn.Module, key: Any, input: Tensor) -> Tensor | None:
+        """Compute a layer as it was before; ``None`` where it must be decided anew how."""
+        weight, bias = layer._parameters.get("weight"), layer._parameters.get("bias")
+        if weight is None or not (_is_known_kind(weight) and _is_known_kind(bias)):
+            return None
+        computation = self._learnt.find((key, _layout(weight), _layout(bias)))
+        return None if computation is None else computation(input, weight, bias)
+
+
+def _is_known_kind(parameter: Tensor | None) -> bool:
+    return parameter is None or type(parameter) is nn.Parameter
+
+
+def _layout(parameter: Tensor | None) -> Any:
+    """All that decisions depend on, besides the numbers, while no gradient is recorded."""
+    return None if parameter is None else (parameter.shape, parameter.stride(), parameter.dtype, parameter.device)

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convmat.nn.frozen import Recalled
+from convmat.nn.learnt import LearntByLayout
 from convmat.tensors.watching import is_watched
 
 _MOST = 64  # kinds of inputs of a layer
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, torch.memory_format | None]] = weakref.WeakKeyDictionary()
 _NOTHING: dict[Any, torch.memory_format | None] = {}
-_recalled: weakref.WeakKeyDictionary[nn.Module, Recalled] = weakref.WeakKeyDictionary()  # of layers not frozen
+_learnt: weakref.WeakKeyDictionary[nn.Module, LearntByLayout] = weakref.WeakKeyDictionary()  # of layers not frozen
 
 
 def kind_of_input(layer: Any, input: Any) -> Any:
@@ -49,14 +49,14 @@ def learn(layer: nn.Module, kind: Any, memory_format: torch.memory_format | None
     kinds[kind] = memory_format
 
 
-def recalled(layer: nn.Module) -> Recalled | None:
+def learnt_of(layer: nn.Module) -> LearntByLayout | None:
     """What a layer that is not frozen was computed by, if that was noted."""
-    return _recalled.get(layer)
+    return _learnt.get(layer)
 
 
-def recalling(layer: nn.Module) -> Recalled:
+def learnt_to_be(layer: nn.Module) -> LearntByLayout:
     """The same, to take note of it."""
-    return _recalled.setdefault(layer, Recalled())
+    return _learnt.setdefault(layer, LearntByLayout())
 
 
 def laid_out(output: Tensor, memory_format: torch.memory_format) -> Tensor:
@@ -67,4 +67,4 @@ def laid_out(output: Tensor, memory_format: torch.memory_format) -> Tensor:
 def forget() -> None:
     """Forget all of it."""
     _known.clear()
-    _recalled.clear()
+    _learnt.clear()

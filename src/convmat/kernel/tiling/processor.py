@@ -49,7 +49,7 @@ class Processor:
 
     @property
     def is_long(self) -> bool:
-        """Whether vectors have as many bytes as there are in any processor."""
+        """Whether its vectors are the longest that there are, of 64 bytes."""
         return self.lanes * self.itemsize == LONG
 
     @property
