@@ -18,15 +18,17 @@ from convmat.operators.boxes import Box
 
 # What never grows: facts of the machine and of the installation, found out once.
 FACTS = {
-    "convmat.kernel.compiled": {"_features", "_import_error", "_registers", "_window_bytes", "processor"},
+    "convmat.kernel.compiled": {"_import_error", "_registers", "_window_bytes", "processor"},
+    "convmat.kernel.machine_code": {"features"},
     "convmat.kernel.pages": {"_advise"},
     "convmat.kernel.threads": {"_openmp", "_openmp_parallel", "_state"},
 }
 # What grows with the classes of a program, with what is compiled, or with PyTorch's number of threads, and is needed as
 # long as that is in use.
 KEPT = {
-    "convmat.kernel.compiled": {"_keep_alive", "_kernels", "_failed"},
+    "convmat.kernel.compiled": {"_kernels", "_failed"},
     "convmat.kernel.caching": {"_told"},
+    "convmat.kernel.machine_code": {"_engines"},
     "convmat.kernel.threads": {"_helpers"},
     "convmat.nn.accelerated": {"accelerated_class"},
 }

@@ -14,7 +14,6 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 from numba.core.registry import cpu_target
 
@@ -66,7 +65,7 @@ def instructions(dtype: str, target: Target) -> list[_Intrinsic]:
 
 
 def _look_into(one: Any, found: dict[int, Any]) -> None:
-    one = one.py_func if isinstance(one, Dispatcher) else one
+    one = getattr(one, "function", one)  # what calls a function of the program
     if id(one) in found or not isinstance(one, (FunctionType, _Intrinsic)):
         return
     found[id(one)] = one

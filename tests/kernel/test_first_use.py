@@ -1,14 +1,17 @@
 """The kernel is compiled once for a processor, whatever is computed with it, and of exactly these sources."""
 
 import ast
+import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 import convmat
-from convmat.kernel import compiled
+from convmat.kernel import compiled, machine_code
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +30,7 @@ def agree(dtype, ndim, size, channels, kernel, stride):
 for dtype in sys.argv[1:]:
     for shape in ((2, 9, 4, 4, 2), (1, 50, 8, 16, 8), (3, 4, 2, 3, 2)):
         agree(getattr(torch, dtype), *shape)
+assert "numba" not in sys.modules  # to import it would take longer than all else
 """
 
 
@@ -53,11 +57,11 @@ from convmat.kernel import compiled, program
 
 filed = []
 
-def build(*arguments):
-    filed.append(arguments)
+def compile_or_load(kind, made_from, compile):
+    filed.append((kind, made_from))
     raise StopIteration
 
-program.build = build
+compiled.compile_or_load = compile_or_load
 path = pathlib.Path(program.__file__)
 assert path.is_relative_to(sys.argv[1])
 for _ in range(2):
@@ -111,3 +115,13 @@ def test_compiled_code_is_filed_under_every_file_that_is_compiled_in(tmp_path):
             file.write("# changed\n")
         versions.add(compiled.version_of(tmp_path / "kernel"))
         assert len(versions) == number, path
+
+
+def test_it_is_filed_under_all_that_it_depends_on(monkeypatch):
+    """The processor above all: a folder may be shared by many machines."""
+    filed = {compiled._made_from(torch.float32), compiled._made_from(torch.float64)}
+    monkeypatch.setattr(machine_code, "processor", lambda: ("generic", ""))
+    filed.add(compiled._made_from(torch.float32))
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0")
+    filed.add(compiled._made_from(torch.float32))
+    assert len(filed) == 4

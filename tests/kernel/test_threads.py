@@ -308,6 +308,8 @@ FORKED_AT_WORK = """
 import os, signal, sys, threading, time, torch
 from convmat.kernel import compiled
 
+os.environ["NUMBA_CACHE_DIR"] = "/nowhere"  # nothing is compiled yet, so Numba is imported
+
 def fork_during(work, in_child):
     begun.clear()
     working = threading.Thread(target=work)

@@ -23,19 +23,16 @@ from convmat.terminal.texts import CHINESE
 
 LAYER = ("--input", "4x4", "--kernel", "3")
 
-# A small function stands in for the kernel, which then fails.
+# A few bytes stand in for the kernel, which then fails.
 IN_A_PROCESS = """
 import warnings
 from convmat.cli import main
 from convmat.kernel import caching, compiled
 from convmat.planning import correcting
 
-def small(task):
-    pass
-
 def build(dtype):
     correcting.now()
-    caching.compile_or_load(small, "float32")
+    caching.compile_or_load("float32", "", bytes)
     warnings.warn("a word of others")
     raise OSError("no code\\nhere")
 
@@ -61,7 +58,7 @@ SAID = {
 @pytest.mark.skipif(not compiled.is_installed(), reason="needs Numba")
 @pytest.mark.parametrize("language", SAID)
 def test_each_is_one_line(language, tmp_path):
-    script = tmp_path / "script.py"  # Numba keeps nothing of code that has no file
+    script = tmp_path / "script.py"
     script.write_text(IN_A_PROCESS)
     (tmp_path / "bad.json").write_text("{")
     Image.new("L", (4, 3)).save(tmp_path / "photo.png")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
 from convmat.geometry import Sentence
+from convmat.kernel.caching import compile_or_load, is_kept
 from convmat.kernel.notices import described, warn
 from convmat.kernel.threads import fork_safe_lock
 from convmat.kernel.tiling.processor import Processor
@@ -24,8 +25,7 @@ _INTERLEAVED = (1, 2, 3, 4, 5, 6, 7, 8)
 _lock = fork_safe_lock()  # of Numba too, whose own lock would never open in a child forked while it works
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """The compiled functions; each takes the address of a task and a number of threads."""
 
     pack: Callable[[int, int], None]
@@ -67,7 +67,9 @@ def _import_error() -> ImportError | None:
     with _lock:
         try:
             import llvmlite.binding  # noqa: F401
-            import numba  # noqa: F401
+
+            if not any(is_kept(name, _made_from(dtype)) for dtype, name in _NAMES.items()):
+                import numba  # noqa: F401
         except ImportError as error:
             return error
     return None
@@ -110,20 +112,32 @@ def _build_or_warn(dtype: torch.dtype) -> Kernel | None:
 
 
 def _build(dtype: torch.dtype) -> Kernel:
-    from convmat.kernel import program
+    from convmat.kernel.machine_code import place
     from convmat.kernel.pages import let_memory_be_kept
     from convmat.kernel.threads import runner
 
     let_memory_be_kept()
+    code = compile_or_load(_NAMES[dtype], _made_from(dtype), partial(_compile, dtype))
+    return Kernel(*map(runner, place(code, Kernel._fields)))
+
+
+def _compile(dtype: torch.dtype) -> bytes:
+    from convmat.kernel import program
+    from convmat.kernel.machine_code import generate
+    from convmat.kernel.stages.pieces import Pieces
 
     shape = processor(dtype, 1)
+    pieces = Pieces(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED)
     with _without_collections():
-        functions = program.build(_NAMES[dtype], shape.lanes, shape.widest, _INTERLEAVED, f"{dtype} {_VERSION}")
-    _keep_alive.extend(functions)
-    return Kernel(*(runner(function.address) for function in functions))
+        return generate(program.translated(pieces, program.functions(pieces)), Kernel._fields)
 
 
-_keep_alive: list[Any] = []
+def _made_from(dtype: torch.dtype) -> str:
+    """All that compiled code depends on, beside the type of number."""
+    from convmat.kernel import machine_code
+
+    compilers = [importlib.metadata.version(name) for name in ("numba", "llvmlite")]
+    return repr((_VERSION, compilers, machine_code.processor(), processor(dtype, 1), _INTERLEAVED))
 
 
 @contextmanager
@@ -144,7 +158,7 @@ def version_of(folder: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-# Of all that is compiled or compiled in, the tiling's constants included: Numba compares the time of one file only.
+# Of all that is compiled or compiled in, the tiling's constants included.
 _VERSION = version_of(Path(__file__).parent)
 
 
@@ -172,11 +186,10 @@ def _registers() -> tuple[int, int]:
     return (16, 32) if _is_arm() else (16, 16)
 
 
-@cache
 def _features() -> dict[str, bool]:
-    from llvmlite import binding
+    from convmat.kernel import machine_code
 
-    return dict(binding.get_host_cpu_features())
+    return machine_code.features()
 
 
 def _is_arm() -> bool:

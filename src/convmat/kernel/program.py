@@ -1,17 +1,23 @@
-"""The compiled program: three functions of a task, which pack weights, digest them, and convolve.
+"""The program: three functions of a task, which pack weights, digest them, and convolve.
 
 They read everything from one array of integers, the task, so that nothing is compiled again for another layer or size.
+Numba translates them from Python to the language of LLVM, which makes machine code of it
+(:mod:`~convmat.kernel.machine_code`).
 """
 
 from __future__ import annotations
 
-from types import FunctionType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numba import carray
+from llvmlite import ir
+from numba import carray, types
+from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
-from convmat.kernel.caching import compile_or_load
 from convmat.kernel.stages.convolving import build_convolving
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.weights import build_digest, build_packing
@@ -20,37 +26,64 @@ from convmat.kernel.task import FIELDS
 _I8 = np.int64
 
 
-def build(dtype: str, lanes: int, widest: tuple[int, ...], steps: tuple[int, ...], version: str) -> tuple[Any, ...]:
-    """Compile the kernel, or load it: ``version`` tells states of the source apart.
-
-    Returns:
-        Three C functions of one address, that of a task: they pack weights, digest them, and convolve.
-    """
-    works = functions(Pieces(dtype, lanes, widest, steps))
-    return tuple(_compile(_task_function(version), work, f"{name}_{dtype}") for name, work in works.items())
-
-
 def functions(pieces: Pieces) -> dict[str, Any]:
     """The three functions by name, which Numba has not compiled yet."""
     return {"pack": build_packing(pieces), "digest": build_digest(pieces), "convolve": build_convolving(pieces)}
 
 
-# Numba finds compiled code again by what a function's own variables hold, so this is the version alone; what the
-# function calls it looks up among the globals that it is given in _compile.
+def translated(pieces: Pieces, works: dict[str, Any]) -> list[str]:
+    """Translate a program to LLVM's language.
+
+    Args:
+        pieces: of which it consists.
+        works: functions of a task, by name.
+
+    Returns:
+        The text of its modules. The first one has these functions, which take the address of a task.
+    """
+    with _without_optimization():
+        entries = {
+            name: pieces.compile(_function_of_address(pieces, work), (types.voidptr,)) for name, work in works.items()
+        }
+        return [str(_doors(entries)), *pieces.modules()]
 
 
-def _task_function(version: str) -> Any:
-    def task_function(task):  # type: ignore[no-untyped-def]
-        if len(version) > 0:
-            work(carray(task, (FIELDS,), _I8))  # type: ignore[name-defined]  # noqa: F821
+def _function_of_address(pieces: Pieces, work: Any) -> Any:
+    @pieces.compiled
+    def at_address(task):  # type: ignore[no-untyped-def]
+        work(carray(task, (FIELDS,), _I8))
 
-    return task_function
+    return at_address
 
 
-def _compile(function: Any, work: Any, name: str) -> Any:
-    names = {**function.__globals__, "work": work}
-    # Numba looks for the file that the code came from, which is not there where only .pyc files are installed.
-    code = function.__code__.replace(co_filename=__file__)
-    compiled = FunctionType(code, names, name, closure=function.__closure__)
-    compiled.__qualname__ = f"{function.__qualname__}_{name}"
-    return compile_or_load(compiled, kind=name.rpartition("_")[2])
+@contextmanager
+def _without_optimization() -> Iterator[None]:
+    """Let Numba, in this thread alone, optimize nothing: LLVM does it once, when the whole program is there."""
+    with global_compiler_lock:
+        before, config.OPT = config.OPT, type(config.OPT)(0)
+        try:
+            yield
+        finally:
+            config.OPT = before
+
+
+def _doors(entries: dict[str, Any]) -> ir.Module:
+    """Functions as C calls them; and two that do nothing, which count the users of an array.
+
+    Args:
+        entries: what Numba tells of compiled functions, by name.
+    """
+    module, context = ir.Module(), cpu_target.target_context
+    for name in ("NRT_incref", "NRT_decref"):
+        _function(module, name).ret_void()
+    for name, compiled in entries.items():
+        builder = _function(module, name)
+        context.call_internal_no_propagate(builder, compiled.fndesc, compiled.signature, builder.function.args)
+        builder.ret_void()
+    return module
+
+
+def _function(module: ir.Module, name: str) -> ir.IRBuilder:
+    """Begin a function of an address that returns nothing."""
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    return ir.IRBuilder(ir.Function(module, kind, name).append_basic_block())

@@ -76,7 +76,7 @@ class Vectors:
         if name in module.globals:
             return module.globals[name]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [self.type, I64, I64]), name)
-        function.linkage = "internal"
+        function.linkage = "linkonce_odr"  # one for all modules
         function.attributes.add("noinline")
         builder = ir.IRBuilder(function.append_basic_block())
         vector, address, count = function.args

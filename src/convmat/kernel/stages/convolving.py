@@ -68,7 +68,7 @@ def build_convolving(pieces: Pieces) -> Any:
     pack_window, compute_box, compute_rows = build_reading(pieces), _build_box(pieces), _build_rows(pieces)
     thread_of, next_units, work_of, box_of = build_sharing(pieces)
 
-    @pieces.inlined
+    @pieces.compiled
     def convolve(t):  # type: ignore[no-untyped-def]
         thread = thread_of(t)
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
@@ -109,13 +109,13 @@ def _build_box(pieces: Pieces) -> Any:
     multiply, multiply_channels = _build_multiply(pieces), _build_multiply_channels(pieces)
     write = build_writing(pieces)
 
-    @pieces.inlined
+    @pieces.compiled
     def line_of(t, channel, b, d, h, w):  # type: ignore[no-untyped-def]
         """Where a line of the output begins, in which cells are neighbours."""
         at = b * t[OUTPUT_STRIDE] + channel * t[OUTPUT_STRIDE + 1]
         return t[OUTPUT] + (at + d * t[OUTPUT_STRIDE + 2] + h * t[OUTPUT_STRIDE + 3] + w) * size
 
-    @pieces.inlined
+    @pieces.compiled
     def compute_box(t, window, results, table, biases, group, corner, box, part, parts):  # type: ignore[no-untyped-def]
         """All stripes of a part over the cells of a box, run by run, and channels block by block."""
         stripes = carray(pointer(t[STRIPES]), (2 * t[STRIPE_COUNT] + 2,), _I8)

@@ -51,7 +51,7 @@ def build_tables(pieces: Pieces) -> Any:
         _, _, low, high, is_activated = epilogue_of(t, channel)
         return memory, further, low, high, is_activated
 
-    @pieces.inlined
+    @pieces.compiled
     def epilogues_from(epilogues, n):  # type: ignore[no-untyped-def]
         return epilogues[0] + n * size, epilogues[1] + n * size, epilogues[2], epilogues[3], epilogues[4]
 

@@ -49,7 +49,7 @@ def build_reading(pieces: Pieces) -> Any:
     pack_rows = _build_rows(pieces, part_inside)
     pack_transformed = build_transformed_reading(pieces)
 
-    @pieces.inlined
+    @pieces.compiled
     def pack_window(t, window, row_starts, table, batch, depth, height, width, group, again):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 4  # the axis of neighbours in the window
         if t[TRANSFORMED]:

@@ -37,14 +37,14 @@ def build_sharing(pieces: Pieces) -> Any:
 
 
 def _build_shares(pieces: Pieces) -> Any:
-    @pieces.inlined
+    @pieces.compiled
     def thread_of(t):  # type: ignore[no-untyped-def]
         """The number of this thread among those that work on a task."""
         if t[THREADS] == 1:
             return 0
         return call_for_number(t[THREAD_NUMBER]) if t[THREAD_NUMBER] else add_atomically(t[COUNTERS], 1)
 
-    @pieces.inlined
+    @pieces.compiled
     def next_units(t, thread, turn):  # type: ignore[no-untyped-def]
         """The first unit to compute and the one after the last, and in which turn: of each kind, one for each share."""
         shares = min(t[THREADS], MOST_SHARES)
@@ -64,7 +64,7 @@ def _build_shares(pieces: Pieces) -> Any:
 
 
 def _build_units(pieces: Pieces) -> Any:
-    @pieces.inlined
+    @pieces.compiled
     def work_of(t, unit):  # type: ignore[no-untyped-def]
         """What a unit of work is: the number of its box and group, and which part of how many."""
         rest = unit - t[UNDIVIDED]
@@ -73,7 +73,7 @@ def _build_units(pieces: Pieces) -> Any:
         divided = (t[UNITS] - t[UNDIVIDED]) // t[PARTS]
         return t[UNDIVIDED] + rest % divided, rest // divided, t[PARTS]
 
-    @pieces.inlined
+    @pieces.compiled
     def box_of(t, number):  # type: ignore[no-untyped-def]
         """First cell and size of a box."""
         w, rest = number % t[BOXES + 3], number // t[BOXES + 3]

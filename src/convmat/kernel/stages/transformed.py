@@ -52,11 +52,11 @@ _I8 = np.int64
 def _build_divisions(pieces: Pieces) -> Any:
     """Divisions that are none where a dilation is 1: they would take as long as a vector of cells."""
 
-    @pieces.inlined
+    @pieces.compiled
     def rest_of(cell, dilation):  # type: ignore[no-untyped-def]
         return 0 if dilation == 1 else cell % dilation
 
-    @pieces.inlined
+    @pieces.compiled
     def rows_until(end, dilation):  # type: ignore[no-untyped-def]
         """How many rows, so far apart, there are from row 0 on before an end; negative ends count backwards."""
         return end if dilation == 1 else -(-end // dilation)
@@ -102,7 +102,9 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         if t[TRANSFORMED] == 2:
             planes, step_h = planes * step_h, OUTPUTS
         place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
-        rows = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * OUTPUTS ** (t[TRANSFORMED] - 1)  # that lie in the input
+        rows = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
+        if t[TRANSFORMED] > 1:
+            rows *= OUTPUTS
         ahead = t[INPUT_STRIDE + 1] * size * max(1, AHEAD // (rows * t[WINDOW + 3] * OUTPUTS * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):

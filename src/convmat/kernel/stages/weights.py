@@ -42,7 +42,7 @@ def build_packing(pieces: Pieces) -> Any:
     number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
     gather = gathering(pieces.vectors)
 
-    @pieces.inlined
+    @pieces.compiled
     def pack_weights(t):  # type: ignore[no-untyped-def]
         """Sort the weights by tile: (tiles, input channels, deltas, rows)."""
         channels, across, factors = t[CHANNELS], t[TAPS], t[FACTORS]
@@ -85,7 +85,7 @@ def build_digest(pieces: Pieces) -> Any:
     number, lanes, size = pieces.number, pieces.lanes, pieces.vectors.size
     digest, block = digesting(pieces.vectors), digest_block(pieces.vectors)
 
-    @pieces.inlined
+    @pieces.compiled
     def digest_weights(t):  # type: ignore[no-untyped-def]
         """Digest the weight piece by piece, and what is left of it beyond whole blocks, with zeros after it."""
         blocks, pieces = t[NUMBERS] // block, t[PIECES]

@@ -46,7 +46,7 @@ def build_writing(pieces: Pieces) -> Any:
     write_lines = _build_lines(pieces, *inside)
     write_transformed = build_transformed_writing(pieces, *inside)
 
-    @pieces.inlined
+    @pieces.compiled
     def write(t, lines, first_line, last_line, results, table, biases, group, corner, box):  # type: ignore[no-untyped-def]
         along = 0 if t[BATCH_INNER] else 3  # the axis of neighbours among the results
         apart = t[OUTPUT_STRIDE + (0 if t[BATCH_INNER] else 4)]
