@@ -111,7 +111,7 @@ def test_factors_lie_in_the_plane_of_their_channel(plan):
     assert cells.used + plan.processor.lanes <= cells.plane
     for first, last in pairwise(begins):
         of_channels = offsets[first:last].reshape(channels, -1)
-        within = of_channels - np.arange(channels)[:, None] * cells.channel
+        within = of_channels - np.arange(channels)[:, None] * cells.channel_pitch
         assert (within >= 0).all()
         assert (within < cells.planes * cells.plane).all()
         assert (within % cells.plane + last_cell < cells.used).all()

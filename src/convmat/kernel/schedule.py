@@ -73,7 +73,7 @@ class Schedule:
     def _count_scratch(self) -> int:
         rows, cells, channels = self.rows, self.cells, self.geometry.in_channels // self.geometry.groups
         stripes_of_part = -(-(len(rows.tables.stripes) - 1) // cells.parts)
-        numbers = channels * cells.channel + cells.sums_of_stripe(rows)
+        numbers = channels * cells.channel_pitch + cells.sums_of_stripe(rows)
         numbers += self._kept * (stripes_of_part - 1)
         starts_of_rows = 16 * prod(cells.window[:-1]) * cells.planes // cells.copies
         return -(-(numbers * self.processor.itemsize + starts_of_rows + task.TABLE_BYTES) // LINE) * LINE
@@ -226,7 +226,7 @@ def _of_places(
     if rows.is_single(in_channels // groups):
         of_places["PAIRS"], pair_counts = places.pairs(rows, in_channels // groups)
     numbers, of_places = _pointing_to(of_places, known)
-    names = "before", "plane", "channel", "planes", "copies", "results"
+    names = "before", "plane", "channel_pitch", "planes", "copies", "results"
     of_window = {name.upper(): getattr(places, name) for name in names}
     _put(numbers, {"PAIR_COUNTS": pair_counts, **of_window})
     return numbers, tables | of_places

@@ -58,7 +58,7 @@ PACKED_TOGETHER = 118
 # How many units of work a thread takes at a time.
 UNITS_AT_ONCE = 119
 # How far apart the channels of a window lie; see BoxTiling.
-CHANNEL = 120
+CHANNEL_PITCH = 120
 # How many threads work on it; the address of a function that says which of them one is, 0 where there is none.
 THREADS, THREAD_NUMBER = range(121, 123)
 # The counters, which threads write, share no cache line with each other, nor with what all of them read. The first one

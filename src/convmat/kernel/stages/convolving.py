@@ -25,7 +25,7 @@ from convmat.kernel.task import (
     BLOCKS,
     BY_CHANNELS,
     CELL_PLACES,
-    CHANNEL,
+    CHANNEL_PITCH,
     CHANNELS,
     COPIES,
     FACTORS,
@@ -72,7 +72,7 @@ def build_convolving(pieces: Pieces) -> Any:
     def convolve(t):  # type: ignore[no-untyped-def]
         thread = thread_of(t)
         window = t[SCRATCH] + thread * t[SCRATCH_BYTES]
-        results = window + t[CHANNELS] * t[CHANNEL] * size
+        results = window + t[CHANNELS] * t[CHANNEL_PITCH] * size
         table = window + t[SCRATCH_BYTES] - TABLE_BYTES
         biases = table + TABLE_BYTES // 3
         row_starts = table - 16 * t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2] * t[PLANES] // t[COPIES]

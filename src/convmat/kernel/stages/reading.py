@@ -14,7 +14,7 @@ from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.stages.transformed import build_transformed_reading
 from convmat.kernel.task import (
     BATCH_INNER,
-    CHANNEL,
+    CHANNEL_PITCH,
     CHANNELS,
     COPIES,
     INPUT,
@@ -55,10 +55,10 @@ def build_reading(pieces: Pieces) -> Any:
         if t[TRANSFORMED]:
             pack_transformed(t, window, batch, depth, height, width, group)
         elif t[INPUT_STRIDE + 1] == 1 and t[INPUT_STRIDE + along] != 1:
-            clear_bytes(window, t[CHANNELS] * t[CHANNEL] * size)
+            clear_bytes(window, t[CHANNELS] * t[CHANNEL_PITCH] * size)
             pack_channels_last(t, window, table, batch, depth, height, width, group)
         elif t[BATCH_INNER] != 0 and t[INPUT_STRIDE + 4] == 1 and t[INPUT_STRIDE] != 1:
-            clear_bytes(window, t[CHANNELS] * t[CHANNEL] * size)
+            clear_bytes(window, t[CHANNELS] * t[CHANNEL_PITCH] * size)
             pack_batch_inner(t, window, table, batch, depth, height, width, group)
         else:
             pack_rows(t, window, row_starts, batch, depth, height, width, group, again)
@@ -118,7 +118,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
                             cell = b * t[PITCH] + d * t[PITCH + 1] + h * t[PITCH + 2] + w * t[PITCH + 3]
                             transpose_all(
                                 window + number * plane + cell * size,
-                                t[CHANNEL] * size,
+                                t[CHANNEL_PITCH] * size,
                                 t[INPUT] + (source + group * channels) * size,
                                 step,
                                 table,
@@ -148,7 +148,7 @@ def _build_transposing(pieces: Pieces, part_inside: Any) -> Any:
                         source += at_d * t[INPUT_STRIDE + 2] + at_h * t[INPUT_STRIDE + 3] + width + left
                         cell = d * t[PITCH + 1] + h * t[PITCH + 2] + left * t[PITCH + 3]
                         transpose_all(
-                            window + (channel * t[CHANNEL] + number * t[PLANE] + cell) * size,
+                            window + (channel * t[CHANNEL_PITCH] + number * t[PLANE] + cell) * size,
                             t[PITCH + 3] * size,
                             t[INPUT] + source * size,
                             t[INPUT_STRIDE] * size,
@@ -203,7 +203,7 @@ def _build_rows(pieces: Pieces, part_inside: Any) -> Any:
             for channel in range(channels):
                 of_channel = t[INPUT] + (group * channels + channel) * apart
                 for copy in range(copies):
-                    to_plane = window + channel * t[CHANNEL] * size + (phase * copies + copy) * plane
+                    to_plane = window + channel * t[CHANNEL_PITCH] * size + (phase * copies + copy) * plane
                     at = (width + copy) * step + phase_w  # number of a line
                     of_line, most = of_channel + at * across, (whole + lanes) * step
                     first, end = min(max(-at, 0), most), min(max(t[READ + 3] - at, 0), most)

@@ -18,7 +18,7 @@ from convmat.kernel.microkernel.winograd import (
 from convmat.kernel.stages.finishing import build_epilogue
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
-    CHANNEL,
+    CHANNEL_PITCH,
     CHANNELS,
     FORM_KINDS,
     INPUT,
@@ -110,7 +110,7 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         for phase in range(t[PLANES] // planes):
             phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]
             for channel in range(channels):
-                to_plane = window + channel * t[CHANNEL] * size + phase * planes * plane
+                to_plane = window + channel * t[CHANNEL_PITCH] * size + phase * planes * plane
                 of_channel = t[INPUT] + (group * channels + channel) * t[INPUT_STRIDE + 1] * size
                 for b in range(t[WINDOW]):
                     for d in range(t[WINDOW + 1]):

@@ -53,7 +53,7 @@ class BoxTiling(NamedTuple):
     Args:
         used: cells of a flattened window.
         plane: how far apart the planes of a window lie; each holds one phase of a channel, or one copy of it.
-        channel: how far apart the channels of a window lie.
+        channel_pitch: how far apart the channels of a window lie.
         phases_in: the phases of the input that are read, along depth, height and width.
         copies: copies of a phase, each a cell of width further, for windows without cells beyond the box in a line.
         batch_inner: whether the images of a batch are neighbours in the window, and not cells along the width.
@@ -76,7 +76,7 @@ class BoxTiling(NamedTuple):
     pitches: tuple[int, ...]
     used: int
     plane: int
-    channel: int
+    channel_pitch: int
     phases_in: tuple[tuple[int, ...], ...]
     copies: int
     batch_inner: bool
@@ -110,7 +110,7 @@ class BoxTiling(NamedTuple):
         """Where its numbers lie in memory."""
         steps = tuple(pitch if cells > 1 else 0 for pitch, cells in zip(self.pitches, self.window, strict=True))
         box = self.box if self.sums_pitch else ()
-        return Places(steps, self.before, self.plane, self.channel, self.planes, self.copies, self.results, box)
+        return Places(steps, self.before, self.plane, self.channel_pitch, self.planes, self.copies, self.results, box)
 
 
 def box_tiling(
@@ -334,7 +334,7 @@ def tiling_with(problem: Problem, box: tuple[int, ...], window: Window, least_pl
         pitches=window.pitches,
         used=window.used,
         plane=plane,
-        channel=odd_lines(planes * plane, lanes),
+        channel_pitch=odd_lines(planes * plane, lanes),
         phases_in=problem.phases_in,
         copies=window.copies,
         **rest,

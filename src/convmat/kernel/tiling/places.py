@@ -23,7 +23,7 @@ class Places(NamedTuple):
             axes on which it has one cell.
         before: cells that the first window starts before the first input, along these axes.
         plane: how far apart the planes of a window lie.
-        channel: how far apart its channels lie.
+        channel_pitch: how far apart its channels lie.
         planes: how many planes a channel has.
         copies: how many of these are copies of one phase.
         results: how far apart the results of the rows lie.
@@ -33,7 +33,7 @@ class Places(NamedTuple):
     pitches: tuple[int, ...]
     before: tuple[int, ...]
     plane: int
-    channel: int
+    channel_pitch: int
     planes: int
     copies: int
     results: int
@@ -48,7 +48,7 @@ class Places(NamedTuple):
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
         cells, phases = rows.cells_of_deltas
         steps = (cells + self.before[1:]) @ np.array(apart) + phases * (self.copies * self.plane)
-        offsets = of_channels * np.int32(self.channel)
+        offsets = of_channels * np.int32(self.channel_pitch)
         offsets += steps.astype(np.int32)[of_deltas]
         return offsets, begins
 
