@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import binding
 
-_SPEED = 1  # of LLVM's levels, up to 3, which take longer: the loops that matter are written as they shall be
+_SPEED = 2  # of LLVM's levels; level 3 takes longer, and code of level 1 is slower
 _engines: list[Any] = []  # each holds the memory that its code is in
 
 
@@ -42,7 +42,7 @@ def generate(modules: Iterable[str], names: Sequence[str]) -> bytes:
             defined.linkage = "internal"  # so that it can be inlined, or left out
     first.verify()
     machine, tuning = _machine(), binding.create_pipeline_tuning_options(_SPEED)
-    tuning.loop_unrolling = tuning.loop_vectorization = tuning.loop_interleaving = False
+    tuning.loop_vectorization = tuning.loop_interleaving = False  # the loops that matter are vectors already
     passes = binding.create_pass_builder(machine, tuning)
     passes.getModulePassManager().run(first, passes)
     missing = [used.name for used in first.functions if used.is_declaration and not used.name.startswith("llvm.")]
