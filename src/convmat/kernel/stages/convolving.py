@@ -267,27 +267,32 @@ def _build_multiply(pieces: Pieces) -> Any:
         target = line if rows == len(most_columns) - 1 and is_only_run and t[ACTIVATION] == 0 else 0
         biases_of_tile = t[BIAS] + channel * size if t[BIAS] else biases
         parts = (vectors + most_columns[rows] - 1) // most_columns[rows]
-        for part in range(parts):
-            vector = vectors * part // parts
-            columns = vectors * (part + 1) // parts - vector
-            at = vector * lanes * size
-            sums = into if line else into + at
-            product_of_tile(
-                rows,
-                columns,
-                weights,
-                window + at,
-                offsets,
-                factors,
-                sums,
-                pitch,
-                accumulate,
-                t[CHANNELS] * deltas * rows,
-                (target + at if target else 0, apart, stored - vector * lanes, past_caches, biases_of_tile),
-            )
-            if line and not target:
-                output = line + at, apart, stored - vector * lanes, past_caches
-                finish_tile(t, sums, pitch, rows, columns, channel, output)
+        # All parts go over some factors before the next ones: so they find weights and window in the nearest cache.
+        block = RUN if parts > 1 else max(factors, 1)
+        for begin in range(0, max(factors, 1), block):  # of no factors, the sums are zeros
+            is_last = begin + block >= factors
+            for part in range(parts):
+                vector = vectors * part // parts
+                columns = vectors * (part + 1) // parts - vector
+                at = vector * lanes * size
+                # Where lines are stored at once, sums are kept between blocks only.
+                sums = into if line and factors <= block else into + at
+                product_of_tile(
+                    rows,
+                    columns,
+                    weights + begin * rows * size,
+                    window + at,
+                    offsets + begin * 4,
+                    min(block, factors - begin),
+                    sums,
+                    pitch,
+                    accumulate if begin == 0 else 1,
+                    t[CHANNELS] * deltas * rows,
+                    (target + at if target else 0, apart, stored - vector * lanes, past_caches, biases_of_tile),
+                )
+                if line and not target and is_last:
+                    output = line + at, apart, stored - vector * lanes, past_caches
+                    finish_tile(t, sums, pitch, rows, columns, channel, output)
 
     return multiply
 

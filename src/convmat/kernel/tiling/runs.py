@@ -53,8 +53,10 @@ def _cells_of_run(problem: Problem, box: tuple[int, ...], way: Way, window: Wind
 def pitch_of_results(problem: Problem, box: tuple[int, ...], way: Way, window: Window, looped: int) -> int:
     """How far apart the results of rows lie: the last vector of a run reaches beyond its last cell."""
     lanes = problem.processor.lanes
-    if problem.at_once:  # which are those of a tile
-        return lanes * problem.processor.widest[0]
+    if problem.at_once and problem.channels * max(deltas for _, deltas in problem.rows.tables.kinds) <= RUN:
+        return lanes * problem.processor.widest[0]  # each tile is stored at once
+    if problem.at_once:
+        return odd_lines(prod(box[looped:]) + lanes, lanes)
     return odd_lines(_cells_of_run(problem, box, way, window, looped) + lanes, lanes)
 
 
