@@ -294,6 +294,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
         cycles *= reading_again(problem.rows)
     if problem.rows.transformed and run.cells <= processor.lanes:
         cycles *= _NARROW
+    cycles += processor.weight_cycles(problem.channels * len(problem.rows.tables.taps))
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / processor.far
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window

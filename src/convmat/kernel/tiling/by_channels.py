@@ -20,7 +20,10 @@ from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycle
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
-_FAR = 10.0  # bytes of a weight per cycle, which comes from far away once
+_FAR, _FAR_SHORTER = (
+    10.0,
+    7.0,
+)  # bytes of a weight per cycle, which comes from far away once, into longest vectors or not
 _SLOWER = 2.0  # times as slow from a slower cache
 # Cycles of each factor, beyond what overlaps; to write an output, and one whose phases are interleaved.
 _FACTOR, _WRITE, _SCATTER = 1.0, 1.0, 8.0
@@ -88,7 +91,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     cycles = _product_cycles(problem, prod(box)) * reading_again(rows) + outputs * (
         _WRITE if rows.axes[-1].step_out == 1 else _SCATTER
     )
-    cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / _FAR
+    far = _FAR if processor.is_long else _FAR_SHORTER
+    cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / far
     if problem.channels * window.numbers * processor.itemsize > processor.window:
         cycles *= _SLOWER
     packing = problem.channels * packing_cycles(problem, window)

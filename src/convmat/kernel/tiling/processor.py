@@ -22,6 +22,9 @@ _SUM = 2.0  # to add a vector of sums to the sums in memory
 _FACTOR = 1.5  # of each factor, beyond what overlaps
 # Bytes per cycle from the second-level cache, and from the third, in long vectors and in shorter ones.
 NEAR, _FAR, _FAR_SHORTER = 22.0, 14.0, 7.0
+# With shorter vectors, bytes per cycle of weights that do not stay in the second-level cache, and of so many that they
+# do not stay in the third; the products do not overlap with that.
+_WEIGHTS, _WEIGHTS_FARTHER, _FARTHER = 14.0, 5.0, 16 << 20
 
 
 def most_rows(vectors: int, widest: Sequence[int]) -> int:
@@ -56,6 +59,13 @@ class Processor:
     def far(self) -> float:
         """Bytes per cycle from the third-level cache."""
         return _FAR if self.is_long else _FAR_SHORTER
+
+    def weight_cycles(self, numbers: int) -> float:
+        """Cycles to read so many weights for one box, beyond those that overlap with its products."""
+        size = numbers * self.itemsize
+        if self.is_long or size <= self.window:
+            return 0.0
+        return size / (_WEIGHTS if size <= _FARTHER else _WEIGHTS_FARTHER)
 
     def factor_cycles(self, rows: int, columns: int, traffic: float = NEAR) -> float:
         """Cycles for one factor of a tile: the longest of its arithmetic, its loads, and the traffic from the cache."""
