@@ -42,7 +42,8 @@ def generate(modules: Iterable[str], names: Sequence[str]) -> bytes:
             defined.linkage = "internal"  # so that it can be inlined, or left out
     first.verify()
     machine, tuning = _machine(), binding.create_pipeline_tuning_options(_SPEED)
-    tuning.loop_vectorization = tuning.loop_interleaving = False  # the loops that matter are vectors already
+    # The loops that matter have been unrolled as far as there are registers, and are vectors.
+    tuning.loop_unrolling = tuning.loop_vectorization = tuning.loop_interleaving = False
     passes = binding.create_pass_builder(machine, tuning)
     passes.getModulePassManager().run(first, passes)
     missing = [used.name for used in first.functions if used.is_declaration and not used.name.startswith("llvm.")]

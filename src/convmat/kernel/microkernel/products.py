@@ -155,10 +155,9 @@ def _emit_sums(
     if given, emits what is done with the sums of the only run where ``target`` is an address.
     """
     before = builder.block
-    run, loop, done, first, later, next_run, end = (
-        builder.append_basic_block(name) for name in ("run", "loop", "done", "first", "later", "next", "end")
+    run, done, first, later, next_run, end = (
+        builder.append_basic_block(name) for name in ("run", "done", "first", "later", "next", "end")
     )
-    zero = ir.Constant(v.type, [0.0] * v.lanes)
     of_rows = [v.address(builder, results, builder.mul(pitch, I64(m))) for m in range(rows)]
     places = [(m, n) for m in range(rows) for n in range(columns)]
     builder.branch(run)
@@ -167,31 +166,7 @@ def _emit_sums(
     start = builder.phi(I64)
     rest = builder.sub(count, start)
     stop = builder.select(builder.icmp_signed("<", rest, I64(RUN)), count, builder.add(start, I64(RUN)))
-    builder.cbranch(builder.icmp_signed("<", start, stop), loop, done)
-
-    builder.position_at_end(loop)
-    k = builder.phi(I64)
-    sums = {place: builder.phi(v.type) for place in places}
-    numbers, vectors = load(k)
-    new = {}
-    for m in range(rows):
-        number = v.spread(builder, builder.load(numbers[m]))
-        for n in range(columns):
-            new[m, n] = v.multiply_add(builder, number, vectors[n], sums[m, n])
-    following = builder.add(k, I64(1))
-    k.add_incoming(start, run)
-    k.add_incoming(following, loop)
-    for place in places:
-        sums[place].add_incoming(zero, run)
-        sums[place].add_incoming(new[place], loop)
-    builder.cbranch(builder.icmp_signed("<", following, stop), loop, done)
-
-    builder.position_at_end(done)
-    totals = {}
-    for place in places:
-        totals[place] = builder.phi(v.type)
-        totals[place].add_incoming(zero, run)
-        totals[place].add_incoming(new[place], loop)
+    totals = _emit_run(v, builder, places, load, start, stop, done)
     builder.cbranch(builder.icmp_signed("==", builder.or_(start, accumulate), I64(0)), first, later)
 
     builder.position_at_end(first)
@@ -218,6 +193,67 @@ def _emit_sums(
     start.add_incoming(stop, next_run)
     builder.cbranch(builder.icmp_signed("<", stop, count), run, end)
     builder.position_at_end(end)
+
+
+def _emit_run(
+    v: Vectors,
+    builder: Any,
+    places: list[tuple[int, int]],
+    load: Callable[[Any], tuple[list[Any], list[Any]]],
+    start: Any,
+    stop: Any,
+    done: Any,
+) -> dict[tuple[int, int], Any]:
+    """The sums over the factors from ``start`` to before ``stop``: two by two, after the first of an odd number.
+
+    More at a time would need more registers than there are. It goes on in the block ``done``.
+    """
+    run = builder.block
+    odd, single, even, pair = (builder.append_basic_block(name) for name in ("odd", "single", "even", "pair"))
+    zero = ir.Constant(v.type, [0.0] * v.lanes)
+
+    def add(k: Any, sums: dict[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
+        numbers, vectors = load(k)
+        spread = [v.spread(builder, builder.load(number)) for number in numbers]
+        return {(m, n): v.multiply_add(builder, spread[m], vectors[n], sums[m, n]) for m, n in places}
+
+    def phis(ways: list[tuple[dict[tuple[int, int], Any], Any]]) -> dict[tuple[int, int], Any]:
+        made = {place: builder.phi(v.type) for place in places}
+        for sums, block in ways:
+            for place, phi in made.items():
+                phi.add_incoming(sums[place], block)
+        return made
+
+    zeros = dict.fromkeys(places, zero)
+    builder.cbranch(builder.icmp_signed("<", start, stop), odd, done)
+    builder.position_at_end(odd)
+    is_odd = builder.trunc(builder.sub(stop, start), ir.IntType(1))
+    builder.cbranch(is_odd, single, even)
+    builder.position_at_end(single)
+    of_one = add(start, zeros)
+    second = builder.add(start, I64(1))
+    builder.cbranch(builder.icmp_signed("<", second, stop), even, done)
+
+    builder.position_at_end(even)
+    begin = builder.phi(I64)
+    begin.add_incoming(start, odd)
+    begin.add_incoming(second, single)
+    before = phis([(zeros, odd), (of_one, single)])
+    builder.branch(pair)
+
+    builder.position_at_end(pair)
+    k = builder.phi(I64)
+    sums = phis([(before, even)])
+    new = add(builder.add(k, I64(1)), add(k, sums))
+    following = builder.add(k, I64(2))
+    for place in places:
+        sums[place].add_incoming(new[place], pair)
+    k.add_incoming(begin, even)
+    k.add_incoming(following, pair)
+    builder.cbranch(builder.icmp_signed("<", following, stop), pair, done)
+
+    builder.position_at_end(done)
+    return phis([(zeros, run), (of_one, single), (new, pair)])
 
 
 def _emit_output(v: Vectors, builder: Any, output: Sequence[Any], sums: list[list[Any]]) -> None:
