@@ -322,29 +322,29 @@ def _build_multiply_channels(pieces: Pieces) -> Any:
 
     @pieces.compiled
     def multiply_channels(t, tile, tiles, begins, window, sums, group, cells):  # type: ignore[no-untyped-def]
-        """A tile of output channels over all cells of a box, input channels block by block: near weights serve all."""
+        """A tile of output channels over all cells of a box, factors block by block: near weights serve all."""
         channels, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         offsets, pitch, vectors = t[OFFSETS] + begins[product] * 4, t[SUMS_PITCH + 3], channels // lanes
         parts = (cells + most_cells[vectors] - 1) // most_cells[vectors]
-        for first in range(0, t[CHANNELS], RUN):
-            factors = (min(first + RUN, t[CHANNELS]) - first) * deltas
-            of_block, offsets_of_block = weights + first * deltas * channels * size, offsets + first * deltas * 4
+        factors = t[CHANNELS] * deltas
+        for begin in range(0, max(factors, 1), RUN):  # of no factors, the sums are zeros
+            count = min(RUN, factors - begin)
             for part in range(parts):
                 cell = cells * part // parts
                 product_of_tile(
                     cells * (part + 1) // parts - cell,
                     vectors,
-                    of_block,
+                    weights + begin * channels * size,
                     window,
                     t[CELL_PLACES] + cell * 8,
-                    offsets_of_block,
-                    factors,
+                    offsets + begin * 4,
+                    count,
                     sums + (tiles[7 * tile + 3] + cell * pitch) * size,
                     pitch,
-                    first,
+                    begin,
                     # Each tile of cells has one vector of each factor of the next block fetched, not all the same one.
-                    min(t[CHANNELS] - first, RUN) * deltas * channels + part * lanes,
+                    count * channels + part * lanes,
                 )
 
     return multiply_channels
