@@ -256,7 +256,7 @@ def _build_multiply(pieces: Pieces) -> Any:
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         weights += first * deltas * rows * size
         offsets = t[OFFSETS] + (begins[product] + first * deltas) * 4
-        into = results + tiles[7 * tile + 3] * t[RESULTS] * size
+        into = results if lines[0] else results + tiles[7 * tile + 3] * t[RESULTS] * size
         pitch = tiles[7 * tile + 5] * t[RESULTS]
         accumulate = 1 if first > 0 else tiles[7 * tile + 6]
         line, channel, stored, biases = lines

@@ -103,6 +103,8 @@ class BoxTiling(NamedTuple):
         """How many numbers the sums of a stripe are."""
         if rows.by_channels:
             return self.box[0] * self.sums_pitch[0]
+        if self.at_once:  # one tile after the other
+            return self.results * max(count for count, _ in rows.tables.kinds)
         return self.results * rows.tables.most_rows
 
     @property
