@@ -16,6 +16,20 @@ def result_of(path: Path, *arguments: str, **environment: str):
     return json.loads(finished.stdout.splitlines()[-1])
 
 
+def run_in(folder: Path, program: str, *arguments: str, **environment: str) -> str:
+    """What a program prints that runs in a folder, from where it also imports."""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
 IMPORTS = """
 import json, sys
 loaded = {}

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import torch
 
 import convmat
 from convmat.kernel import compiled, machine_code
+from tests.scripts import run_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,15 +77,7 @@ def test_compiled_code_is_filed_under_the_source_that_it_was_compiled_of(tmp_pat
     """Also where a new version is installed while the old one is at work."""
     package = Path(convmat.__file__).parent
     shutil.copytree(package, tmp_path / "convmat", ignore=shutil.ignore_patterns("__pycache__"))
-    finished = subprocess.run(
-        [sys.executable, "-c", CHANGED, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )
-    assert finished.returncode == 0, finished.stderr
+    run_in(tmp_path, CHANGED, str(tmp_path))
 
 
 def compiled_in() -> list[Path]:

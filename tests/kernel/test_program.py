@@ -1,11 +1,8 @@
 """A program as small as can be, from Python to machine code."""
 
 import ctypes
-import os
 import py_compile
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ from numba.core.errors import TypingError
 
 from convmat.kernel import machine_code, program
 from convmat.kernel.stages.pieces import Pieces
+from tests.scripts import run_in
 
 
 @pytest.fixture
@@ -72,22 +70,22 @@ def test_each_function_is_translated_once_for_each_kind_of_arguments(pieces):
     assert run(modules, "again") == [9, 1]
 
 
-def test_numba_optimizes_for_others_as_before(pieces):
+def test_numba_optimizes_for_others_as_before(pieces, monkeypatch):
     seen = []
 
     @pieces.compiled
     def work(t):
         t[0] = 0
 
-    def modules():
+    def modules(self):
         seen.append(int(config.OPT))
         return []
 
-    before, pieces_modules = config.OPT, pieces.modules
-    object.__setattr__(pieces, "modules", modules)
+    before = config.OPT
+    monkeypatch.setattr(Pieces, "modules", modules)
     program.translated(pieces, {"work": work})
     assert (seen, config.OPT) == ([0], before)
-    object.__setattr__(pieces, "modules", pieces_modules)
+    assert config.OPT is before
 
     @pieces.compiled
     def wrong(t):
@@ -134,15 +132,7 @@ def test_no_sources_are_needed(tmp_path):
         place = tmp_path / "convmat" / path.relative_to(package).with_suffix(".pyc")
         place.parent.mkdir(parents=True, exist_ok=True)
         py_compile.compile(str(path), str(place))
-    finished = subprocess.run(
-        [sys.executable, "-c", WITHOUT_SOURCES],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )
-    assert finished.returncode == 0, finished.stderr
+    run_in(tmp_path, WITHOUT_SOURCES)
     versions = {compiled.version_of(tmp_path / "convmat" / room) for room in ("kernel", "methods")}
     assert len(versions) == 2
 

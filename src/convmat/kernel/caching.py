@@ -39,18 +39,12 @@ def compile_or_load(kind: str, made_from: str, compile: Callable[[], bytes]) -> 
     if code is not None:
         return code
     folder = _folder_to_write()
-    how_often = _EACH_TIME if folder is None else _ONCE
-    _tell_once(
-        "compiling",
-        kind,
-        lambda: say(
-            Sentence(
-                "convmat: compiling its kernel for {kind}, {how_often}; it takes some seconds",
-                kind=kind,
-                how_often=how_often,
-            )
-        ),
+    told = Sentence(
+        "convmat: compiling its kernel for {kind}, {how_often}; it takes some seconds",
+        kind=kind,
+        how_often=_EACH_TIME if folder is None else _ONCE,
     )
+    _tell_once("compiling", kind, lambda: say(told))
     code = compile()
     if folder is not None:
         _write(folder, name, code)
