@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import convmat
 from convmat.kernel import compiled as kernel
-from convmat.planning import costs
+from convmat.planning import compiling, costs
 from convmat.tensors.strides import MemoryFormat
 
 pytestmark = [
@@ -93,6 +93,7 @@ SECONDS = {MemoryFormat.CONTIGUOUS: (1.0, 2.0), MemoryFormat.CHANNELS_LAST: (3.0
 def test_pictures_become_ours_where_that_pays_for_their_conversion(monkeypatch):
     """Inductor computes PyTorch's own layers of pictures with the channels last, and all between them."""
     monkeypatch.setattr(costs, "estimate", lambda geometry, call, threads: SECONDS[call.memory_format])
+    monkeypatch.setattr(compiling, "_CLEARLY_SHORTER", compiling._CLEARLY)  # whatever processor this is
     layers = nn.Sequential(*(convmat.nn.Conv2d(16, 16, 1) for _ in range(6)))
     bytes_of_picture = 4 * 16 * 30 * 40
     with torch.no_grad():
@@ -110,6 +111,7 @@ def test_pictures_are_pytorchs_again_where_ours_lose(monkeypatch):
         return 1.0, of_pytorch.get((geometry.kernel_size[0], call.memory_format), 1.0)
 
     monkeypatch.setattr(costs, "estimate", estimate)
+    monkeypatch.setattr(compiling, "_CLEARLY_SHORTER", compiling._CLEARLY)
     kernels = 1, 3, 1, 1, 1, 3
     layers = nn.Sequential(*(convmat.nn.Conv2d(16, 16, kernel, padding=kernel // 2) for kernel in kernels))
     with torch.no_grad():

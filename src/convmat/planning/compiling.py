@@ -36,7 +36,9 @@ from convmat.tensors.watching import (
 Sizes = tuple[int, int, int, int, int, int, int]  # of an axis, in the order of its arguments
 _METHODS = ("auto", "tiles")
 _OURS, _PYTORCHS, _OTHER = "ours", "PyTorch's", "other"  # strings, which a compiler takes for constants
-_CLEARLY = 1.2  # how many times as long PyTorch's own layers of pictures take where ours are taken
+# How many times as long PyTorch's own layers of pictures take where ours are taken, with the longest vectors and with
+# shorter ones.
+_CLEARLY, _CLEARLY_SHORTER = 1.2, 1.4
 
 
 def fixed(value: Any) -> Any:
@@ -205,7 +207,8 @@ class _Chain:
 
     def goes_on_with_ours(self, ours: float, theirs: float, conversion: float) -> bool:
         """Whether the next layer is ours, by the seconds of both, and those of converting what it reads."""
-        lost = ours - theirs if self.is_ours else theirs - _CLEARLY * ours
+        clearly = _CLEARLY if computing.has_long_vectors() else _CLEARLY_SHORTER
+        lost = ours - theirs if self.is_ours else theirs - clearly * ours
         self._lost = max(self._lost + lost, 0.0)
         if self._lost > conversion:
             self.is_ours, self._lost = not self.is_ours, 0.0

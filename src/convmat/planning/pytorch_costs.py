@@ -7,6 +7,7 @@ and after. Small ones it computes by itself, by im2col and a matrix product.
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
 import torch
 
@@ -17,24 +18,82 @@ from convmat.tensors.calls import Call
 from convmat.tensors.strides import MemoryFormat
 
 CLOCK = 3.5e9  # cycles per second
-# Seconds for a call where PyTorch computes by itself, and where it calls oneDNN, for transposed and direct layers.
-_PYTORCH_CALL, _ONEDNN_CALL, _ONEDNN_CALL_DIRECT = 8e-6, 40e-6, 50e-6
-_ONEDNN_CALL_LAST = 37e-6  # of direct layers with their channels last
-# Of direct depthwise layers by themselves, with long vectors and with shorter ones; among others they take longer.
-_ONEDNN_CALL_DEPTHWISE, _ONEDNN_CALL_DEPTHWISE_SHORT = 55e-6, 100e-6
+# Seconds for a call where PyTorch computes by itself, and where it calls oneDNN for a transposed layer.
+_PYTORCH_CALL, _ONEDNN_CALL = 8e-6, 40e-6
 _ONEDNN_FROM = 20480  # numbers of an input, from which on PyTorch always calls oneDNN
-# Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis; by PyTorch.
-_USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D, _USED_ALONE = 0.78, 0.87, 0.93, 0.89, 0.35
+# Of the arithmetic at best: transposed, contiguous or with the channels last; direct, also over one axis.
+_USED, _USED_LAST, _USED_DIRECT, _USED_DIRECT_1D = 0.78, 0.87, 0.93, 0.89
 _SHORT_VECTORS = 0.8  # of these, where a vector has 32 bytes or fewer, and 16 registers hold fewer sums
+
+
+class _Direct(NamedTuple):
+    """Direct layers, most of them by oneDNN.
+
+    Attributes:
+        call, call_depthwise: seconds for a call. Depthwise layers are measured by themselves; among others they take
+            longer.
+        used, used_wide: of what is used of the arithmetic otherwise: by all, and by first layers with wide kernels.
+        input, output, weight: seconds per byte to reorder them.
+        call_last, call_depthwise_last: seconds for a call with the channels last.
+        weight_last, depthwise_last: seconds per byte of a weight, and for a number of a depthwise output, there.
+        used_alone, used_product: of the arithmetic where PyTorch computes by itself, by im2col, and without for layers
+            of one tap.
+    """
+
+    call: float
+    call_depthwise: float
+    used: float
+    used_wide: float
+    input: float
+    output: float
+    weight: float
+    call_last: float
+    call_depthwise_last: float
+    weight_last: float
+    depthwise_last: float
+    used_alone: float
+    used_product: float
+
+
+# With the longest vectors and with shorter ones.
+_DIRECT_LONG = _Direct(
+    call=50e-6,
+    call_depthwise=55e-6,
+    used=1.0,
+    used_wide=1.0,
+    input=0.05e-9,
+    output=0.03e-9,
+    weight=0.05e-9,
+    call_last=37e-6,
+    call_depthwise_last=37e-6,
+    weight_last=0.035e-9,
+    depthwise_last=0.024e-9,
+    used_alone=0.35,
+    used_product=0.35,
+)
+_DIRECT_SHORTER = _Direct(
+    call=80e-6,
+    call_depthwise=100e-6,
+    used=0.87 / _SHORT_VECTORS,
+    used_wide=0.5,
+    input=0.1e-9,
+    output=0.045e-9,
+    weight=0.08e-9,
+    call_last=60e-6,
+    call_depthwise_last=85e-6,
+    weight_last=0.12e-9,
+    depthwise_last=0.1e-9,
+    used_alone=0.55 / _SHORT_VECTORS,
+    used_product=0.63 / _SHORT_VECTORS,
+)
 _GROUPED, _GROUPED_BLOCK = 0.76, 0.09  # of the products of groups, and of those of whole blocks, that take time
 _BLOCK = 16  # channels that oneDNN computes at least, over two axes and more
-# Seconds per byte: to reorder tensors of transposed layers, in memory used before and in fresh memory; inputs, outputs
-# and weights of direct layers; the same with the channels last; columns.
+# Seconds per byte: to reorder tensors of transposed layers, in memory used before and in fresh memory; inputs and
+# outputs of direct layers with the channels last; columns.
 _REORDER, _REORDER_FRESH = 0.1e-9, 0.7e-9
 _FRESH = 16 << 20
-_INPUT, _OUTPUT, _WEIGHT = 0.05e-9, 0.03e-9, 0.05e-9
-_FIRST = 3  # channels of the input of a first layer, which oneDNN reads as they are
-_READ_LAST, _WEIGHT_LAST_DIRECT = 0.01e-9, 0.035e-9
+_FIRST, _WIDE = 3, 7  # channels of the input of a first layer, which oneDNN reads as they are; taps that are not wide
+_READ_LAST = 0.01e-9
 _WEIGHT_FRESH, _KEPT = 0.25e-9, 64 << 20  # of weights so large that the memory to reorder them is new in each call
 _COLUMN = 0.2e-9
 # Seconds per byte: of a weight for images with their channels last, and of fresh pages for a large output.
@@ -44,7 +103,6 @@ _PAGES, _LARGE = 0.24e-9, 32 << 20
 # a number of the input or output.
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
 _DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.045e-9, 0.175e-9, 0.235e-9
-_DEPTHWISE_DIRECT_LAST = 0.024e-9
 _DEPTHWISE_SHORT = 2.5  # times as long with shorter vectors
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
@@ -115,49 +173,57 @@ def _moved(geometry: Geometry, call: Call) -> float:
 # -- direct ------------------------------------------------------------------------------------------------------------
 
 
+def _direct_costs() -> _Direct:
+    return _DIRECT_LONG if computing.has_long_vectors() else _DIRECT_SHORTER
+
+
 def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
-    outputs = call.batch * prod(geometry.out_shape)
+    costs, outputs = _direct_costs(), call.batch * prod(geometry.out_shape)
     products = outputs * prod(geometry.kernel_size)
     blocks = -(-geometry.groups // _BLOCK) * _BLOCK / geometry.groups
     if call.memory_format is MemoryFormat.CHANNELS_LAST:
         arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
-        return Terms(_ONEDNN_CALL_LAST, outputs * _DEPTHWISE_DIRECT_LAST * 2 / threads + arithmetic, 0.0)
+        return Terms(costs.call_depthwise_last, outputs * costs.depthwise_last * 2 / threads + arithmetic, 0.0)
     is_dilated, is_volume = max(geometry.dilation) > 1, geometry.ndim > 2
     if geometry.kernel_size[-1] > _WIDEST_DEPTHWISE or (is_dilated and is_volume):
-        return Terms(_ONEDNN_CALL_DEPTHWISE, products * _NUMBER, 0.0)
+        return Terms(costs.call_depthwise, products * _NUMBER, 0.0)
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_number = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    numbers, call_seconds = call.batch * prod(geometry.in_shape) + outputs, _ONEDNN_CALL_DEPTHWISE
     if not computing.has_long_vectors():
-        of_number, call_seconds = of_number * _DEPTHWISE_SHORT, _ONEDNN_CALL_DEPTHWISE_SHORT
-    return Terms(call_seconds, numbers * of_number * 2 / threads + arithmetic, 0.0)
+        of_number *= _DEPTHWISE_SHORT
+    numbers = call.batch * prod(geometry.in_shape) + outputs
+    return Terms(costs.call_depthwise, numbers * of_number * 2 / threads + arithmetic, 0.0)
 
 
 def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
-    size, batch = call.dtype.itemsize, call.batch
+    costs, size, batch = _direct_costs(), call.dtype.itemsize, call.batch
     products = _products(geometry, batch, 1, _BLOCK)
     if geometry.groups > 1:
         products = _GROUPED * _products(geometry, batch, 1, 1) + _GROUPED_BLOCK * _products(
             geometry, batch, _BLOCK, _BLOCK
         )
-    used = _USED_DIRECT_1D if geometry.ndim == 1 else _USED_DIRECT
+    is_first = geometry.in_channels <= _FIRST
+    used = costs.used * (_USED_DIRECT_1D if geometry.ndim == 1 else _USED_DIRECT)
+    if is_first and geometry.kernel_size[-1] > max(_WIDE, geometry.stride[-1]):
+        used *= costs.used_wide
     arithmetic = _arithmetic(products, call.dtype, threads, used)
     inputs, outputs, weights = (
         count * size
         for count in (batch * prod(geometry.in_shape), batch * prod(geometry.out_shape), prod(geometry.weight_shape))
     )
     if call.memory_format is MemoryFormat.CHANNELS_LAST:
-        moved = (inputs + outputs) * _READ_LAST + weights * _WEIGHT_LAST_DIRECT
-        return Terms(_ONEDNN_CALL_LAST, arithmetic, moved * 2 / threads)
-    reordered = inputs if geometry.in_channels > _FIRST else 0
-    moved = reordered * _INPUT + outputs * _OUTPUT + weights * (_WEIGHT if weights < _KEPT else _WEIGHT_FRESH)
-    return Terms(_ONEDNN_CALL_DIRECT, arithmetic, moved * 2 / threads)
+        moved = (inputs + outputs) * _READ_LAST + weights * costs.weight_last
+        return Terms(costs.call_last, arithmetic, moved * 2 / threads)
+    moved = outputs * costs.output + weights * (costs.weight if weights < _KEPT else _WEIGHT_FRESH)
+    moved += 0 if is_first else inputs * costs.input
+    return Terms(costs.call, arithmetic, moved * 2 / threads)
 
 
 def _direct_alone(geometry: Geometry, call: Call, threads: int) -> Terms:
-    arithmetic = _arithmetic(_products(geometry, call.batch, 1, 1), call.dtype, threads, _USED_ALONE)
+    costs, products = _direct_costs(), _products(geometry, call.batch, 1, 1)
     if _is_product(geometry):
-        return Terms(_PYTORCH_CALL, arithmetic, 0.0)
+        return Terms(_PYTORCH_CALL, _arithmetic(products, call.dtype, threads, costs.used_product), 0.0)
+    arithmetic = _arithmetic(products, call.dtype, threads, costs.used_alone)
     columns = call.batch * geometry.in_channels * prod(geometry.kernel_size) * prod(geometry.outputs)
     return Terms(_PYTORCH_CALL, arithmetic, columns * call.dtype.itemsize * _COLUMN)
 
@@ -176,7 +242,7 @@ def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
     if is_depthwise(geometry):
         if geometry.transposed or max(geometry.kernel_size) <= _WIDEST_DEPTHWISE:
             return terms(transposed, call, threads).total
-        return _ONEDNN_CALL_DIRECT + _products(geometry, call.batch, 1, 1) * _NUMBER_BACK
+        return _direct_costs().call + _products(geometry, call.batch, 1, 1) * _NUMBER_BACK
     if call.memory_format is MemoryFormat.CHANNELS_LAST:
         return terms(transposed, call, threads).total
     if not _calls_onednn(geometry, call):
@@ -201,7 +267,7 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
     """
     direct, is_last = _direct(geometry), call.memory_format is MemoryFormat.CHANNELS_LAST
     if direct.groups > 1 and (number := _number(direct, is_last)):
-        return _ONEDNN_CALL_DIRECT + _products(direct, call.batch, 1, 1) * number
+        return _direct_costs().call + _products(direct, call.batch, 1, 1) * number
     if is_depthwise(geometry):
         return terms(direct, call, threads).total
     if halved:

@@ -243,6 +243,8 @@ def _build_rows(pieces: Pieces) -> Any:
 def _build_multiply(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     product_of_tile, most_columns = tile_product(pieces.vectors, pieces.widest), np.array([0, *pieces.widest])
+    # Shorter vectors fill cache lines piece by piece, those of all rows in turn, and usual stores take less time then.
+    fills_lines = lanes * size == LINE
     finish_tile = _build_finish(pieces)
 
     @pieces.compiled
@@ -261,7 +263,7 @@ def _build_multiply(pieces: Pieces) -> Any:
         accumulate = 1 if first > 0 else tiles[7 * tile + 6]
         line, channel, stored, biases = lines
         apart, factors = t[OUTPUT_STRIDE + 1] * size, (last - first) * deltas
-        past_caches = t[STREAM] if ((line | apart) & (LINE - 1)) == 0 else 0
+        past_caches = t[STREAM] if fills_lines and ((line | apart) & (LINE - 1)) == 0 else 0
         # A tile of the most rows goes from registers to the output, if it is one run and no activation follows.
         is_only_run = accumulate == 0 and factors <= RUN
         target = line if rows == len(most_columns) - 1 and is_only_run and t[ACTIVATION] == 0 else 0

@@ -20,13 +20,12 @@ from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycle
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
-_FAR, _FAR_SHORTER = (
-    10.0,
-    7.0,
-)  # bytes of a weight per cycle, which comes from far away once, into longest vectors or not
-_SLOWER = 2.0  # times as slow from a slower cache
-# Cycles of each factor, beyond what overlaps; to write an output, and one whose phases are interleaved.
-_FACTOR, _WRITE, _SCATTER = 1.0, 1.0, 8.0
+# Cycles of each factor, beyond what overlaps; to write an output whose phases are interleaved.
+_FACTOR, _SCATTER = 1.0, 8.0
+# With the longest vectors and with shorter ones: bytes per cycle of a weight, which comes from far away once; how many
+# times as slow a window is in a slower cache; cycles to write an output, of one phase.
+_FAR, _SLOWER, _WRITE = 10.0, 2.0, 1.0
+_FAR_SHORTER, _SLOWER_SHORTER, _WRITE_SHORTER = 7.0, 1.1, 2.5
 
 
 def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]:
@@ -88,13 +87,13 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     stripes, boxes = len(rows.tables.stripes) - 1, count_boxes(problem, box)
     outputs = prod(box) * rows.tables.all_rows
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
-    cycles = _product_cycles(problem, prod(box)) * reading_again(rows) + outputs * (
-        _WRITE if rows.axes[-1].step_out == 1 else _SCATTER
-    )
-    far = _FAR if processor.is_long else _FAR_SHORTER
+    longest, shorter = (_FAR, _SLOWER, _WRITE), (_FAR_SHORTER, _SLOWER_SHORTER, _WRITE_SHORTER)
+    far, slower, write = longest if processor.is_long else shorter
+    cycles = _product_cycles(problem, prod(box)) * reading_again(rows)
+    cycles += outputs * (write if rows.axes[-1].step_out == 1 else _SCATTER)
     cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / far
     if problem.channels * window.numbers * processor.itemsize > processor.window:
-        cycles *= _SLOWER
+        cycles *= slower
     packing = problem.channels * packing_cycles(problem, window)
     each, divided = divmod(boxes, processor.threads)
     share = -(-divided * stripes // processor.threads) / stripes

@@ -9,9 +9,10 @@ from convmat.kernel.tiling.processor import AXES, RUN
 from convmat.kernel.tiling.windows import Problem, Way, Window, odd_lines
 
 _ACROSS = 1.07  # times as slow where vectors of the window straddle cache lines
-# Of lines that are stored at once, cycles to finish and store a vector. Where each is a product by itself: cycles to
-# start it, and for a factor of a vector of it; of two lines together, for a factor, and for a vector of that.
-_STORED_AT_ONCE = 5.0
+# Of lines that are stored at once, cycles to finish and store a vector, a long one and a shorter one. Where each is a
+# product by itself: cycles to start it, and for a factor of a vector of it; of two lines together, for a factor, and
+# for a vector of that.
+_STORED_AT_ONCE, _STORED_AT_ONCE_SHORTER = 5.0, 1.0
 _ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
 _SHORT_AT_ONCE = 1.8  # times as long where a line is a product by itself, in shorter vectors
@@ -41,7 +42,8 @@ def lines_at_once(problem: Problem, box: tuple[int, ...], window: Window) -> Run
         looped -= 1
         cells *= box[looped]
     vectors, fits = -(-cells // lanes), window.numbers <= most_numbers(problem)
-    cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * _STORED_AT_ONCE
+    stored = _STORED_AT_ONCE if problem.processor.is_long else _STORED_AT_ONCE_SHORTER
+    cycles = _run_cycles(problem, vectors, fits) * _ACROSS + rows.tables.all_rows * vectors * stored
     return Run(prod(box[:looped]) * cycles, looped, cells, 1)
 
 
