@@ -24,7 +24,7 @@ _FACTOR = 1.5  # of each factor, beyond what overlaps
 NEAR, _FAR, _FAR_SHORTER = 22.0, 14.0, 7.0
 # With shorter vectors, bytes per cycle of weights that do not stay in the second-level cache, and of so many that they
 # do not stay in the third; the products do not overlap with that.
-_WEIGHTS, _WEIGHTS_FARTHER, _FARTHER = 14.0, 5.0, 16 << 20
+_WEIGHTS, _WEIGHTS_FARTHER, _FARTHER = 12.0, 5.0, 16 << 20
 
 
 def most_rows(vectors: int, widest: Sequence[int]) -> int:
