@@ -62,12 +62,13 @@ def arguments(layer):
     return stride, padding, size, dilation, layer.groups
 
 
-def operator_of(layer):
-    return torch.ops.convmat.conv_transpose if layer.transposed else torch.ops.convmat.conv
+def operator_of(layer, tracked=True):
+    name = "conv_transpose" if layer.transposed else "conv"
+    return getattr(torch.ops.convmat, name if tracked else f"{name}_untracked")
 
 
-def call(layer, *operands, method="tiles"):
-    return operator_of(layer)(*operands, *arguments(layer), method)
+def call(layer, *operands, method="tiles", tracked=True):
+    return operator_of(layer, tracked)(*operands, *arguments(layer), method)
 
 
 class Called(nn.Module):
@@ -112,6 +113,8 @@ def test_it_is_what_it_says(name, sample, choices):
         operands = [None if operand is None else operand.requires_grad_() for operand in operands]
     for choice in choices:
         torch.library.opcheck(operator_of(layer).default, (*operands, *arguments(layer), *choice))
+        if not tracked:
+            torch.library.opcheck(operator_of(layer, tracked).default, (*operands, *arguments(layer), *choice))
 
 
 @every_case
@@ -128,6 +131,7 @@ def test_it_computes_what_pytorch_does(layer):
     operands = layer.tensors(3)
     assert_close(call(layer, *operands), reference(layer, *operands))
     assert_close(call(layer, operands[0], operands[1], None), reference(layer, *operands[:2]))
+    assert torch.equal(call(layer, *operands, tracked=False), call(layer, *operands))
     halves = [operand.bfloat16() for operand in operands]
     assert_close(call(layer, *halves), reference(layer, *operands).bfloat16(), rtol=0.1, atol=0.1)
     assert call(layer, operands[0][:0], *operands[1:]).shape == (0, layer.channels[1], *layer.out_sizes)

@@ -51,6 +51,22 @@ def key_of(
     return arguments, activation, devices, kinds, shapes, computing.thread_count(), computing.is_forked()
 
 
+def key_of_operator(name: str, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Any:
+    """The same for an operator of PyTorch, which hands on plain tensors that nobody watches or tracks.
+
+    Args:
+        name: of the operator.
+        input, weight, bias: on the CPU.
+        arguments: the others, as PyTorch hands them on: numbers, strings and lists of integers.
+    """
+    if has_any_autocast():
+        return None
+    kinds = input.dtype, weight.dtype, None if bias is None else bias.dtype
+    shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
+    others = tuple([tuple(value) if type(value) is list else value for value in arguments])
+    return name, others, kinds, shapes, computing.thread_count(), computing.is_forked()
+
+
 def find(key: Any) -> Computation | None:
     """What was decided."""
     return _known.get(key)

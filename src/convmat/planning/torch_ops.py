@@ -1,7 +1,8 @@
 """Convolutions as operators of PyTorch, for autograd, ``torch.compile`` and all who ask for one.
 
 They are ``torch.ops.convmat.conv`` and ``torch.ops.convmat.conv_transpose``. Each chooses its method when it runs, by
-the sizes that it meets there.
+the sizes that it meets there. What is compiled without gradients calls ``conv_untracked`` and
+``conv_transpose_untracked`` instead, which autograd does not know: to ask it takes as long as a small layer.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def convolve(geometry: Geometry, method: str, keep: bool, input: Tensor, weight:
     Args:
         geometry: over at most three axes, padded with zeros.
         method: ``"auto"``, or one of the methods that it stands for.
-        keep: whether a packed weight is kept for later calls.
+        keep: whether a packed weight is kept for later calls, and autograd tracks no operand.
         input, weight, bias: the operands, batch first.
     """
     padding = [end for axis in geometry.axes for end in (axis.lo, axis.hi)]
     size = [axis.slack for axis in geometry.axes] if geometry.transposed else list(geometry.outputs)
-    operator = _conv_transpose if geometry.transposed else _conv
+    operator = _OPERATORS[geometry.transposed, keep]
     arguments = list(geometry.stride), padding, size, list(geometry.dilation), geometry.groups
     output: Tensor = operator(input, weight, bias, *arguments, method, keep)
     return output
@@ -65,7 +66,8 @@ def convolve_usual(
     """
     stride, padding, output_padding, dilation = sizes
     both = [end for number in padding for end in (number, number)]
-    operator, size = (_conv_transpose, list(output_padding)) if transposed else (_conv, None)
+    size = list(output_padding) if transposed else None
+    operator = _OPERATORS[transposed, keep]
     output: Tensor = operator(input, weight, bias, list(stride), both, size, list(dilation), groups, method, keep)
     return output
 
@@ -89,8 +91,8 @@ def _transposed(
     return conv_transpose_geometry(weight, sizes, stride, pairs, output_padding, groups, dilation, in_channels=channels)
 
 
-def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any:
-    """Register one of the two operators; ``what`` is the argument that tells the size of the output."""
+def _register(name: str, what: str, geometry_of: Callable[..., Geometry], tracked: bool) -> Any:
+    """Register an operator; ``what`` is the argument that tells the size of the output."""
     # The padding is that of both ends of all axes: lo, hi, lo, hi, ...
     # Inductor may lay out PyTorch's own convolutions with their channels last. It must not do so with ours, which are
     # mostly faster contiguous: the copies are part of the activations before and after.
@@ -100,10 +102,9 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
         tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
     )
     operator = getattr(torch.ops.convmat, name).default
-    backward = partial(_backward, _register_backward(f"{name}_backward", what, geometry_of), geometry_of)
 
     def compute(input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any) -> Tensor:
-        key = shortcuts.key_of(input, weight, bias, (name, *map(_hashable, arguments)))
+        key = shortcuts.key_of_operator(name, input, weight, bias, arguments)
         computation = None if key is None else shortcuts.find(key)
         if computation is None:
             geometry = geometry_of(input, weight, *arguments[:_SIZES])
@@ -127,8 +128,10 @@ def _register(name: str, what: str, geometry_of: Callable[..., Geometry]) -> Any
 
     _library.impl(name, compute, "CPU")
     torch.library.register_fake(operator, compute_nothing, lib=_library)
-    torch.library.register_autograd(operator, backward, setup_context=keep, lib=_library)
     torch.library.register_vmap(operator, vmap, lib=_library)
+    if tracked:
+        backward = partial(_backward, _register_backward(f"{name}_backward", what, geometry_of), geometry_of)
+        torch.library.register_autograd(operator, backward, setup_context=keep, lib=_library)
     return operator
 
 
@@ -147,13 +150,6 @@ def _decide(
         method = "native"
     computation = partial(in_format, output_format_of(input), choose(geometry, call, method).prepare(geometry, call))
     return computation if usual[0] is input and usual[1] is weight else partial(from_usual_strides, computation)
-
-
-def _hashable(argument: Any) -> Any:
-    """As the shortcuts take it: tuples, strings and plain integers."""
-    if isinstance(argument, list):
-        return tuple(argument)
-    return int(argument) if isinstance(argument, bool) else argument
 
 
 def _backward(operator: Any, geometry_of: Callable[..., Geometry], ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -215,5 +211,10 @@ def _vmap(
     return torch.stack([operator(*operands, *arguments) for operands in zip(*mapped, strict=True)]), 0
 
 
-_conv = _register("conv", "SymInt[]? output_size", _direct)
-_conv_transpose = _register("conv_transpose", "SymInt[] output_padding", _transposed)
+_DIRECT, _TRANSPOSED = ("SymInt[]? output_size", _direct), ("SymInt[] output_padding", _transposed)
+_OPERATORS = {  # by direction, and whether autograd tracks no operand
+    (False, False): _register("conv", *_DIRECT, tracked=True),
+    (False, True): _register("conv_untracked", *_DIRECT, tracked=False),
+    (True, False): _register("conv_transpose", *_TRANSPOSED, tracked=True),
+    (True, True): _register("conv_transpose_untracked", *_TRANSPOSED, tracked=False),
+}
