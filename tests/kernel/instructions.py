@@ -95,7 +95,7 @@ def _type_of(name: str, number: Any) -> Any:
     tuples = {
         "epilogue": [number, number, number, number, types.int64],
         "epilogues": [types.int64, types.int64, number, number, types.int64],
-        "output": [types.int64] * 5,
+        "output": [types.int64] * 8,
     }
     return types.Tuple(tuples[name]) if name in tuples else types.int64
 

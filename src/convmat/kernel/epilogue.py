@@ -6,7 +6,7 @@ In compiled functions an *epilogue* is a tuple: the bias of a channel; slope and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -50,15 +50,37 @@ def emit_epilogue(builder: Any, all_sums: Sequence[Any], operands: Sequence[Any]
         operands: bias, slope and limits of the channels of the sums, and whether the activation follows.
     """
     bias, slope, low, high, is_activated = operands
-    all_sums = [builder.fadd(sums, bias) for sums in all_sums]
+    (finished,) = emit_epilogues(builder, [all_sums], [bias], lambda: ([slope], low, high), is_activated)
+    return finished
+
+
+def emit_epilogues(
+    builder: Any,
+    rows: Sequence[Sequence[Any]],
+    biases: Sequence[Any],
+    emit_numbers: Callable[[], tuple[Sequence[Any], Any, Any]],
+    is_activated: Any,
+) -> list[list[Any]]:
+    """The same for rows of several channels.
+
+    Args:
+        biases: of the rows.
+        emit_numbers: emits what the activation needs, where it follows: the slopes of the rows, and both limits.
+    """
+    rows = [[builder.fadd(sums, bias) for sums in row] for row, bias in zip(rows, biases, strict=True)]
     before = builder.block
     with builder.if_then(builder.icmp_signed("!=", is_activated, is_activated.type(0)), likely=False):
-        activated = [_activated(builder, sums, slope, low, high) for sums in all_sums]
+        slopes, low, high = emit_numbers()
+        activated = [
+            [_activated(builder, sums, slope, low, high) for sums in row]
+            for row, slope in zip(rows, slopes, strict=True)
+        ]
         inside = builder.block
-    finished = [builder.phi(sums.type) for sums in all_sums]
-    for phi, sums, after in zip(finished, all_sums, activated, strict=True):
-        phi.add_incoming(sums, before)
-        phi.add_incoming(after, inside)
+    finished = [[builder.phi(sums.type) for sums in row] for row in rows]
+    for row in zip(finished, rows, activated, strict=True):
+        for phi, sums, after in zip(*row, strict=True):
+            phi.add_incoming(sums, before)
+            phi.add_incoming(after, inside)
     return finished
 
 

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from convmat.kernel.epilogue import unpacked
+from convmat.kernel.epilogue import emit_epilogues, unpacked
 from convmat.kernel.microkernel.lines import store_line
 from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
 from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
@@ -30,7 +30,8 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
         that are wanted next, to be prefetched. All else are addresses, but for ``output``, a tuple. If its first number
         is an address, the sums of a tile of the most rows go there, from registers; the others are how many bytes apart
         its rows lie, how many numbers of each are stored, whether by non-temporal stores of all, which need aligned
-        rows, and where the biases of the rows lie.
+        rows, where the biases of the rows lie, where the slopes of an activation and its two limits, and whether it
+        follows.
     """
 
     @intrinsic
@@ -257,12 +258,19 @@ def _emit_run(
 
 
 def _emit_output(v: Vectors, builder: Any, output: Sequence[Any], sums: list[list[Any]]) -> None:
-    """Add the biases of the rows, and store them to the output."""
-    target, apart, stored, past_caches, biases = output
-    table = builder.inttoptr(biases, v.number.as_pointer())
+    """Finish the rows, and store them to the output."""
+    target, apart, stored, past_caches, biases, slopes, limits, is_activated = output
     addresses = [builder.add(target, builder.mul(apart, I64(m))) for m in range(len(sums))]
-    spread = [v.spread(builder, builder.load(builder.gep(table, [I64(m)]))) for m in range(len(sums))]
-    rows = [[builder.fadd(one, bias) for one in row] for row, bias in zip(sums, spread, strict=True)]
+
+    def spread(address: Any, count: int) -> list[Any]:
+        table = builder.inttoptr(address, v.number.as_pointer())
+        return [v.spread(builder, builder.load(builder.gep(table, [I64(n)]))) for n in range(count)]
+
+    def numbers() -> tuple[list[Any], Any, Any]:
+        low, high = spread(limits, 2)
+        return spread(slopes, len(sums)), low, high
+
+    rows = emit_epilogues(builder, sums, spread(biases, len(sums)), numbers, is_activated)
     last = (len(sums[0]) - 1) * v.lanes
     is_whole = builder.icmp_signed(">=", stored, I64(last + v.lanes))
     is_past = builder.and_(is_whole, builder.icmp_signed("!=", past_caches, I64(0)))

@@ -264,10 +264,10 @@ def _build_multiply(pieces: Pieces) -> Any:
         line, channel, stored, biases = lines
         apart, factors = t[OUTPUT_STRIDE + 1] * size, (last - first) * deltas
         past_caches = t[STREAM] if fills_lines and ((line | apart) & (LINE - 1)) == 0 else 0
-        # A tile of the most rows goes from registers to the output, if it is one run and no activation follows.
-        is_only_run = accumulate == 0 and factors <= RUN
-        target = line if rows == len(most_columns) - 1 and is_only_run and t[ACTIVATION] == 0 else 0
+        # A tile of the most rows goes from registers to the output, if it is one run.
+        target = line if rows == len(most_columns) - 1 and accumulate == 0 and factors <= RUN else 0
         biases_of_tile = t[BIAS] + channel * size if t[BIAS] else biases
+        slopes, limits = t[ACTIVATION] + channel * size, t[ACTIVATION] + t[OUT_CHANNELS] * t[GROUPS] * size
         parts = (vectors + most_columns[rows] - 1) // most_columns[rows]
         # All parts go over some factors before the next ones: so they find weights and window in the nearest cache.
         block = RUN if parts > 1 else max(factors, 1)
@@ -290,7 +290,16 @@ def _build_multiply(pieces: Pieces) -> Any:
                     pitch,
                     accumulate if begin == 0 else 1,
                     t[CHANNELS] * deltas * rows,
-                    (target + at if target else 0, apart, stored - vector * lanes, past_caches, biases_of_tile),
+                    (
+                        target + at if target else 0,
+                        apart,
+                        stored - vector * lanes,
+                        past_caches,
+                        biases_of_tile,
+                        slopes,
+                        limits,
+                        t[ACTIVATION],
+                    ),
                 )
                 if line and not target and is_last:
                     output = line + at, apart, stored - vector * lanes, past_caches
