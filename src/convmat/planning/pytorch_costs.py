@@ -112,6 +112,7 @@ _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
 # units of that of the layer; that of direct layers with a stride, in units of a transposed layer's. With respect to the
 # weight: the time with oneDNN, in units of that of the layer; seconds per byte to cut tensors into halves.
 _NUMBER_BACK, _ALONE_BACK, _STRIDED_BACK = 0.14e-9, 1.25, 1.25
+_SHORT_BACK = 0.85  # of that time of direct layers over one or two axes, with shorter vectors
 _WEIGHT_BACK, _HALVES = 1.15, 0.2e-9
 # With respect to the weight of groups, oneDNN computes number by number where kernels are wider than this, dilated or
 # volumes, if each channel has its own; and where there are fewer channels in each than this. Seconds for a product:
@@ -251,6 +252,8 @@ def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
         products = _products(transposed, call.batch, *(_BLOCK if geometry.ndim > 1 else 1,) * 2)
         strided = _STRIDED_BACK if max(geometry.stride) > 1 else 1.0
         in_order = _arithmetic(products, call.dtype, threads, _USED) + _moved(geometry, call)
+        if geometry.ndim < 3 and not computing.has_long_vectors():
+            in_order *= _SHORT_BACK
         return _ONEDNN_CALL + strided * in_order
     products = _products(transposed, call.batch, 1, _BLOCK)
     return _ONEDNN_CALL + _arithmetic(products, call.dtype, threads, _USED_DIRECT) + _moved(geometry, call)
@@ -266,16 +269,17 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
         halved: whether it is given two halves of the outputs as a batch. Default: ``False``
     """
     direct, is_last = _direct(geometry), call.memory_format is MemoryFormat.CHANNELS_LAST
+    weight_back = _WEIGHT_BACK * _direct_costs().used  # of short vectors, no more is used than elsewhere
     if direct.groups > 1 and (number := _number(direct, is_last)):
         return _direct_costs().call + _products(direct, call.batch, 1, 1) * number
     if is_depthwise(geometry):
         return terms(direct, call, threads).total
     if halved:
         sizes = call.batch * (prod(direct.in_shape) + prod(direct.out_shape))
-        return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK + sizes * call.dtype.itemsize * _HALVES
+        return _direct_by_onednn(direct, call, threads).total * weight_back + sizes * call.dtype.itemsize * _HALVES
     if not _calls_onednn(geometry, call):
         return _direct_alone(direct, call, threads).total
-    return _direct_by_onednn(direct, call, threads).total * _WEIGHT_BACK
+    return _direct_by_onednn(direct, call, threads).total * weight_back
 
 
 def _number(direct: Geometry, is_last: bool) -> float:
