@@ -10,8 +10,9 @@ from convmat.kernel.tiling.rows import RowTiling
 
 # Cycles to pack a window: for each row, and each vector of it; for each round of shuffles that takes the phases of a
 # line apart; for each vector of a line beyond the first, where one phase of it is taken; for a number by itself, where
-# steps are wider; in Winograd's form, for a vector of a plane.
-_ROW, _ROW_VECTOR, _SHUFFLE, _ROW_STEP, _ROW_NUMBER, _TRANSFORM = 20.0, 2.5, 1.0, 3.0, 2.5, 6.0
+# steps are wider; in Winograd's form, for a vector of a plane, and for a shorter one over two axes.
+_ROW, _ROW_VECTOR, _SHUFFLE, _ROW_STEP, _ROW_NUMBER = 20.0, 2.5, 1.0, 3.0, 2.5
+_TRANSFORM, _TRANSFORM_BOTH_SHORTER = 6.0, 10.0
 # Of products, the times as long that they take where the input lies in phases.
 _APART = 1.15
 
@@ -96,7 +97,9 @@ def packing_cycles(problem: Problem, window: Window) -> float:
     step, lanes = problem.rows.axes[-1].step_in, problem.processor.lanes
     if problem.rows.transformed:
         planes = prod(axis.step_in for axis in problem.rows.axes[-problem.rows.transformed :])
-        return rows / planes * _ROW + rows * -(-width // lanes) * _TRANSFORM
+        is_slower = problem.rows.transformed == 2 and not problem.processor.is_long
+        of_vector = _TRANSFORM_BOTH_SHORTER if is_slower else _TRANSFORM
+        return rows / planes * _ROW + rows * -(-width // lanes) * of_vector
     if step > MOST_TAKEN:
         return rows * (_ROW + width * _ROW_NUMBER)
     vectors = rows * -(-width // lanes)
