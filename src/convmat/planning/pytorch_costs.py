@@ -269,7 +269,8 @@ def weight_gradient(geometry: Geometry, call: Call, threads: int, *, halved: boo
         halved: whether it is given two halves of the outputs as a batch. Default: ``False``
     """
     direct, is_last = _direct(geometry), call.memory_format is MemoryFormat.CHANNELS_LAST
-    weight_back = _WEIGHT_BACK * _direct_costs().used  # of short vectors, no more is used than elsewhere
+    # With shorter vectors, this uses no more of the arithmetic than other layers do.
+    weight_back = _WEIGHT_BACK * _direct_costs().used
     if direct.groups > 1 and (number := _number(direct, is_last)):
         return _direct_costs().call + _products(direct, call.batch, 1, 1) * number
     if is_depthwise(geometry):

@@ -52,14 +52,14 @@ def key_of(
 
 
 def key_of_operator(name: str, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Any:
-    """The same for an operator of PyTorch, which hands on plain tensors that nobody watches or tracks.
+    """The same for an operator of PyTorch, to which plain tensors are handed on that autograd does not track.
 
     Args:
         name: of the operator.
         input, weight, bias: on the CPU.
         arguments: the others, as PyTorch hands them on: numbers, strings and lists of integers.
     """
-    if has_any_autocast():
+    if is_watched() or has_any_autocast():
         return None
     kinds = input.dtype, weight.dtype, None if bias is None else bias.dtype
     shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
