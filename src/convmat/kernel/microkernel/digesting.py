@@ -14,8 +14,8 @@ from convmat.kernel.microkernel.vectors import I64, Vectors
 from convmat.kernel.tiling.processor import LINE
 
 _STATES = 8  # independent vectors of state: with a single one, each step would wait for the step before
-# Bits; and an odd number, 2^32 divided by the golden ratio. Where no instruction multiplies numbers of 64 bits, one of 32
-# bits as a factor takes fewer.
+# Bits; and an odd number, 2^32 divided by the golden ratio. Where no instruction multiplies numbers of 64 bits, a short
+# factor takes fewer.
 _TURN, _FACTOR = 27, 0x9E3779B1
 
 
