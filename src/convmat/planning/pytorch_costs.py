@@ -36,6 +36,8 @@ class _Direct(NamedTuple):
         input, output, weight: seconds per byte to reorder them.
         call_last, call_depthwise_last: seconds for a call with the channels last.
         weight_last, depthwise_last: seconds per byte of a weight, and for a number of a depthwise output, there.
+        depthwise: how many times as long a number of a depthwise layer takes as with the longest vectors.
+        input_back: of the time of a gradient with respect to the input that is estimated otherwise, up to two axes.
         used_alone, used_product: of the arithmetic where PyTorch computes by itself, by im2col, and without for layers
             of one tap.
     """
@@ -51,6 +53,8 @@ class _Direct(NamedTuple):
     call_depthwise_last: float
     weight_last: float
     depthwise_last: float
+    depthwise: float
+    input_back: float
     used_alone: float
     used_product: float
 
@@ -68,6 +72,8 @@ _DIRECT_LONG = _Direct(
     call_depthwise_last=37e-6,
     weight_last=0.035e-9,
     depthwise_last=0.024e-9,
+    depthwise=1.0,
+    input_back=1.0,
     used_alone=0.35,
     used_product=0.35,
 )
@@ -83,6 +89,8 @@ _DIRECT_SHORTER = _Direct(
     call_depthwise_last=85e-6,
     weight_last=0.12e-9,
     depthwise_last=0.1e-9,
+    depthwise=2.5,
+    input_back=0.85,
     used_alone=0.55 / _SHORT_VECTORS,
     used_product=0.63 / _SHORT_VECTORS,
 )
@@ -103,7 +111,6 @@ _PAGES, _LARGE = 0.24e-9, 32 << 20
 # a number of the input or output.
 _DEPTHWISE, _DEPTHWISE_LAST = 0.6e-9, 0.15e-9
 _DEPTHWISE_DIRECT, _DEPTHWISE_DILATED, _DEPTHWISE_VOLUME = 0.045e-9, 0.175e-9, 0.235e-9
-_DEPTHWISE_SHORT = 2.5  # times as long with shorter vectors
 _USED_DEPTHWISE = 0.75  # of the arithmetic, with direct layers
 # Where channels do not come last, oneDNN computes number by number with kernels wider than this, and dilated volumes;
 # seconds for a product.
@@ -112,7 +119,6 @@ _WIDEST_DEPTHWISE, _NUMBER = 13, 0.3e-9
 # units of that of the layer; that of direct layers with a stride, in units of a transposed layer's. With respect to the
 # weight: the time with oneDNN, in units of that of the layer; seconds per byte to cut tensors into halves.
 _NUMBER_BACK, _ALONE_BACK, _STRIDED_BACK = 0.14e-9, 1.25, 1.25
-_SHORT_BACK = 0.85  # of that time of direct layers over one or two axes, with shorter vectors
 _WEIGHT_BACK, _HALVES = 1.15, 0.2e-9
 # With respect to the weight of groups, oneDNN computes number by number where kernels are wider than this, dilated or
 # volumes, if each channel has its own; and where there are fewer channels in each than this. Seconds for a product:
@@ -190,10 +196,8 @@ def _depthwise(geometry: Geometry, call: Call, threads: int) -> Terms:
         return Terms(costs.call_depthwise, products * _NUMBER, 0.0)
     arithmetic = _arithmetic(products * blocks, call.dtype, threads, _USED_DEPTHWISE)
     of_number = _DEPTHWISE_VOLUME if is_volume else _DEPTHWISE_DILATED if is_dilated else _DEPTHWISE_DIRECT
-    if not computing.has_long_vectors():
-        of_number *= _DEPTHWISE_SHORT
     numbers = call.batch * prod(geometry.in_shape) + outputs
-    return Terms(costs.call_depthwise, numbers * of_number * 2 / threads + arithmetic, 0.0)
+    return Terms(costs.call_depthwise, numbers * of_number * costs.depthwise * 2 / threads + arithmetic, 0.0)
 
 
 def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
@@ -252,8 +256,8 @@ def input_gradient(geometry: Geometry, call: Call, threads: int) -> float:
         products = _products(transposed, call.batch, *(_BLOCK if geometry.ndim > 1 else 1,) * 2)
         strided = _STRIDED_BACK if max(geometry.stride) > 1 else 1.0
         in_order = _arithmetic(products, call.dtype, threads, _USED) + _moved(geometry, call)
-        if geometry.ndim < 3 and not computing.has_long_vectors():
-            in_order *= _SHORT_BACK
+        if geometry.ndim < 3:
+            in_order *= _direct_costs().input_back
         return _ONEDNN_CALL + strided * in_order
     products = _products(transposed, call.batch, 1, _BLOCK)
     return _ONEDNN_CALL + _arithmetic(products, call.dtype, threads, _USED_DIRECT) + _moved(geometry, call)

@@ -46,9 +46,8 @@ def key_of(
     if has_any_autocast():
         return None
     devices = input.device, weight.device, None if bias is None else bias.device
-    kinds = (input.dtype, weight.dtype, None if bias is None else bias.dtype, tracked_operands(input, weight, bias))
-    shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
-    return arguments, activation, devices, kinds, shapes, computing.thread_count(), computing.is_forked()
+    tracked = tracked_operands(input, weight, bias)
+    return arguments, activation, devices, tracked, _kind_of_numbers(input, weight, bias)
 
 
 def key_of_operator(name: str, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Any:
@@ -61,10 +60,15 @@ def key_of_operator(name: str, input: Tensor, weight: Tensor, bias: Tensor | Non
     """
     if is_watched() or has_any_autocast():
         return None
-    kinds = input.dtype, weight.dtype, None if bias is None else bias.dtype
-    shapes = (input.shape, input.stride(), weight.shape, weight.stride(), None if bias is None else bias.shape)
     others = tuple([tuple(value) if type(value) is list else value for value in arguments])
-    return name, others, kinds, shapes, computing.thread_count(), computing.is_forked()
+    return name, others, _kind_of_numbers(input, weight, bias)
+
+
+def _kind_of_numbers(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Any, ...]:
+    """Dtypes, shapes and strides, and what the decision depends on of the process."""
+    of_bias = None if bias is None else (bias.dtype, bias.shape)
+    of_process = computing.thread_count(), computing.is_forked()
+    return input.dtype, input.shape, input.stride(), weight.dtype, weight.shape, weight.stride(), of_bias, of_process
 
 
 def find(key: Any) -> Computation | None:
