@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import lcm, prod
 from typing import Any, NamedTuple
 
 from convmat.geometry.product import Geometry
@@ -28,6 +28,11 @@ _WEAVE_TRANSPOSED, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 3.0, 0.3, 0.6
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
 _NARROW = 0.85
+# Likewise of two taps along one axis, with shorter vectors, where the sums of all stripes are kept.
+_TWO_TAPS_KEPT = 0.87
+# With shorter vectors, in its form along one axis, boxes whose windows are so many times as large as fits the cache are
+# tried, too.
+_LARGER = 2
 _FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
 _FARTHEST = 8 << 20  # bytes of a window: more leave the third-level cache, which threads share
@@ -196,6 +201,8 @@ def _boxes(problem: Problem, way: Way) -> Iterator[BoxTiling]:
     # along two axes, whose windows and sums are at least four and twice as large.
     if most < window_of(problem, problem.cells, way).numbers <= _most_far(problem) and problem.rows.transformed < 2:
         yield _tiling(problem, problem.cells, way)
+    if problem.rows.transformed == 1 and prod(problem.cells[1:AXES]) == 1 and not problem.processor.is_long:
+        yield from _cut_along(problem, way, _LARGER * most, way.order, problem.cells)
     yield from _cut_along(problem, way, most, way.order, problem.cells)
 
 
@@ -229,7 +236,7 @@ def _cut_along(
     if is_last:
         together = problem.rows.axes[-1].together  # cells that no box separates
         sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
-        sizes = {-(-size // together) * together for size in sizes}
+        sizes = {-(-size // together) * together for size in sizes} | {min(lcm(together, processor.lanes), cells)}
     for size in sorted(sizes, reverse=True):
         if is_last or _fits(problem, (*before, size, *after), way, most):
             yield _tiling(problem, (*before, size, *after), way)
@@ -299,6 +306,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     cycles += processor.weight_cycles(problem.channels * len(problem.rows.tables.taps))
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / processor.far
+        if not processor.is_long and problem.rows.transformed == 1 and problem.rows.axes[-1].products == 3:
+            cycles *= _TWO_TAPS_KEPT
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
     last = (cycles + packing) / (parts if divided else 1)  # the last unit, which the other threads may have to wait for
     boxes_of_thread = each * (overhead + cycles + packing) + rounds * (overhead + cycles / parts) + divided * packing
