@@ -155,6 +155,7 @@ def compute(
     call: Call,
     transformed: int,
     by_channels: bool,
+    by_line: bool,
     threads: int,
     window: int | None,
     whim: int | None,
@@ -165,7 +166,7 @@ def compute(
     guarded = Guarded(at_end)
     try:
         operands = [guarded.placed(tensor) for tensor in call.tensors()]
-        forms = transformed, by_channels, has_contiguous_output(operands[0])
+        forms = transformed, by_channels, has_contiguous_output(operands[0]), False, by_line
         plan = plan_for(call.layer, call.batch, call.dtype, threads, window, whim, *forms)
         with guarded.instead_of_torchs(), patch.object(kernel_schedule, "_STREAMED", 0 if non_temporal else 1 << 60):
             output = computed(plan, *operands, threads, activation, guarded.placed)
@@ -182,6 +183,7 @@ def main(count: int, seed: int) -> None:
     for _ in range(count):
         arguments = (
             *source.choices(CALLS, weights=[5, 2, 2])[0](source),
+            source.random() < 0.5,
             source.choice([1, 1, 2, 3]),
             source.choice([None, 1 << 10, 1 << 12]),
             source.choice([None, None, source.randrange(100)]),

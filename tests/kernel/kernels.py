@@ -21,7 +21,7 @@ from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.tiling import boxes, by_channels
 from convmat.kernel.tiling.processor import Processor
-from convmat.kernel.tiling.rows import row_tilings
+from convmat.kernel.tiling.rows import row_tiling_by_channels, row_tilings
 from convmat.kernel.tiling.windows import Way
 from convmat.tensors.activations import Activation
 from convmat.tensors.strides import memory_format_of
@@ -278,18 +278,20 @@ class Whimsical(Processor):
 class InForm(kernel_schedule.Schedule):
     """A schedule in one of the forms, even where another would be faster; cut as the longest sizes alike are.
 
-    ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels; or lines are stored
-    at once.
+    ``transformed`` is Winograd's form along so many of the last axes; or lanes are output channels, and tiles may end
+    where lines do; or lines are stored at once.
     """
 
-    def __init__(self, *arguments: Any, transformed: int, by_channels: bool, at_once: bool) -> None:
-        self.transformed, self.by_channels, self.at_once = transformed, by_channels, at_once
+    def __init__(self, *arguments: Any, transformed: int, by_channels: bool, by_line: bool, at_once: bool) -> None:
+        self.transformed, self.by_channels, self.by_line, self.at_once = transformed, by_channels, by_line, at_once
         super().__init__(*arguments)
 
     def _cut(self):
         longest = self.geometry.longest_alike()
         if self.by_channels:
             (rows,) = by_channels.row_tilings(self.geometry, self.processor)
+            by_line = self.by_line and by_channels.can_be_by_line(rows)
+            rows = row_tiling_by_channels(self.geometry, rows.together, by_line)
             like = by_channels.box_tiling(rows, longest, self.batch, self.processor)
             return rows, by_channels.recut(like, rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)
@@ -312,18 +314,20 @@ def plan_for(
     by_channels: bool = False,
     contiguous: bool = True,
     at_once: bool = False,
+    by_line: bool = False,
 ):
     """The kernel's plan for a layer, for so many threads and a cache of that size; a whim picks any plan at all.
 
-    It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels. Where the output is
-    contiguous, lines may be stored at once, and with ``at_once`` they are, whatever the processor would be faster with.
+    It has Winograd's form along the last ``transformed`` axes, or its lanes are output channels, whose tiles end where
+    lines do with ``by_line``. Where the output is contiguous, lines may be stored at once, and with ``at_once`` they
+    are, whatever the processor would be faster with.
     """
     processor = compiled.processor(dtype, threads)
     if window is not None:
         processor = replace(processor, window=window)
     if whim is not None:
         processor = Whimsical(**asdict(processor), whim=whim)
-    form = {"transformed": transformed, "by_channels": by_channels, "at_once": at_once}
+    form = {"transformed": transformed, "by_channels": by_channels, "by_line": by_line, "at_once": at_once}
     return InForm(geometry_of(layer), batch, processor, contiguous, **form)
 
 

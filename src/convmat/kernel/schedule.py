@@ -20,6 +20,7 @@ from convmat.kernel.task import run
 from convmat.kernel.threads import outside_the_pool, thread_number_address
 from convmat.kernel.tiling.boxes import BoxTiling
 from convmat.kernel.tiling.choosing import Wanted, tiling_of, weight_cycles
+from convmat.kernel.tiling.padding import lines_inside
 from convmat.kernel.tiling.places import Places
 from convmat.kernel.tiling.processor import AXES, LINE, Processor
 from convmat.kernel.tiling.rows import RowTiling
@@ -105,6 +106,7 @@ class Schedule:
             "WINDOW": cells.window,
             "PITCH": cells.pitches,
             "AT_ONCE": cells.at_once,
+            "BY_LINE": self.rows.by_line,
             "SUMS_PITCH": cells.sums_pitch or cells.pitches,
             "WRITTEN": written,
             "USED": cells.used,
@@ -122,6 +124,10 @@ class Schedule:
             "SCRATCH_BYTES": self.scratch_bytes,
         }
         numbers = known.copy()
+        if self.rows.by_line:
+            parts, products = lines_inside(self.rows, read, cells.cells[1:])
+            numbers, inside = _pointing_to({"INSIDE_PARTS": parts, "INSIDE_PRODUCTS": products}, known)
+            tables = tables | inside
         _put(numbers, values)
         return numbers, tables
 

@@ -61,10 +61,13 @@ UNITS_AT_ONCE = 119
 CHANNEL_PITCH = 120
 # How many threads work on it; the address of a function that says which of them one is, 0 where there is none.
 THREADS, THREAD_NUMBER = range(121, 123)
+# Where lanes are output channels: whether tiles end where a line of cells does. Then the tables of the deltas through
+# which lines read the input; see LinesInside.
+BY_LINE, INSIDE_PARTS, INSIDE_PRODUCTS = range(123, 126)
 # The counters, which threads write, share no cache line with each other, nor with what all of them read. The first one
 # counts threads, or units of work; then there are two for each of the shares that a convolution is divided into.
 APART, MOST_SHARES = 8, 16
-COUNTS = 123 + APART
+COUNTS = 126 + APART
 FIELDS = COUNTS + APART * (1 + MOST_SHARES)
 
 TABLE_BYTES = 768  # at the end of a thread's memory: a small table of 32 integers, and two of as many numbers

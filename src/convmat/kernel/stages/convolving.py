@@ -24,12 +24,15 @@ from convmat.kernel.task import (
     BIAS,
     BLOCKS,
     BY_CHANNELS,
+    BY_LINE,
     CELL_PLACES,
     CHANNEL_PITCH,
     CHANNELS,
     COPIES,
     FACTORS,
     GROUPS,
+    INSIDE_PARTS,
+    INSIDE_PRODUCTS,
     KEPT,
     LINE_COUNT,
     LINES,
@@ -57,7 +60,7 @@ from convmat.kernel.task import (
     TILES,
     WINDOW,
 )
-from convmat.kernel.tiling.processor import LINE, MOST_VECTORS, RUN, most_rows
+from convmat.kernel.tiling.processor import LINE, MOST_VECTORS, RUN, TOGETHER, most_rows
 
 _I8 = np.int64
 
@@ -106,7 +109,8 @@ def build_convolving(pieces: Pieces) -> Any:
 
 def _build_box(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
-    multiply, multiply_channels = _build_multiply(pieces), _build_multiply_channels(pieces)
+    multiply = _build_multiply(pieces)
+    multiply_channels, multiply_lines = (_build_multiply_channels(pieces, by_line) for by_line in (False, True))
     write = build_writing(pieces)
 
     @pieces.compiled
@@ -155,9 +159,11 @@ def _build_box(pieces: Pieces) -> Any:
                         for k in range(outer[2]):
                             cell = i * pitches[0] + j * pitches[1] + k * pitches[2]
                             for tile in range(stripes[2 * stripe], stripes[2 * stripe + 2]):
+                                if t[BY_LINE]:
+                                    multiply_lines(t, tile, tiles, begins, window, sums, group, corner, box)
+                                    continue
                                 if t[BY_CHANNELS]:
-                                    cells = b * counts[1] * counts[2] * w
-                                    multiply_channels(t, tile, tiles, begins, window, sums, group, cells)
+                                    multiply_channels(t, tile, tiles, begins, window, sums, group, corner, box)
                                     continue
                                 row, of_cell = channel + tiles[7 * tile + 3], window + cell * size
                                 line = line_of(t, row, corner[0] + i, corner[1] + j, corner[2] + k, corner[3])
@@ -326,36 +332,72 @@ def _build_finish(pieces: Pieces) -> Any:
     return finish_tile
 
 
-def _build_multiply_channels(pieces: Pieces) -> Any:
+def _build_multiply_channels(pieces: Pieces, by_line: bool) -> Any:
     lanes, size, product_of_tile = pieces.lanes, pieces.vectors.size, channel_product(pieces.vectors, pieces.widest)
     # Of tiles of 1, 2, ... vectors of channels: the most cells.
     most_cells = np.array([0, *(most_rows(n, pieces.widest) for n in range(1, MOST_VECTORS + 1))])
+    deltas_inside = _build_deltas_inside(pieces)
 
     @pieces.compiled
-    def multiply_channels(t, tile, tiles, begins, window, sums, group, cells):  # type: ignore[no-untyped-def]
-        """A tile of output channels over all cells of a box, factors block by block: near weights serve all."""
+    def multiply_channels(t, tile, tiles, begins, window, sums, group, corner, box):  # type: ignore[no-untyped-def]
+        """A tile of output channels over all cells of a box, factors block by block: near weights serve all.
+
+        Tiles of cells end where lines do, or else all cells are one line.
+        """
         channels, deltas, product = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 2]
         weights = t[PACKED] + t[CHANNELS] * (group * t[FACTORS] + tiles[7 * tile + 4]) * size
         offsets, pitch, vectors = t[OFFSETS] + begins[product] * 4, t[SUMS_PITCH + 3], channels // lanes
+        lines, cells = (box[0] * box[1] * box[2], box[3]) if by_line else (1, box[0] * box[1] * box[2] * box[3])
         parts = (cells + most_cells[vectors] - 1) // most_cells[vectors]
-        factors = t[CHANNELS] * deltas
-        for begin in range(0, max(factors, 1), RUN):  # of no factors, the sums are zeros
-            count = min(RUN, factors - begin)
-            for part in range(parts):
-                cell = cells * part // parts
-                product_of_tile(
-                    cells * (part + 1) // parts - cell,
-                    vectors,
-                    weights + begin * channels * size,
-                    window,
-                    t[CELL_PLACES] + cell * 8,
-                    offsets + begin * 4,
-                    count,
-                    sums + (tiles[7 * tile + 3] + cell * pitch) * size,
-                    pitch,
-                    begin,
-                    # Each tile of cells has one vector of each factor of the next block fetched, not all the same one.
-                    count * channels + part * lanes,
-                )
+        factors, most = t[CHANNELS] * deltas, max(TOGETHER * deltas, 1) if by_line else RUN
+        for begin in range(0, max(factors, 1), most):  # of no factors, the sums are zeros
+            of_block = min(most, factors - begin)
+            for line in range(lines):
+                runs, first, count, apart = 1, begin, of_block, 0
+                if by_line:
+                    runs, first, count, apart = deltas_inside(t, product, corner, box, line)
+                    of_delta = of_block // max(deltas, 1)
+                    first, count, apart = begin + first * of_delta, count * of_delta, apart * of_delta
+                for part in range(parts):
+                    before = cells * part // parts
+                    cell = line * cells + before
+                    for run in range(runs):
+                        factor = first + run * apart
+                        product_of_tile(
+                            cells * (part + 1) // parts - before,
+                            vectors,
+                            weights + factor * channels * size,
+                            window,
+                            t[CELL_PLACES] + cell * 8,
+                            offsets + factor * 4,
+                            count,
+                            sums + (tiles[7 * tile + 3] + cell * pitch) * size,
+                            pitch,
+                            begin + run,
+                            # Each tile of cells has one vector of each factor of the next block fetched, not all the
+                            # same one.
+                            of_block * channels + (line * parts + part) * lanes,
+                        )
 
     return multiply_channels
+
+
+def _build_deltas_inside(pieces: Pieces) -> Any:
+    @pieces.compiled
+    def deltas_inside(t, product, corner, box, line):  # type: ignore[no-untyped-def]
+        """The deltas of a product through which a line of a box reads the input.
+
+        They are one run or more: how many, the first delta, how many each has, and how far apart the runs are.
+        """
+        of_product = carray(pointer(t[INSIDE_PRODUCTS] + 32 * product), (4,), _I8)
+        at_depth, at_height = corner[1] + line // box[2] % box[1], corner[2] + line % box[2]
+        depth = carray(pointer(t[INSIDE_PARTS] + 16 * (of_product[0] + at_depth)), (2,), _I8)
+        height = carray(pointer(t[INSIDE_PARTS] + 16 * (of_product[1] + at_height)), (2,), _I8)
+        of_depth, of_height = of_product[2], of_product[3]
+        first, runs = depth[0] * of_depth + height[0] * of_height, depth[1] - depth[0]
+        count = (height[1] - height[0]) * of_height
+        if runs * count == 0 or count == of_depth:  # there are none, or the runs follow one another
+            return 1, first, runs * count, 0
+        return runs, first, count, of_depth
+
+    return deltas_inside

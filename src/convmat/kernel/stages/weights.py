@@ -11,6 +11,7 @@ from convmat.kernel.microkernel.digesting import digest_block, digesting
 from convmat.kernel.microkernel.memory import add_atomically, gathering, pointer
 from convmat.kernel.stages.pieces import Pieces
 from convmat.kernel.task import (
+    BY_LINE,
     CHANNEL_STEP,
     CHANNELS,
     CHUNKS,
@@ -33,6 +34,7 @@ from convmat.kernel.task import (
     UNITS_AT_ONCE,
     WEIGHT,
 )
+from convmat.kernel.tiling.processor import TOGETHER
 
 _I8 = np.int64
 
@@ -44,7 +46,10 @@ def build_packing(pieces: Pieces) -> Any:
 
     @pieces.compiled
     def pack_weights(t):  # type: ignore[no-untyped-def]
-        """Sort the weights by tile: (tiles, input channels, deltas, rows)."""
+        """Sort the weights by tile: (tiles, input channels, deltas, rows).
+
+        Where lines leave some deltas out: (tiles, blocks of input channels, deltas, channels of a block, rows).
+        """
         channels, across, factors = t[CHANNELS], t[TAPS], t[FACTORS]
         source = carray(pointer(t[WEIGHT]), (t[GROUPS] * channels * across,), number)
         packed = carray(pointer(t[PACKED]), (t[GROUPS] * channels * factors,), number)
@@ -68,13 +73,19 @@ def build_packing(pieces: Pieces) -> Any:
             for channel in range(first_channel, last_channel):
                 at = group * channels * across + channel * t[CHANNEL_STEP]
                 for tile in range(first_tile, last_tile):
-                    count, first = tiles[7 * tile] * tiles[7 * tile + 1], tiles[7 * tile + 4]
-                    to = (group * factors + first) * channels + channel * count
-                    whole = count // lanes * lanes
-                    for n in range(0, whole, lanes):
-                        gather(t[PACKED] + (to + n) * size, t[WEIGHT] + at * size, t[TAP_PLACES] + (first + n) * 8)
-                    for n in range(whole, count):
-                        packed[to + n] = source[at + taps[first + n]]
+                    rows, deltas, of_tile = tiles[7 * tile], tiles[7 * tile + 1], tiles[7 * tile + 4]
+                    place = channel % TOGETHER if t[BY_LINE] else 0  # in its block
+                    block = (group * factors + of_tile) * channels + (channel - place) * rows * deltas
+                    runs, count = (deltas, rows) if t[BY_LINE] else (1, rows * deltas)
+                    apart = min(TOGETHER, channels - channel + place) * rows
+                    for run in range(runs):
+                        to, first = block + run * apart + place * rows, of_tile + run * count
+                        whole = count // lanes * lanes
+                        for n in range(0, whole, lanes):
+                            target, tap = t[PACKED] + (to + n) * size, t[TAP_PLACES] + (first + n) * 8
+                            gather(target, t[WEIGHT] + at * size, tap)
+                        for n in range(whole, count):
+                            packed[to + n] = source[at + taps[first + n]]
             unit += 1
 
     return pack_weights

@@ -4,6 +4,10 @@ Elsewhere the lanes of a vector are neighbouring cells: 7x7 cells fill only 49 o
 window holds cells that no output needs. Here a vector holds one weight of each of several output channels, which is
 multiplied with one number of each of some cells. So no lane is empty, wherever the cells lie in the window. The weights
 are packed as always: the rows of a tile are neighbours, and here a tile has as many rows as its vectors have lanes.
+
+The cells of a tile follow one another in the box, from line to line. Where many inputs are zeros of the padding, tiles
+end where lines do, and leave those out (:mod:`~convmat.kernel.tiling.padding`); then the factors of some input channels
+are packed delta by delta, so that those left are neighbours.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from math import prod
 
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
+from convmat.kernel.tiling.padding import share_inside
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
 from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycles, reading_again, window_of
@@ -22,6 +27,8 @@ _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
 # Cycles of each factor, beyond what overlaps; to write an output whose phases are interleaved.
 _FACTOR, _SCATTER = 1.0, 8.0
+_LATENCY = 5.0  # cycles until a sum can be added to, and a bit more
+_BY_LINE = 0.94  # of the cycles of other tiles: what those that end with lines may take
 # With the longest vectors and with shorter ones: bytes per cycle of a weight, which comes from far away once; how many
 # times as slow a window is in a slower cache; cycles to write an output, of one phase.
 _FAR, _SLOWER, _WRITE = 10.0, 2.0, 1.0
@@ -34,7 +41,23 @@ def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]
     if channels % processor.lanes == 0:
         most = min(MOST_VECTORS, processor.widest[0], channels // processor.lanes)
         vectors = min(range(1, most + 1), key=lambda vectors: _cycles_of_factor(channels, vectors, processor))
-        yield row_tiling_by_channels(geometry, vectors * processor.lanes)
+        rows = row_tiling_by_channels(geometry, vectors * processor.lanes)
+        by_line = _pays_by_line(problem_of(rows, geometry, 1, processor, at_once=False), vectors)
+        yield row_tiling_by_channels(geometry, rows.together, by_line) if by_line else rows
+
+
+def can_be_by_line(rows: RowTiling) -> bool:
+    """Whether tiles may end where lines do: the input has one phase along each axis."""
+    return all(axis.step_in == 1 for axis in rows.axes)
+
+
+def _pays_by_line(problem: Problem, vectors: int) -> bool:
+    """Whether tiles should end where lines do: what they then leave out takes longer than what shorter tiles lose."""
+    if not can_be_by_line(problem.rows):
+        return False
+    line = problem.cells[AXES]
+    of_line, usual = (_factor_cycles(cells, vectors, problem.processor) / cells for cells in (line, _USUAL))
+    return share_inside(problem.rows, problem.inputs[1:], problem.cells[1:]) * of_line < _BY_LINE * usual
 
 
 def _cycles_of_factor(channels: int, vectors: int, processor: Processor) -> float:
@@ -47,7 +70,7 @@ def _factor_cycles(cells: int, vectors: int, processor: Processor) -> float:
     """Cycles for one factor of some cells and vectors of channels: arithmetic or loads, whichever take longer."""
     tiles = -(-cells // most_rows(vectors, processor.widest))
     of_tile = cells / tiles
-    return tiles * (_FACTOR + max(of_tile * vectors, vectors + of_tile + 1) / UNITS)
+    return tiles * (_FACTOR + max(max(of_tile * vectors, vectors + of_tile + 1) / UNITS, _LATENCY))
 
 
 def box_tiling(rows: RowTiling, geometry: Geometry, batch: int, processor: Processor) -> BoxTiling:
@@ -89,7 +112,7 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
     longest, shorter = (_FAR, _SLOWER, _WRITE), (_FAR_SHORTER, _SLOWER_SHORTER, _WRITE_SHORTER)
     far, slower, write = longest if processor.is_long else shorter
-    cycles = _product_cycles(problem, prod(box)) * reading_again(rows)
+    cycles = _product_cycles(problem, box) * reading_again(rows)
     cycles += outputs * (write if rows.axes[-1].step_out == 1 else _SCATTER)
     cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / far
     if problem.channels * window.numbers * processor.itemsize > processor.window:
@@ -113,10 +136,11 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     )
 
 
-def _product_cycles(problem: Problem, cells: int) -> float:
+def _product_cycles(problem: Problem, box: tuple[int, ...]) -> float:
     rows, processor = problem.rows, problem.processor
+    lines, cells = (prod(box[:AXES]), box[AXES]) if rows.by_line else (1, prod(box))
     cycles = 0.0
     for (channels, deltas), count in rows.tables.kinds.items():
         vectors = channels // processor.lanes
-        cycles += count * deltas * problem.channels * _factor_cycles(cells, vectors, processor)
-    return cycles
+        cycles += count * deltas * problem.channels * lines * _factor_cycles(cells, vectors, processor)
+    return cycles * share_inside(rows, problem.inputs[1:], problem.cells[1:]) if rows.by_line else cycles

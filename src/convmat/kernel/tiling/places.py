@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convmat.geometry.table import IntArray
-from convmat.kernel.tiling.processor import AXES
+from convmat.kernel.tiling.processor import AXES, TOGETHER
 from convmat.kernel.tiling.rows import RowTiling
 
 
@@ -42,7 +42,8 @@ class Places(NamedTuple):
     def offsets(self, rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], IntArray]:
         """Where the factors of each product lie, seen from a cell of the window, and where these numbers begin.
 
-        They are (channels, deltas) numbers, product by product.
+        They are (channels, deltas) numbers, product by product; or where lines leave out deltas, (blocks of channels,
+        deltas, channels of a block) numbers.
         """
         of_channels, of_deltas, begins = _factors(rows, channels)
         apart = (*self.pitches[1:AXES], self.plane if self.copies > 1 else self.pitches[AXES])
@@ -80,8 +81,14 @@ def _factors(rows: RowTiling, channels: int) -> tuple[npt.NDArray[np.int32], Int
     """The factors of each product: their input channels, the numbers of their deltas, and where these begin."""
     counts = rows.tables.delta_counts
     ends = np.cumsum(counts)
-    deltas = [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
-    of_channels = [np.repeat(np.arange(channels), count) for count in counts]
-    of_deltas = [np.tile(numbers, channels) for numbers in deltas]
+    together = TOGETHER if rows.by_line else 1
+    whole = channels // together * together
+    blocks = np.arange(whole).reshape(-1, 1, together), np.arange(whole, channels).reshape(1, 1, -1)
+    of_channels, of_deltas = [], []
+    for count, end in zip(counts.tolist(), ends.tolist(), strict=True):
+        for channels_of_block in blocks:
+            channel, delta = np.broadcast_arrays(channels_of_block, np.arange(end - count, end).reshape(1, -1, 1))
+            of_channels.append(channel.ravel())
+            of_deltas.append(delta.ravel())
     channel_numbers = np.concatenate(of_channels).astype(np.int32)
     return channel_numbers, np.concatenate(of_deltas), np.concatenate([[0], ends * channels])

@@ -46,6 +46,8 @@ class RowTiling:
             (:mod:`~convmat.kernel.tiling.winograd`). Default: 0
         by_channels: whether a tile is one of vectors of output channels (:mod:`~convmat.kernel.tiling.by_channels`).
             Default: ``False``
+        by_line: whether such a tile ends where a line of cells does, and leaves out what that does not read inside of
+            the input (:mod:`~convmat.kernel.tiling.padding`). Default: ``False``
     """
 
     axes: tuple[AxisPhases, ...]
@@ -56,6 +58,7 @@ class RowTiling:
     most: int
     transformed: int = 0
     by_channels: bool = False
+    by_line: bool = False
 
     @cached_property
     def classes(self) -> tuple[tuple[PhaseClass, ...], ...]:
@@ -182,15 +185,18 @@ def row_tilings(geometry: Geometry, processor: Processor, transforms: bool = Tru
         yield _tiling_of(geometry, processor, transformed)
 
 
-def row_tiling_by_channels(geometry: Geometry, together: int) -> RowTiling:
-    """Cut the rows into stripes, and into tiles, of ``together`` output channels."""
+def row_tiling_by_channels(geometry: Geometry, together: int, by_line: bool = False) -> RowTiling:
+    """Cut the rows into stripes, and into tiles, of ``together`` output channels; tiles may end where lines do."""
     axes, apart = _axes_of(geometry, 0)
-    return _row_tiling_by_channels(axes, geometry.out_channels // geometry.groups, apart, together)
+    return _row_tiling_by_channels(axes, geometry.out_channels // geometry.groups, apart, together, by_line)
 
 
 @lru_cache(maxsize=256)
-def _row_tiling_by_channels(axes: tuple[AxisPhases, ...], channels: int, apart: int, together: int) -> RowTiling:
-    return RowTiling(axes, (False,) * AXES, channels, apart, together, most=together, by_channels=True)
+def _row_tiling_by_channels(
+    axes: tuple[AxisPhases, ...], channels: int, apart: int, together: int, by_line: bool
+) -> RowTiling:
+    merge = (False,) * AXES
+    return RowTiling(axes, merge, channels, apart, together, most=together, by_channels=True, by_line=by_line)
 
 
 def _tiling_of(geometry: Geometry, processor: Processor, transformed: int) -> RowTiling:
