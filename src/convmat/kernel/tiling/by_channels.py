@@ -21,7 +21,7 @@ from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tili
 from convmat.kernel.tiling.padding import share_inside
 from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
-from convmat.kernel.tiling.windows import Problem, Way, odd_lines, packing_cycles, reading_again, window_of
+from convmat.kernel.tiling.windows import APART, Problem, Way, odd_lines, packing_cycles, reading_again, window_of
 
 _TRIED = 3  # boxes that fit the cache
 _USUAL = 64  # cells, for which the vectors of a tile are chosen: packed weights are to serve images of all sizes
@@ -30,9 +30,10 @@ _FACTOR, _SCATTER = 1.0, 8.0
 _LATENCY = 5.0  # cycles until a sum can be added to, and a bit more
 _BY_LINE = 0.94  # of the cycles of other tiles: what those that end with lines may take
 # With the longest vectors and with shorter ones: bytes per cycle of a weight, which comes from far away once; how many
-# times as slow a window is in a slower cache; cycles to write an output, of one phase.
-_FAR, _SLOWER, _WRITE = 10.0, 2.0, 1.0
-_FAR_SHORTER, _SLOWER_SHORTER, _WRITE_SHORTER = 7.0, 1.1, 2.5
+# times as slow a window is in a slower cache; cycles to write an output, of one phase; how many times as slow products
+# are where the input lies in phases.
+_LONGEST = 10.0, 2.0, 1.0, APART
+_SHORTER = 7.0, 1.1, 2.5, 1.05
 
 
 def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]:
@@ -110,9 +111,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     stripes, boxes = len(rows.tables.stripes) - 1, count_boxes(problem, box)
     outputs = prod(box) * rows.tables.all_rows
     pitch = odd_lines(rows.tables.most_rows, processor.lanes)
-    longest, shorter = (_FAR, _SLOWER, _WRITE), (_FAR_SHORTER, _SLOWER_SHORTER, _WRITE_SHORTER)
-    far, slower, write = longest if processor.is_long else shorter
-    cycles = _product_cycles(problem, box) * reading_again(rows)
+    far, slower, write, apart = _LONGEST if processor.is_long else _SHORTER
+    cycles = _product_cycles(problem, box) * reading_again(rows, apart)
     cycles += outputs * (write if rows.axes[-1].step_out == 1 else _SCATTER)
     cycles += problem.channels * len(rows.tables.taps) * processor.itemsize / far
     if problem.channels * window.numbers * processor.itemsize > processor.window:

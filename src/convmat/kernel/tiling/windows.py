@@ -14,7 +14,7 @@ from convmat.kernel.tiling.rows import RowTiling
 _ROW, _ROW_VECTOR, _SHUFFLE, _ROW_STEP, _ROW_NUMBER = 20.0, 2.5, 1.0, 3.0, 2.5
 _TRANSFORM, _TRANSFORM_BOTH_SHORTER = 6.0, 10.0
 # Of products, the times as long that they take where the input lies in phases.
-_APART = 1.15
+APART = 1.15
 
 
 class Problem(NamedTuple):
@@ -108,10 +108,10 @@ def packing_cycles(problem: Problem, window: Window) -> float:
     return rows * _ROW + vectors * (_ROW_VECTOR + (step - 1) * _ROW_STEP)
 
 
-def reading_again(rows: RowTiling) -> float:
+def reading_again(rows: RowTiling, apart: float = APART) -> float:
     """How many times as long products take where the input lies in phases.
 
     Fewer taps read each phase, and so read a number again while it is in the nearest cache.
     """
     lies_in_phases = not rows.transformed and any(len(phases) > 1 for phases in rows.phases_in)
-    return _APART if lies_in_phases else 1.0
+    return apart if lies_in_phases else 1.0
