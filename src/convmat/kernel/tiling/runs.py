@@ -16,6 +16,8 @@ _STORED_AT_ONCE, _STORED_AT_ONCE_SHORTER = 5.0, 1.0
 _ROW_AT_ONCE, _VECTOR_AT_ONCE = 6.0, 1.25
 _FACTOR_OF_PAIR, _VECTOR_OF_PAIR = 0.45, 0.55
 _SHORT_AT_ONCE = 1.8  # times as long where a line is a product by itself, in shorter vectors
+# Cycles to begin a tile of a further run, and to begin writing a line of it; in Winograd's form, others have them.
+_TILE_OF_RUN, _LINE_OF_RUN = 130.0, 100.0
 _KEPT = 8.0  # cycles to add a vector of sums to the sums that are kept in the second-level cache
 
 
@@ -66,7 +68,8 @@ def best_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window) -
     """The cells along as many of the inner axes as should take the fewest cycles."""
     processor = problem.processor
     computed, fits = [box[a] + problem.starts[a] for a in way.order], window.numbers <= most_numbers(problem)
-    runs = []
+    tables, runs = problem.rows.tables, []
+    begin = 0.0 if problem.rows.transformed else len(tables.tiles) * _TILE_OF_RUN + len(tables.lines) * _LINE_OF_RUN
     for looped in range(AXES + 1):
         if looped < AXES and computed[looped] == 1:
             continue  # looping over a single cell changes nothing
@@ -74,6 +77,7 @@ def best_run(problem: Problem, box: tuple[int, ...], way: Way, window: Window) -
         vectors, times = -(-cells // processor.lanes), prod(computed[:looped])
         blocks = 1 if fits or times > 1 else -(-problem.channels // RUN)
         cycles = times * _run_cycles(problem, vectors, fits or blocks > 1) * (1 if way.inner else _ACROSS)
+        cycles += (times - 1) * begin
         cycles += (blocks - 1) * vectors * _KEPT * problem.rows.tables.all_rows
         runs.append(Run(cycles, looped, cells, blocks))
         if looped < AXES and problem.starts[way.order[looped]]:
