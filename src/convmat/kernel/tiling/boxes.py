@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import lcm, prod
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ _TWO_TAPS_KEPT = 0.87
 # With shorter vectors, in its form along one axis, boxes whose windows are so many times as large as fits the cache are
 # tried, too.
 _LARGER = 2
-_FEW = (1, 2, 4)  # cells of a box along its outermost axis, where it is cut along the others, too
+_FEW = (1, 2, 4, 8)  # cells of a box along its outermost axis, where it is cut along the others, too
 _WAIT = 0.02  # of a unit of work: the time that the other threads wait for the last one, on average
 _FARTHEST = 8 << 20  # bytes of a window: more leave the third-level cache, which threads share
 # Cycles of overhead for each box, or part of a box; and for one whose lines are products by themselves.
@@ -240,12 +240,22 @@ def _cut_along(
     for size in sorted(sizes, reverse=True):
         if is_last or _fits(problem, (*before, size, *after), way, most):
             yield _tiling(problem, (*before, size, *after), way)
-    if is_last or _fits(problem, (*before, largest, *after), way, most):
+    fits = is_last or _fits(problem, (*before, largest, *after), way, most)
+    if is_last or (fits and largest > problem.widths[a]):
         return
     # Of several cells along an axis, each input is read into fewer windows.
-    for few in _FEW if problem.widths[a] and len(inner) > 1 else (1,):
-        if few <= cells:
-            yield from _cut_along(problem, way, most, tuple(inner), (*before, few, *after))
+    for few in _FEW if problem.widths[a] else (1,):
+        wider = (*before, few, *after)
+        if few <= cells and (few > largest or not fits) and (few == 1 or _fits_thin(problem, wider, way, most, inner)):
+            yield from _cut_along(problem, way, most, tuple(inner), wider)
+
+
+def _fits_thin(problem: Problem, box: tuple[int, ...], way: Way, most: int, inner: Sequence[int]) -> bool:
+    """Whether the window of a box fits where it has one cell along the inner axes, and a vector along the last."""
+    thin = list(box)
+    for a in inner:
+        thin[a] = min(problem.cells[a], problem.processor.lanes if a == inner[-1] else 1)
+    return _fits(problem, tuple(thin), way, most)
 
 
 def _fits(problem: Problem, box: tuple[int, ...], way: Way, most: int) -> bool:
