@@ -123,17 +123,16 @@ def random_call(source: random.Random) -> Call:
 def random_transformed_call(source: random.Random) -> tuple[Call, int, bool]:
     """One that has Winograd's form, and along how many axes."""
     transformed, has_two_taps = source.choice([1, 2]), source.random() < 0.5
-    transposed = has_two_taps or source.random() < 0.5
-    stride = (1,) * transformed
+    transposed, stride = source.random() < 0.5, (1,) * transformed
     if has_two_taps:
-        stride = (source.choice([2, 5, 8]),) if transformed == 1 else (source.choice([2, 3]), 2)
+        stride = (source.choice([2, 5, 8]),) if transformed == 1 else (source.choice([2, 3]) if transposed else 2, 2)
     kernel = tuple(2 * s if has_two_taps else 3 for s in stride)
     if transformed == 1 and not has_two_taps:
         kernel = (source.choice([3, 5, 7, 11]),)
     sizes = tuple(source.choice([size for size in SIZES if size > 1]) for _ in kernel)
     layer = Layer(
         transposed=transposed,
-        sizes=sizes if transposed else tuple(size + k - 1 for size, k in zip(sizes, kernel, strict=True)),
+        sizes=sizes if transposed else tuple((n - 1) * s + k for n, s, k in zip(sizes, stride, kernel, strict=True)),
         kernel=kernel,
         stride=stride,
         padding=tuple(source.randrange(min(k, (size + k - 1) // 2)) for size, k in zip(sizes, kernel, strict=True)),

@@ -20,7 +20,7 @@ from convmat.kernel import compiled
 from convmat.kernel import schedule as kernel_schedule
 from convmat.kernel.epilogue import Epilogue
 from convmat.kernel.tiling import boxes, by_channels
-from convmat.kernel.tiling.processor import Processor
+from convmat.kernel.tiling.processor import VECTORS_BY_LINE, Processor
 from convmat.kernel.tiling.rows import row_tiling_by_channels, row_tilings
 from convmat.kernel.tiling.windows import Way
 from convmat.tensors.activations import Activation
@@ -66,10 +66,8 @@ def transformed_layers(draw) -> tuple[Layer, int]:
     transformed = draw(st.integers(1, min(ndim, 2)))
     dense = ndim - transformed  # axes before those that are transformed may have any stride
     outer = [draw(_axes(1 if ndim == 1 else 3, outer=True)) for _ in range(dense)]
-    has_two_taps = draw(st.booleans())
-    one_axis = _axes_of_two_taps if has_two_taps else _axes_of_three_taps
-    inner = [draw(one_axis(transformed, is_width=a == transformed - 1)) for a in range(transformed)]
-    transposed = has_two_taps or draw(st.booleans())
+    transposed, one_axis = draw(st.booleans()), draw(st.sampled_from([_axes_of_two_taps, _axes_of_three_taps]))
+    inner = [draw(one_axis(transformed, transposed, is_width=a == transformed - 1)) for a in range(transformed)]
     groups = draw(st.sampled_from([1, 1, 2]))
     channels = st.sampled_from([8, 9, 13, 16, 17, 24])
     options = _options([*outer, *inner])
@@ -82,7 +80,7 @@ def transformed_layers(draw) -> tuple[Layer, int]:
 
 
 @st.composite
-def _axes_of_three_taps(draw, transformed, is_width):
+def _axes_of_three_taps(draw, transformed, transposed, is_width):
     kernel = draw(st.integers(3, 11)) if transformed == 1 else 3
     dilation = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
     size = draw(st.sampled_from([size for size in SIZES if dilation < size <= (129 if is_width else 50)]))
@@ -92,8 +90,9 @@ def _axes_of_three_taps(draw, transformed, is_width):
 
 
 @st.composite
-def _axes_of_two_taps(draw, transformed, is_width):
-    stride = draw(st.sampled_from([2, 4, 5, 8])) if transformed == 1 or not is_width else 2
+def _axes_of_two_taps(draw, transformed, transposed, is_width):
+    is_any = transformed == 1 or (transposed and not is_width)
+    stride = draw(st.sampled_from([2, 4, 5, 8])) if is_any else 2
     size = draw(st.sampled_from([size for size in SIZES if 1 < size <= (129 if is_width else 50)]))
     most = min(2 * stride + 1, (size * stride - 1) // 2)
     padding = draw(st.integers(0, most)), draw(st.integers(0, most))
@@ -290,8 +289,10 @@ class InForm(kernel_schedule.Schedule):
         longest = self.geometry.longest_alike()
         if self.by_channels:
             (rows,) = by_channels.row_tilings(self.geometry, self.processor)
-            by_line = self.by_line and by_channels.can_be_by_line(rows)
-            rows = row_tiling_by_channels(self.geometry, rows.together, by_line)
+            together = VECTORS_BY_LINE * self.processor.lanes if self.by_line else rows.together
+            flat = row_tiling_by_channels(self.geometry, together)
+            by_line = self.by_line and by_channels.can_be_by_line(flat, self.processor)
+            rows = row_tiling_by_channels(self.geometry, together, by_line)
             like = by_channels.box_tiling(rows, longest, self.batch, self.processor)
             return rows, by_channels.recut(like, rows, self.geometry, self.batch, self.processor)
         (rows,) = (rows for rows in row_tilings(self.geometry, self.processor) if rows.transformed == self.transformed)

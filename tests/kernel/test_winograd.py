@@ -105,6 +105,16 @@ ERRORS = {
     ),
     "two taps, 3d": (transposed_layer(sizes=(6, 5, 8), kernel=(4, 4, 4), stride=2, padding=1, channels=(32, 24)), 2),
     "two taps, 1d": (transposed_layer(sizes=(90,), kernel=(16,), stride=8, padding=4, channels=(128, 32)), 1),
+    "two taps, direct": (Layer(sizes=(22, 34), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)), 2),
+    "two taps, direct, many channels": (
+        Layer(sizes=(10, 16), kernel=(4, 4), stride=2, padding=1, channels=(512, 64)),
+        2,
+    ),
+    "two taps, direct, along the width": (
+        Layer(sizes=(22, 34), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)),
+        1,
+    ),
+    "two taps, direct, 1d": (Layer(sizes=(720,), kernel=(16,), stride=8, padding=4, channels=(128, 32)), 1),
 }
 
 

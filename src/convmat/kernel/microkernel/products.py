@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from convmat.kernel.epilogue import emit_epilogues, unpacked
 from convmat.kernel.microkernel.lines import store_line
 from convmat.kernel.microkernel.vectors import I32, I64, Vectors, switch
-from convmat.kernel.tiling.processor import MOST_VECTORS, RUN
+from convmat.kernel.tiling.processor import RUN
 
 
 def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
@@ -49,12 +49,13 @@ def tile_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]
     return product
 
 
-def channel_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., None]:
+def channel_product(vectors: Vectors, widest: Sequence[int], widths: Sequence[int]) -> Callable[..., None]:
     """The product of a tile whose lanes are output channels: ``results[m, n]`` of cells m and neighbouring channels n.
 
     Args:
         vectors: the vectors to use.
         widest: the most vectors of a tile of 1, 2, ... cells.
+        widths: how many vectors of channels a tile may have.
 
     Returns:
         ``product(cells, columns, weights, window, places, offsets, count, results, pitch, accumulate, ahead)``: for so
@@ -67,7 +68,7 @@ def channel_product(vectors: Vectors, widest: Sequence[int]) -> Callable[..., No
     def product(typing, cells, columns, weights, window, places, offsets, count, results, pitch, accumulate, ahead):  # type: ignore[no-untyped-def]
         def emit(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             m, n, *operands = arguments
-            shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in range(1, min(most, MOST_VECTORS) + 1)]
+            shapes = [16 * r + c for r, most in enumerate(widest, 1) for c in widths if c <= most]
             shape = builder.add(builder.mul(m, I64(16)), n)
             emit_shape = partial(_emit_channel_tile, vectors, builder)
             switch(builder, shape, shapes, lambda shape: emit_shape(*divmod(shape, 16), *operands))

@@ -13,6 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from convmat.kernel.epilogue import emit_epilogue, spread_epilogue
+from convmat.kernel.microkernel.packing import apart
 from convmat.kernel.microkernel.vectors import I64, Vectors, switch
 from convmat.kernel.microkernel.weaving import interleaved
 from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS, ReadingKind, WritingKind
@@ -47,16 +48,15 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
         builder: Any, number: int, target: Any, plane: Any, source: Any, apart: Any, ahead: Any, load: _Load
     ) -> None:
         kind = READING_KINDS[number]
-        for row in range(OUTPUTS if kind.axes == 2 else 1):  # the next cells read no others anew
+        for row in range(kind.step if kind.axes == 2 else 1):  # the next cells read no others anew
             address = builder.add(builder.add(source, ahead), builder.mul(apart, I64(row)))
-            for part in range(OUTPUTS):
+            for part in range(kind.step):
                 vectors.prefetch(builder, vectors.address(builder, address, I64(part * vectors.lanes)))
-        planes = FORMS[kind.products].planes[: kind.planes]
         rows = [
-            _sums(builder, _inputs_of_row(vectors, builder, row, kind.dilation, load), planes)
-            for row in range(len(planes[0]) if kind.axes == 2 else 1)
+            _sums(builder, _inputs_of_row(vectors, builder, kind, row, load), kind.sums)
+            for row in range(len(kind.sums[0]) if kind.axes == 2 else 1)
         ]
-        vectors_of = _sums_down(builder, rows, planes) if kind.axes == 2 else rows
+        vectors_of = _sums_down(builder, rows, kind.sums) if kind.axes == 2 else rows
         for place, vector in enumerate(chain.from_iterable(vectors_of)):
             vectors.store(builder, vector, builder.add(target, builder.mul(plane, I64(place))))
 
@@ -97,13 +97,13 @@ def transforming(vectors: Vectors) -> tuple[Callable[..., None], Callable[..., N
     return transform, transform_some
 
 
-def _inputs_of_row(v: Vectors, builder: Any, row: int, dilation: int, load: _Load) -> list[Any]:
-    """The inputs of a cell, each as a vector of cells."""
-    further = OUTPUTS * dilation
-    return [
-        *_apart(v, builder, dilation, load(row, 0), load(row, v.lanes)),
-        *_apart(v, builder, dilation, load(row, further), load(row, v.lanes + further)),
-    ]
+def _inputs_of_row(v: Vectors, builder: Any, kind: ReadingKind, row: int, load: _Load) -> list[Any]:
+    """The inputs of a cell, each as a vector of cells: those of its own, and the first of the next one."""
+    inputs = []
+    for start in (0, kind.step * kind.dilation):
+        parts = [load(row, start + part * v.lanes) for part in range(kind.step)]
+        inputs += _apart(v, builder, kind.dilation, *parts) if kind.stride == 1 else apart(v, builder, parts)
+    return inputs[: len(kind.sums[0])]
 
 
 def _sums(builder: Any, vectors: Sequence[Any], sums: Sequence[Sequence[int]]) -> list[Any]:

@@ -60,7 +60,7 @@ from convmat.kernel.task import (
     TILES,
     WINDOW,
 )
-from convmat.kernel.tiling.processor import LINE, MOST_VECTORS, RUN, TOGETHER, most_rows
+from convmat.kernel.tiling.processor import LINE, MOST_VECTORS, RUN, TOGETHER, VECTORS_BY_LINE, most_rows
 
 _I8 = np.int64
 
@@ -333,7 +333,9 @@ def _build_finish(pieces: Pieces) -> Any:
 
 
 def _build_multiply_channels(pieces: Pieces, by_line: bool) -> Any:
-    lanes, size, product_of_tile = pieces.lanes, pieces.vectors.size, channel_product(pieces.vectors, pieces.widest)
+    lanes, size = pieces.lanes, pieces.vectors.size
+    widths = [VECTORS_BY_LINE] if by_line else range(1, MOST_VECTORS + 1)
+    product_of_tile = channel_product(pieces.vectors, pieces.widest, widths)
     # Of tiles of 1, 2, ... vectors of channels: the most cells.
     most_cells = np.array([0, *(most_rows(n, pieces.widest) for n in range(1, MOST_VECTORS + 1))])
     deltas_inside = _build_deltas_inside(pieces)

@@ -44,7 +44,7 @@ from convmat.kernel.task import (
     WRITTEN,
 )
 from convmat.kernel.tiling.processor import LINE
-from convmat.kernel.tiling.winograd import FORMS, OUTPUTS, READING_KINDS, WRITING_KINDS
+from convmat.kernel.tiling.winograd import OUTPUTS, READING_KINDS, WRITING_KINDS
 
 _I8 = np.int64
 
@@ -73,7 +73,8 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     lanes, size = pieces.lanes, pieces.vectors.size
     transform, transform_some = transforming(pieces.vectors)
     cells_of_kind = np.array([cells_at_once(lanes, kind.dilation) for kind in READING_KINDS])
-    rows_of_kind = np.array([len(FORMS[kind.products].planes[0]) if kind.axes == 2 else 1 for kind in READING_KINDS])
+    rows_of_kind = np.array([len(kind.sums[0]) if kind.axes == 2 else 1 for kind in READING_KINDS])
+    step_of_kind = np.array([kind.step for kind in READING_KINDS])
     rest_of, rows_until = _build_divisions(pieces)
 
     @pieces.compiled
@@ -84,10 +85,11 @@ def build_transformed_reading(pieces: Pieces) -> Any:
         ``ahead`` bytes further is prefetched.
         """
         kind, apart, dilation = t[FORM_KINDS], t[INPUT_STRIDE + 3] * t[TOGETHER + 1] * size, t[TOGETHER + 2]
-        most = OUTPUTS * (lanes + dilation)  # numbers that a vector of cells reads
+        step = step_of_kind[kind]
+        most = step * (lanes + dilation)  # numbers that a vector of cells reads
         has_all_rows = first_row <= 0 and last_row >= rows_of_kind[kind]
         for cell in range(0, t[WINDOW + 3], cells_of_kind[kind]):
-            at, target = place + OUTPUTS * cell, to + cell * size
+            at, target = place + step * cell, to + cell * size
             first, last = max(-at, 0), min(t[READ + 3] - at, most)
             if has_all_rows and first <= 0 and last >= most:
                 transform(kind, target, plane, source + at * size, apart, ahead)
@@ -98,14 +100,14 @@ def build_transformed_reading(pieces: Pieces) -> Any:
     @pieces.compiled
     def pack_transformed(t, window, batch, depth, height, width, group):  # type: ignore[no-untyped-def]
         channels, plane, step_d, step_h = t[CHANNELS], t[PLANE] * size, t[STEP_IN], t[STEP_IN + 1]
-        planes, apart_h = t[STEP_IN + 2], t[TOGETHER + 1]
+        planes, apart_h, step = t[STEP_IN + 2], t[TOGETHER + 1], step_of_kind[t[FORM_KINDS]]
         if t[TRANSFORMED] == 2:
-            planes, step_h = planes * step_h, OUTPUTS
-        place, whole = OUTPUTS * width + t[ORIGIN + 2], t[USED] * size
+            planes, step_h = planes * step_h, step
+        place, whole = step * width + t[ORIGIN + 2], t[USED] * size
         rows = t[WINDOW] * t[WINDOW + 1] * t[WINDOW + 2]
         if t[TRANSFORMED] > 1:
-            rows *= OUTPUTS
-        ahead = t[INPUT_STRIDE + 1] * size * max(1, AHEAD // (rows * t[WINDOW + 3] * OUTPUTS * size))
+            rows *= step
+        ahead = t[INPUT_STRIDE + 1] * size * max(1, AHEAD // (rows * t[WINDOW + 3] * step * size))
         phases = carray(pointer(t[PHASES_IN]), (3 * t[PLANES],), _I8)
         for phase in range(t[PLANES] // planes):
             phase_d, phase_h = phases[3 * phase * planes], phases[3 * phase * planes + 1]

@@ -28,7 +28,7 @@ _WEAVE_TRANSPOSED, _WEAVE_TRANSFORMED, _WEAVE_PHASES = 3.0, 0.3, 0.6
 _BOTH = 0.92
 # Likewise in all its forms, where a tile is one vector wide.
 _NARROW = 0.85
-# Likewise of two taps along one axis, with shorter vectors, where the sums of all stripes are kept.
+# Likewise of Cᵀ with two taps along one axis, with shorter vectors, where the sums of all stripes are kept.
 _TWO_TAPS_KEPT = 0.87
 # With shorter vectors, in its form along one axis, boxes whose windows are so many times as large as fits the cache are
 # tried, too.
@@ -316,7 +316,8 @@ def _tiling(problem: Problem, box: tuple[int, ...], way: Way) -> BoxTiling:
     cycles += processor.weight_cycles(problem.channels * len(problem.rows.tables.taps))
     if run.blocks > 1:
         cycles += parts * numbers * processor.itemsize / processor.far
-        if not processor.is_long and problem.rows.transformed == 1 and problem.rows.axes[-1].products == 3:
+        width = problem.rows.axes[-1]
+        if not processor.is_long and problem.rows.transformed == 1 and width.products == 3 and width.stride == 1:
             cycles *= _TWO_TAPS_KEPT
     rounds = -(-divided * parts // processor.threads)  # in which all threads share a box; each packs its own window
     last = (cycles + packing) / (parts if divided else 1)  # the last unit, which the other threads may have to wait for

@@ -19,7 +19,7 @@ from math import prod
 from convmat.geometry.product import Geometry
 from convmat.kernel.tiling.boxes import BoxTiling, count_boxes, problem_of, tiling_with
 from convmat.kernel.tiling.padding import share_inside
-from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, Processor, most_rows
+from convmat.kernel.tiling.processor import AXES, MOST_VECTORS, UNITS, VECTORS_BY_LINE, Processor, most_rows
 from convmat.kernel.tiling.rows import RowTiling, row_tiling_by_channels
 from convmat.kernel.tiling.windows import APART, Problem, Way, odd_lines, packing_cycles, reading_again, window_of
 
@@ -43,22 +43,29 @@ def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]
         most = min(MOST_VECTORS, processor.widest[0], channels // processor.lanes)
         vectors = min(range(1, most + 1), key=lambda vectors: _cycles_of_factor(channels, vectors, processor))
         rows = row_tiling_by_channels(geometry, vectors * processor.lanes)
-        by_line = _pays_by_line(problem_of(rows, geometry, 1, processor, at_once=False), vectors)
-        yield row_tiling_by_channels(geometry, rows.together, by_line) if by_line else rows
+        by_line = row_tiling_by_channels(geometry, VECTORS_BY_LINE * processor.lanes)
+        if can_be_by_line(by_line, processor):
+            usual = min(_cycles_each(_USUAL, n, processor) for n in (vectors, VECTORS_BY_LINE))
+            if _cycles_by_line(problem_of(by_line, geometry, 1, processor, at_once=False)) < _BY_LINE * usual:
+                rows = row_tiling_by_channels(geometry, by_line.together, by_line=True)
+        yield rows
 
 
-def can_be_by_line(rows: RowTiling) -> bool:
-    """Whether tiles may end where lines do: the input has one phase along each axis."""
-    return all(axis.step_in == 1 for axis in rows.axes)
+def can_be_by_line(rows: RowTiling, processor: Processor) -> bool:
+    """Whether tiles may end where lines do: the input has one phase along each axis, and all tiles as many channels."""
+    has_code = rows.together == VECTORS_BY_LINE * processor.lanes and rows.channels % rows.together == 0
+    return has_code and all(axis.step_in == 1 for axis in rows.axes)
 
 
-def _pays_by_line(problem: Problem, vectors: int) -> bool:
-    """Whether tiles should end where lines do: what they then leave out takes longer than what shorter tiles lose."""
-    if not can_be_by_line(problem.rows):
-        return False
-    line = problem.cells[AXES]
-    of_line, usual = (_factor_cycles(cells, vectors, problem.processor) / cells for cells in (line, _USUAL))
-    return share_inside(problem.rows, problem.inputs[1:], problem.cells[1:]) * of_line < _BY_LINE * usual
+def _cycles_by_line(problem: Problem) -> float:
+    """Cycles for a factor, a cell and a vector where tiles end with lines, of which these leave some out."""
+    share = share_inside(problem.rows, problem.inputs[1:], problem.cells[1:])
+    return share * _cycles_each(problem.cells[AXES], VECTORS_BY_LINE, problem.processor)
+
+
+def _cycles_each(cells: int, vectors: int, processor: Processor) -> float:
+    """Cycles for a factor, a cell and a vector."""
+    return _factor_cycles(cells, vectors, processor) / (cells * vectors)
 
 
 def _cycles_of_factor(channels: int, vectors: int, processor: Processor) -> float:

@@ -33,6 +33,7 @@ class AxisPhases(NamedTuple):
             many neighbours have neighbouring outputs. Default: 1
         products: in Winograd's form, of how many products the outputs of a phase are made. Each counts as a phase here,
             one after the other. Default: 1
+        stride: in Winograd's form, inputs from one output of a phase to the next. Default: 1
     """
 
     step_out: int
@@ -42,6 +43,7 @@ class AxisPhases(NamedTuple):
     origin: int = 0
     together: int = 1
     products: int = 1
+    stride: int = 1
 
     def cells(self, written: int) -> int:
         """How many cells make so many outputs."""

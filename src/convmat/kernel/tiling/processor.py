@@ -8,7 +8,9 @@ from dataclasses import dataclass
 AXES = 3  # depth, height, width; a geometry with fewer axes gets leading axes of one cell
 RUN = 128  # factors are summed in registers before the sum is added to the one in memory
 MOST_VECTORS = 3  # of a tile whose lanes are output channels
-TOGETHER = 16  # input channels whose factors lie delta by delta, where lines leave some deltas out
+# Where lanes are output channels, and lines leave out deltas: vectors of a tile; input channels whose factors lie delta
+# by delta.
+VECTORS_BY_LINE, TOGETHER = 2, 16
 MOST_TAKEN = 8  # steps along the width up to which a window is packed by whole vectors
 
 # Vectors that are multiplied, and loaded, per cycle. Also where a processor does one, or far caches would seem to cost

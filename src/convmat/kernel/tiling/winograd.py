@@ -17,9 +17,12 @@ F(2×2, 2×2) from 9 instead of 16.
 
 F(2, 3) is for a stride of 1. A longer kernel along the width is cut into runs of three taps or two, whose products are
 added: a run of two taps has no m₃. With a dilation d, the outputs of a cell and its inputs are d apart: cell a·d + r
-with r < d has the outputs 2·a·d + r and 2·a·d + d + r. F(2, 2) is for Cᵀ with a kernel twice as long as its stride s:
-each of its s phases has two taps, and cell a has the outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some
-phases start one input further than others. All read the same planes.
+with r < d has the outputs 2·a·d + r and 2·a·d + d + r.
+
+F(2, 2) is for a kernel twice as long as its stride s. Each of the s phases of Cᵀ has two taps, and cell a has the
+outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some phases start one input further than others. All read
+the same planes. With C it is the other way round: cell a has the outputs 2·a and 2·a + 1, which read each of the s
+phases of the input through two taps. Every phase has planes of its own, and the products of all are added.
 
 The source is S. Winograd, Arithmetic Complexity of Computations (1980), applied to networks by A. Lavin and S. Gray,
 Fast Algorithms for Convolutional Neural Networks (2016).
@@ -31,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,12 +84,32 @@ _MOST_FACTORS = 1 << 17  # of a weight that are made at a time: as many as a cac
 
 
 class ReadingKind(NamedTuple):
-    """What the code that makes the planes of a window depends on; products and planes are those along each axis."""
+    """What the code that makes the planes of a window depends on; all but the axes are numbers along each axis."""
 
     axes: int
     products: int
     planes: int
     dilation: int
+    stride: int
+
+    @property
+    def step(self) -> int:
+        """Inputs from one cell to the next."""
+        return OUTPUTS * self.stride
+
+    @property
+    def sums(self) -> tuple[tuple[int, ...], ...]:
+        """The planes, as multiples of the inputs of a cell; one phase of these after the other, if it has some.
+
+        >>> ReadingKind(axes=1, products=3, planes=6, dilation=1, stride=2).sums[2:4]
+        ((0, 0, 1, 0, -1, 0), (0, 1, 0, -1, 0, 0))
+        """
+        form = FORMS[self.products]
+        if self.stride == 1:
+            return form.planes[: self.planes]
+        of_phase = [plane[: OUTPUTS + form.taps - 1] for plane in form.planes[: self.products]]
+        phases = np.eye(self.stride, dtype=int)
+        return tuple(tuple(np.kron(plane, phase).tolist()) for phase in phases for plane in of_phase)
 
 
 class WritingKind(NamedTuple):
@@ -97,23 +121,24 @@ class WritingKind(NamedTuple):
     stride: int
 
 
-# What there is code for.
+# What there is code for. Strides are those along the width, by the number of axes, of Cᵀ and of C.
 _DILATIONS = (1, 2, 3, 4, 5)
-_STRIDES = {1: (2, 4, 5, 8), 2: (2,)}  # along the width, by the number of axes
+_STRIDES, _STRIDES_DIRECT = {1: (2, 4, 5, 8), 2: (2,)}, {1: (2, 4, 5, 8), 2: (2,)}
 READING_KINDS = (
-    *(ReadingKind(*kind, dilation) for kind in ((1, 4, 4), (1, 4, 6), (2, 4, 4)) for dilation in _DILATIONS),
-    *(ReadingKind(*kind, 1) for kind in ((1, 3, 3), (1, 3, 5), (2, 3, 3), (2, 3, 5))),
+    *(ReadingKind(*kind, dilation, 1) for kind in ((1, 4, 4), (1, 4, 6), (2, 4, 4)) for dilation in _DILATIONS),
+    *(ReadingKind(*kind, 1, 1) for kind in ((1, 3, 3), (1, 3, 5), (2, 3, 3), (2, 3, 5))),
+    *(ReadingKind(axes, 3, 3 * stride, 1, stride) for axes, strides in _STRIDES_DIRECT.items() for stride in strides),
 )
 WRITING_KINDS = (
     *(WritingKind(axes, 4, dilation, 1) for axes in (1, 2) for dilation in _DILATIONS),
-    *(WritingKind(axes, 3, 1, stride) for axes, strides in _STRIDES.items() for stride in strides),
+    *(WritingKind(axes, 3, 1, stride) for axes, strides in _STRIDES.items() for stride in (1, *strides)),
 )
 
 
 def kinds_of(axes: Sequence[AxisPhases]) -> tuple[int, int]:
     """The numbers of the kinds of code that read and write, for the axes that are transformed."""
     width = axes[-1]
-    reading = ReadingKind(len(axes), width.products, width.step_in, width.together)
+    reading = ReadingKind(len(axes), width.products, width.step_in, width.together, width.stride)
     writing = WritingKind(len(axes), width.products, width.together, width.step_out // OUTPUTS)
     return READING_KINDS.index(reading), WRITING_KINDS.index(writing)
 
@@ -131,6 +156,8 @@ def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
     ()
     >>> forms(Geometry.conv_transpose((12, 10), 4, stride=2, padding=1, in_channels=16, out_channels=16), lanes=8)
     (1, 2)
+    >>> forms(Geometry.conv((12, 10), 4, stride=2, padding=1, in_channels=16, out_channels=16), lanes=8)
+    (1, 2)
     """
     if min(geometry.in_channels, geometry.out_channels) < _FEWEST * geometry.groups:
         return ()
@@ -139,23 +166,25 @@ def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
 
 def _has_form(geometry: Geometry, axes: int, lanes: int) -> bool:
     last, width = geometry.axes[-axes:], geometry.axes[-1]
-    form, *others = (_form_along(axis, geometry.transposed) for axis in last)
+    form, *others = map(_form_along, last)
     if form is None or any(other is not form for other in others):
         return False
     if axes > 1 and any(axis.kernel > form.taps * axis.stride for axis in last):
         return False
+    if axes > 1 and not geometry.transposed and any(axis.stride != width.stride for axis in last):
+        return False
     if width.stride > 1:
-        return width.stride in _STRIDES[axes]
+        return width.stride in (_STRIDES if geometry.transposed else _STRIDES_DIRECT)[axes]
     return width.dilation <= min(_DILATIONS[-1], lanes)
 
 
-def _form_along(axis: Axis, transposed: bool) -> Form | None:
+def _form_along(axis: Axis) -> Form | None:
     """The form that the taps of an axis have, if some phase has two outputs."""
     if min(axis.inputs - axis.stride, axis.outputs - 1) < axis.dilation:
         return None
     if axis.stride == 1:
         return _THREE_TAPS if axis.kernel >= _THREE_TAPS.taps else None
-    has_two = transposed and axis.dilation == 1 and axis.kernel == _TWO_TAPS.taps * axis.stride
+    has_two = axis.dilation == 1 and axis.kernel == _TWO_TAPS.taps * axis.stride
     return _TWO_TAPS if has_two else None
 
 
@@ -170,8 +199,10 @@ def transformed_phases(geometry: Geometry, axes: int) -> tuple[AxisPhases, ...]:
     (4, 5, PhaseOut(first=0, taps=(5,), shifts=(-4,)))
     """
     last, transposed = geometry.axes[-axes:], geometry.transposed
-    form = _form_along(last[-1], transposed)
+    form = _form_along(last[-1])
     assert form is not None
+    if not transposed and last[-1].stride > 1:
+        return tuple(_phases_of_input(form, axis.stride, -axis.lo) for axis in last)
     reads_all = any(axis.kernel > form.taps * axis.stride or axis.lo % axis.stride for axis in last)
     planes = len(form.planes) if reads_all else 1 + max(plane for _, plane in form.reads[0])
     return tuple(
@@ -185,6 +216,16 @@ def _origin(axis: Axis, transposed: bool) -> int:
     if not transposed:
         return -axis.lo
     return axis.lo // axis.stride - (axis.kernel // axis.stride - 1) * axis.dilation
+
+
+@lru_cache(maxsize=64)
+def _phases_of_input(form: Form, stride: int, origin: int) -> AxisPhases:
+    """The phases along an axis whose input has several: the only phase out reads each of these through two taps."""
+    products = len(form.factors)
+    places = [tuple(range(product, stride * products, products)) for product in range(products)]
+    phases = tuple(PhaseOut(0, of_product, tuple(-place for place in of_product)) for of_product in places)
+    count = stride * products
+    return AxisPhases(OUTPUTS, count, count, phases, origin, products=products, stride=stride)
 
 
 @lru_cache(maxsize=64)
@@ -260,7 +301,7 @@ def transformed_weight(
 
 def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
     """The factors along an axis as multiples of its taps, of shape (factors, taps)."""
-    form, stride = FORMS[axis.products], axis.step_out // OUTPUTS
+    form, stride = FORMS[axis.products], axis.stride * axis.step_out // OUTPUTS
     runs = _runs(form, kernel // stride)
     matrix = [[0.0] * kernel for _ in range(axis.kernel)]
     for tap in range(kernel):
