@@ -93,10 +93,13 @@ def _axes_of_three_taps(draw, transformed, transposed, is_width):
 def _axes_of_two_taps(draw, transformed, transposed, is_width):
     is_any = transformed == 1 or (transposed and not is_width)
     stride = draw(st.sampled_from([2, 4, 5, 8])) if is_any else 2
+    kernel = 2 * stride
+    if transformed == 1 and stride == 2 and not transposed:
+        kernel = draw(st.sampled_from([3, 4]))
     size = draw(st.sampled_from([size for size in SIZES if 1 < size <= (129 if is_width else 50)]))
     most = min(2 * stride + 1, (size * stride - 1) // 2)
     padding = draw(st.integers(0, most)), draw(st.integers(0, most))
-    return size, 2 * stride, stride, 1, padding, draw(st.integers(0, stride - 1))
+    return size, kernel, stride, 1, padding, draw(st.integers(0, stride - 1))
 
 
 @st.composite

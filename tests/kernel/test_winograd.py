@@ -114,6 +114,7 @@ ERRORS = {
         Layer(sizes=(22, 34), kernel=(4, 4), stride=2, padding=1, channels=(64, 48)),
         1,
     ),
+    "two taps and one": (Layer(sizes=(720,), kernel=(3,), stride=2, padding=1, channels=(128, 32)), 1),
     "two taps, direct, 1d": (Layer(sizes=(720,), kernel=(16,), stride=8, padding=4, channels=(128, 32)), 1),
 }
 
@@ -157,11 +158,15 @@ def test_an_infinity_stays_in_the_cells_that_read_it():
     assert torch.equal(output[..., ~touched], expected[..., ~touched])
 
 
-def test_with_two_taps_an_infinity_stays_in_the_outputs_that_read_it():
-    layer = transposed_layer(sizes=(12, 20), kernel=(4, 4), stride=2, padding=1, channels=(8, 8))
+@pytest.mark.parametrize(
+    ("layer", "shape", "rows", "columns"),
+    [(transposed_layer, (24, 40), (9, 13), (15, 19)), (Layer, (6, 10), (2, 4), (3, 5))],
+)
+def test_with_two_taps_an_infinity_stays_in_the_outputs_that_read_it(layer, shape, rows, columns):
+    layer = layer(sizes=(12, 20), kernel=(4, 4), stride=2, padding=1, channels=(8, 8))
     output, expected = with_an_infinity(layer)
-    readers = torch.zeros(24, 40, dtype=torch.bool)
-    readers[9:13, 15:19] = True
+    readers = torch.zeros(shape, dtype=torch.bool)
+    readers[slice(*rows), slice(*columns)] = True
     assert not output[..., readers].isfinite().any()
     assert torch.equal(output[..., ~readers], expected[..., ~readers])
 
@@ -181,7 +186,6 @@ FORMS = [
     (geometry_with(kernel_size=(3, 5)), (1,)),
     (geometry_with(kernel_size=(2, 3), stride=(2, 1)), (1,)),
     (geometry_with(kernel_size=(3, 2)), ()),
-    (geometry_with(stride=(1, 2)), ()),
     (geometry_with(dilation=(3, 2)), (1, 2)),
     (geometry_with(dilation=(1, 4), padding=2), (1, 2)),
     (geometry_with(dilation=(6, 1), padding=(6, 1)), (1, 2)),
@@ -190,6 +194,18 @@ FORMS = [
 ]
 
 
+STRIDED_FORMS = [
+    (geometry_with(stride=(1, 2)), (1,)),
+    (geometry_with(stride=2), (1,)),
+    (geometry_with(stride=2, kernel_size=4), (1, 2)),
+    (geometry_with(stride=2, kernel_size=4, padding=(3, 0), groups=2), (1, 2)),
+    (geometry_with(stride=(3, 4), kernel_size=(6, 8), padding=3), (1,)),
+    (geometry_with(stride=2, kernel_size=(3, 4)), (1,)),
+    (geometry_with(stride=2, kernel_size=(4, 5)), ()),
+    (geometry_with(stride=3, kernel_size=6), ()),
+    (geometry_with(stride=2, kernel_size=4, dilation=(1, 2)), ()),
+    (geometry_with(stride=2, kernel_size=4, groups=4), ()),  # too few channels in a group
+]
 TRANSPOSED_FORMS = [
     (transposed_geometry_with(padding=1), (1, 2)),
     (transposed_geometry_with(padding=(3, 0), output_padding=1, groups=2), (1, 2)),
@@ -211,7 +227,7 @@ def test_which_forms_there_are(geometry, forms):
     assert winograd.forms(geometry, 8) == winograd.forms(geometry.transpose(), 8) == forms
 
 
-@pytest.mark.parametrize(("geometry", "forms"), TRANSPOSED_FORMS)
+@pytest.mark.parametrize(("geometry", "forms"), [*STRIDED_FORMS, *TRANSPOSED_FORMS])
 def test_which_forms_there_are_of_two_taps(geometry, forms):
     assert winograd.forms(geometry, 8) == forms
 

@@ -22,7 +22,8 @@ with r < d has the outputs 2·a·d + r and 2·a·d + d + r.
 F(2, 2) is for a kernel twice as long as its stride s. Each of the s phases of Cᵀ has two taps, and cell a has the
 outputs 2·a·s + e and 2·a·s + s + e of phase e. With padding, some phases start one input further than others. All read
 the same planes. With C it is the other way round: cell a has the outputs 2·a and 2·a + 1, which read each of the s
-phases of the input through two taps. Every phase has planes of its own, and the products of all are added.
+phases of the input through two taps. Every phase has planes of its own, and the products of all are added. A shorter
+kernel has one tap in some phases: then d₀·g₀ is part of m₀, and -d₁·g₀ of m₂.
 
 The source is S. Winograd, Arithmetic Complexity of Computations (1980), applied to networks by A. Lavin and S. Gray,
 Fast Algorithms for Convolutional Neural Networks (2016).
@@ -34,7 +35,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,6 +66,8 @@ class Form(NamedTuple):
 
 
 OUTPUTS = 2  # of a cell and phase
+# With a stride, of the inputs of a phase that a cell reads: as many as it has taps, and one.
+_OF_PHASE = {2: ((1, 0), (0, 1)), 3: ((1, -1, 0), (0, 1, 0), (0, 1, -1))}
 _THREE_TAPS = Form(
     factors=((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0)),
     planes=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1), (0, 0, 1, 1), (0, 0, -1, 1)),
@@ -104,12 +106,15 @@ class ReadingKind(NamedTuple):
         >>> ReadingKind(axes=1, products=3, planes=6, dilation=1, stride=2).sums[2:4]
         ((0, 0, 1, 0, -1, 0), (0, 1, 0, -1, 0, 0))
         """
-        form = FORMS[self.products]
         if self.stride == 1:
-            return form.planes[: self.planes]
-        of_phase = [plane[: OUTPUTS + form.taps - 1] for plane in form.planes[: self.products]]
-        phases = np.eye(self.stride, dtype=int)
-        return tuple(tuple(np.kron(plane, phase).tolist()) for phase in phases for plane in of_phase)
+            return FORMS[self.products].planes[: self.planes]
+        sums, inputs = [], self.step + _phases_of_two(self.planes, self.stride)
+        for e in range(self.stride):
+            places = range(e, inputs, self.stride)
+            for plane in _OF_PHASE[len(places)]:
+                sign_of = dict(zip(places, plane, strict=True))
+                sums.append(tuple(sign_of.get(place, 0) for place in range(inputs)))
+        return tuple(sums)
 
 
 class WritingKind(NamedTuple):
@@ -121,13 +126,14 @@ class WritingKind(NamedTuple):
     stride: int
 
 
-# What there is code for. Strides are those along the width, by the number of axes, of Cᵀ and of C.
+# What there is code for. Strides are those along the width, by the number of axes: of Cᵀ, and of C with its kernels.
 _DILATIONS = (1, 2, 3, 4, 5)
-_STRIDES, _STRIDES_DIRECT = {1: (2, 4, 5, 8), 2: (2,)}, {1: (2, 4, 5, 8), 2: (2,)}
+_STRIDES = {1: (2, 4, 5, 8), 2: (2,)}
+_STRIDED = {1: ((2, 3), (2, 4), (4, 8), (5, 10), (8, 16)), 2: ((2, 4),)}
 READING_KINDS = (
     *(ReadingKind(*kind, dilation, 1) for kind in ((1, 4, 4), (1, 4, 6), (2, 4, 4)) for dilation in _DILATIONS),
     *(ReadingKind(*kind, 1, 1) for kind in ((1, 3, 3), (1, 3, 5), (2, 3, 3), (2, 3, 5))),
-    *(ReadingKind(axes, 3, 3 * stride, 1, stride) for axes, strides in _STRIDES_DIRECT.items() for stride in strides),
+    *(ReadingKind(axes, 3, s + k, 1, s) for axes, strides in _STRIDED.items() for s, k in strides),
 )
 WRITING_KINDS = (
     *(WritingKind(axes, 4, dilation, 1) for axes in (1, 2) for dilation in _DILATIONS),
@@ -153,7 +159,7 @@ def forms(geometry: Geometry, lanes: int) -> tuple[int, ...]:
     >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, in_channels=16, out_channels=16), lanes=8)
     (1, 2)
     >>> forms(Geometry.conv((12, 10), (3, 3), padding=1, stride=(1, 2), in_channels=16, out_channels=16), lanes=8)
-    ()
+    (1,)
     >>> forms(Geometry.conv_transpose((12, 10), 4, stride=2, padding=1, in_channels=16, out_channels=16), lanes=8)
     (1, 2)
     >>> forms(Geometry.conv((12, 10), 4, stride=2, padding=1, in_channels=16, out_channels=16), lanes=8)
@@ -171,10 +177,11 @@ def _has_form(geometry: Geometry, axes: int, lanes: int) -> bool:
         return False
     if axes > 1 and any(axis.kernel > form.taps * axis.stride for axis in last):
         return False
-    if axes > 1 and not geometry.transposed and any(axis.stride != width.stride for axis in last):
-        return False
-    if width.stride > 1:
-        return width.stride in (_STRIDES if geometry.transposed else _STRIDES_DIRECT)[axes]
+    if form is _TWO_TAPS and geometry.transposed:
+        return width.stride in _STRIDES[axes] and all(axis.kernel == form.taps * axis.stride for axis in last)
+    if form is _TWO_TAPS:
+        kinds = {(axis.stride, axis.kernel) for axis in last}
+        return len(kinds) == 1 and kinds <= set(_STRIDED[axes])
     return width.dilation <= min(_DILATIONS[-1], lanes)
 
 
@@ -184,7 +191,7 @@ def _form_along(axis: Axis) -> Form | None:
         return None
     if axis.stride == 1:
         return _THREE_TAPS if axis.kernel >= _THREE_TAPS.taps else None
-    has_two = axis.dilation == 1 and axis.kernel == _TWO_TAPS.taps * axis.stride
+    has_two = axis.dilation == 1 and axis.stride < axis.kernel <= _TWO_TAPS.taps * axis.stride
     return _TWO_TAPS if has_two else None
 
 
@@ -202,7 +209,7 @@ def transformed_phases(geometry: Geometry, axes: int) -> tuple[AxisPhases, ...]:
     form = _form_along(last[-1])
     assert form is not None
     if not transposed and last[-1].stride > 1:
-        return tuple(_phases_of_input(form, axis.stride, -axis.lo) for axis in last)
+        return tuple(_phases_of_input(axis.kernel, axis.stride, -axis.lo) for axis in last)
     reads_all = any(axis.kernel > form.taps * axis.stride or axis.lo % axis.stride for axis in last)
     planes = len(form.planes) if reads_all else 1 + max(plane for _, plane in form.reads[0])
     return tuple(
@@ -219,13 +226,26 @@ def _origin(axis: Axis, transposed: bool) -> int:
 
 
 @lru_cache(maxsize=64)
-def _phases_of_input(form: Form, stride: int, origin: int) -> AxisPhases:
-    """The phases along an axis whose input has several: the only phase out reads each of these through two taps."""
-    products = len(form.factors)
-    places = [tuple(range(product, stride * products, products)) for product in range(products)]
-    phases = tuple(PhaseOut(0, of_product, tuple(-place for place in of_product)) for of_product in places)
-    count = stride * products
-    return AxisPhases(OUTPUTS, count, count, phases, origin, products=products, stride=stride)
+def _phases_of_input(kernel: int, stride: int, origin: int) -> AxisPhases:
+    """The phases along an axis whose input has several: the only phase out reads each of these through two taps or one.
+
+    Of a phase of one tap, the first output is part of m₀, and the second, negative, of m₂.
+    """
+    products, planes = len(_TWO_TAPS.factors), stride + kernel
+    of_products: list[list[int]] = [[] for _ in range(products)]
+    so_far = 0
+    for e in range(stride):
+        count = len(_OF_PHASE[len(range(e, stride + kernel, stride))])
+        for place in range(count):
+            of_products[place if count == products else place * (products - 1)].append(so_far + place)
+        so_far += count
+    phases = tuple(PhaseOut(0, tuple(places), tuple(-place for place in places)) for places in of_products)
+    return AxisPhases(OUTPUTS, planes, planes, phases, origin, products=products, stride=stride)
+
+
+def _phases_of_two(planes: int, stride: int) -> int:
+    """How many phases of the input have two taps: as many planes more as there are phases than two of each."""
+    return planes - OUTPUTS * stride
 
 
 @lru_cache(maxsize=64)
@@ -301,7 +321,9 @@ def transformed_weight(
 
 def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
     """The factors along an axis as multiples of its taps, of shape (factors, taps)."""
-    form, stride = FORMS[axis.products], axis.stride * axis.step_out // OUTPUTS
+    if axis.stride > 1:
+        return _factors_of_input(axis, kernel)
+    form, stride = FORMS[axis.products], axis.step_out // OUTPUTS
     runs = _runs(form, kernel // stride)
     matrix = [[0.0] * kernel for _ in range(axis.kernel)]
     for tap in range(kernel):
@@ -311,3 +333,16 @@ def _factors_of_taps(axis: AxisPhases, kernel: int, transposed: bool) -> Tensor:
         for product, multiples in enumerate(form.factors):
             matrix[first + product][tap] = multiples[of_all - runs[place].start]
     return torch.tensor(matrix)
+
+
+def _factors_of_input(axis: AxisPhases, kernel: int) -> Tensor:
+    """The same where the input has phases."""
+    rows = []
+    for e in range(axis.stride):
+        taps = range(e, kernel, axis.stride)
+        for multiples in _TWO_TAPS.factors if len(taps) == _TWO_TAPS.taps else ((1.0,), (-1.0,)):
+            row = [0.0] * kernel
+            for tap, multiple in zip(taps, multiples, strict=True):
+                row[tap] = multiple
+            rows.append(row)
+    return torch.tensor(rows)
