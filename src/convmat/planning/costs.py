@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _KERNEL_CALL = 24e-6  # seconds for a call of our kernel, found by its arguments, among those of other layers
 _OPERATOR_CALL = 15e-6  # more of a call of our operator, from what is compiled
-_TRACKED_CALL = 0.2e-3  # more of a call that autograd tracks, and of its gradients
+_TRACKED_CALL = 0.3e-3  # more of a call that autograd tracks, and of its gradients
 _SURE = 1.1  # estimates of all three differ by this at least before ours is taken
 # Seconds per byte: copying; digesting weights; reading what a matrix product needs.
 _COPY = 0.2e-9
