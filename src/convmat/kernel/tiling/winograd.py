@@ -225,7 +225,6 @@ def _origin(axis: Axis, transposed: bool) -> int:
     return axis.lo // axis.stride - (axis.kernel // axis.stride - 1) * axis.dilation
 
 
-@lru_cache(maxsize=64)
 def _phases_of_input(kernel: int, stride: int, origin: int) -> AxisPhases:
     """The phases along an axis whose input has several: the only phase out reads each of these through two taps or one.
 
