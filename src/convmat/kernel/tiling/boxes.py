@@ -236,7 +236,8 @@ def _cut_along(
     if is_last:
         together = problem.rows.axes[-1].together  # cells that no box separates
         sizes = {_whole_vectors(size, largest, cells, processor) if size < cells else size for size in sizes}
-        sizes = {-(-size // together) * together for size in sizes} | {min(lcm(together, processor.lanes), cells)}
+        sizes = {-(-size // together) * together for size in sizes}
+        sizes.add(min(lcm(together, processor.lanes), cells))  # the fewest that fill their vectors
     for size in sorted(sizes, reverse=True):
         if is_last or _fits(problem, (*before, size, *after), way, most):
             yield _tiling(problem, (*before, size, *after), way)

@@ -42,13 +42,9 @@ def row_tilings(geometry: Geometry, processor: Processor) -> Iterator[RowTiling]
     if channels % processor.lanes == 0:
         most = min(MOST_VECTORS, processor.widest[0], channels // processor.lanes)
         vectors = min(range(1, most + 1), key=lambda vectors: _cycles_of_factor(channels, vectors, processor))
-        rows = row_tiling_by_channels(geometry, vectors * processor.lanes)
-        by_line = row_tiling_by_channels(geometry, VECTORS_BY_LINE * processor.lanes)
-        if can_be_by_line(by_line, processor):
-            usual = min(_cycles_each(_USUAL, n, processor) for n in (vectors, VECTORS_BY_LINE))
-            if _cycles_by_line(problem_of(by_line, geometry, 1, processor, at_once=False)) < _BY_LINE * usual:
-                rows = row_tiling_by_channels(geometry, by_line.together, by_line=True)
-        yield rows
+        is_by_line = _pays_by_line(geometry, vectors, processor)
+        together = (VECTORS_BY_LINE if is_by_line else vectors) * processor.lanes
+        yield row_tiling_by_channels(geometry, together, is_by_line)
 
 
 def can_be_by_line(rows: RowTiling, processor: Processor) -> bool:
@@ -57,10 +53,21 @@ def can_be_by_line(rows: RowTiling, processor: Processor) -> bool:
     return has_code and all(axis.step_in == 1 for axis in rows.axes)
 
 
-def _cycles_by_line(problem: Problem) -> float:
-    """Cycles for a factor, a cell and a vector where tiles end with lines, of which these leave some out."""
-    share = share_inside(problem.rows, problem.inputs[1:], problem.cells[1:])
-    return share * _cycles_each(problem.cells[AXES], VECTORS_BY_LINE, problem.processor)
+def _pays_by_line(geometry: Geometry, vectors: int, processor: Processor) -> bool:
+    """Whether what lines leave out takes longer than what tiles lose that end with lines.
+
+    Args:
+        geometry: the convolution.
+        vectors: of other tiles.
+        processor: what it runs on.
+    """
+    rows = row_tiling_by_channels(geometry, VECTORS_BY_LINE * processor.lanes)
+    if not can_be_by_line(rows, processor):
+        return False
+    problem = problem_of(rows, geometry, 1, processor, at_once=False)
+    share = share_inside(rows, problem.inputs[1:], problem.cells[1:])
+    by_line = share * _cycles_each(problem.cells[AXES], VECTORS_BY_LINE, processor)
+    return by_line < _BY_LINE * min(_cycles_each(_USUAL, n, processor) for n in (vectors, VECTORS_BY_LINE))
 
 
 def _cycles_each(cells: int, vectors: int, processor: Processor) -> float:

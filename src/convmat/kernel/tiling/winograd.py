@@ -66,7 +66,7 @@ class Form(NamedTuple):
 
 
 OUTPUTS = 2  # of a cell and phase
-# With a stride, of the inputs of a phase that a cell reads: as many as it has taps, and one.
+# With a stride, the planes of a phase of the input, of which a cell reads one number more than the phase has taps.
 _OF_PHASE = {2: ((1, 0), (0, 1)), 3: ((1, -1, 0), (0, 1, 0), (0, 1, -1))}
 _THREE_TAPS = Form(
     factors=((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0)),
@@ -108,12 +108,12 @@ class ReadingKind(NamedTuple):
         """
         if self.stride == 1:
             return FORMS[self.products].planes[: self.planes]
-        sums, inputs = [], self.step + _phases_of_two(self.planes, self.stride)
+        sums = []
         for e in range(self.stride):
-            places = range(e, inputs, self.stride)
-            for plane in _OF_PHASE[len(places)]:
-                sign_of = dict(zip(places, plane, strict=True))
-                sums.append(tuple(sign_of.get(place, 0) for place in range(inputs)))
+            inputs = range(e, self.planes, self.stride)  # there are as many as planes
+            for plane in _OF_PHASE[len(inputs)]:
+                sign_of = dict(zip(inputs, plane, strict=True))
+                sums.append(tuple(sign_of.get(place, 0) for place in range(self.planes)))
         return tuple(sums)
 
 
@@ -232,19 +232,13 @@ def _phases_of_input(kernel: int, stride: int, origin: int) -> AxisPhases:
     """
     products, planes = len(_TWO_TAPS.factors), stride + kernel
     of_products: list[list[int]] = [[] for _ in range(products)]
-    so_far = 0
+    places = iter(range(planes))
     for e in range(stride):
-        count = len(_OF_PHASE[len(range(e, stride + kernel, stride))])
-        for place in range(count):
-            of_products[place if count == products else place * (products - 1)].append(so_far + place)
-        so_far += count
-    phases = tuple(PhaseOut(0, tuple(places), tuple(-place for place in places)) for places in of_products)
+        has_two = e + stride < kernel
+        for product in range(products) if has_two else (0, products - 1):
+            of_products[product].append(next(places))
+    phases = tuple(PhaseOut(0, tuple(read), tuple(-plane for plane in read)) for read in of_products)
     return AxisPhases(OUTPUTS, planes, planes, phases, origin, products=products, stride=stride)
-
-
-def _phases_of_two(planes: int, stride: int) -> int:
-    """How many phases of the input have two taps: as many planes more as there are phases than two of each."""
-    return planes - OUTPUTS * stride
 
 
 @lru_cache(maxsize=64)
