@@ -32,7 +32,8 @@ class _Direct(NamedTuple):
     Attributes:
         call, call_depthwise: seconds for a call. Depthwise layers are measured by themselves; among others they take
             longer.
-        used, used_wide: of what is used of the arithmetic otherwise: by all, and by first layers with wide kernels.
+        used, used_wide, used_strided: of what is used of the arithmetic otherwise: by all, by first layers with wide
+            kernels, and with strides over one axis.
         input, output, weight: seconds per byte to reorder them.
         call_last, call_depthwise_last: seconds for a call with the channels last.
         weight_last, depthwise_last: seconds per byte of a weight, and for a number of a depthwise output, there.
@@ -46,6 +47,7 @@ class _Direct(NamedTuple):
     call_depthwise: float
     used: float
     used_wide: float
+    used_strided: float
     input: float
     output: float
     weight: float
@@ -65,6 +67,7 @@ _DIRECT_LONG = _Direct(
     call_depthwise=55e-6,
     used=1.0,
     used_wide=1.0,
+    used_strided=1.0,
     input=0.05e-9,
     output=0.03e-9,
     weight=0.05e-9,
@@ -82,6 +85,7 @@ _DIRECT_SHORTER = _Direct(
     call_depthwise=100e-6,
     used=0.87 / _SHORT_VECTORS,
     used_wide=0.5,
+    used_strided=0.95,
     input=0.1e-9,
     output=0.045e-9,
     weight=0.08e-9,
@@ -211,6 +215,8 @@ def _direct_by_onednn(geometry: Geometry, call: Call, threads: int) -> Terms:
     used = costs.used * (_USED_DIRECT_1D if geometry.ndim == 1 else _USED_DIRECT)
     if is_first and geometry.kernel_size[-1] > max(_WIDE, geometry.stride[-1]):
         used *= costs.used_wide
+    elif geometry.ndim == 1 and geometry.stride[0] > 1:
+        used *= costs.used_strided
     arithmetic = _arithmetic(products, call.dtype, threads, used)
     inputs, outputs, weights = (
         count * size
